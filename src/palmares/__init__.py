@@ -1,0 +1,3 @@
+"""Palmares: the open leaderboard server."""
+
+__version__ = "0.1.0"

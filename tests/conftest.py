@@ -1,0 +1,19 @@
+"""What all tests share: how hard hypothesis tries, and the event loop of asynchronous tests."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# ci tries the same examples every time, so that a change is to blame for a failure; dev looks for new ones every time.
+# Neither has a deadline: a slow machine is not a bug.
+COMMON = settings(max_examples=100, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", COMMON, derandomize=True)
+settings.register_profile("dev", COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Tests marked `anyio` run on the loop that the server runs on."""
+    return "asyncio", {"use_uvloop": True}
