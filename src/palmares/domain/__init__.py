@@ -1,0 +1,1 @@
+"""The rules of leaderboards: pure functions over values, without files, sockets, SQL, clock or framework."""

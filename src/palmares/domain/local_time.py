@@ -1,0 +1,104 @@
+"""Instants, zones and days.
+
+An instant is an `int` of microseconds since 1970-01-01 UTC. A local time is the same kind of number read off the
+user's wall clock, as if that clock showed UTC: dividing it by a day gives the local date. A day is the ordinal of
+a date (`date.toordinal`).
+"""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from palmares.domain.errors import Invalid
+
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@functools.cache
+def zone(name: str) -> ZoneInfo:
+    """The zone of an IANA name; `Invalid` when there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Invalid(f"tz: {name[:64]!r} is not an IANA time zone, such as 'Europe/Madrid'") from None
+
+
+def local_at(instant: int, tz: str | None) -> int:
+    """The user's wall clock at an instant; no zone means UTC."""
+    if tz is None:
+        return instant
+    offset = datetime.fromtimestamp(instant // SECOND, zone(tz)).utcoffset()
+    assert offset is not None
+    return instant + (offset.days * 86_400 + offset.seconds) * SECOND
+
+
+def day_of(local: int) -> int:
+    """The day that a local time (or, for UTC, an instant) lies in."""
+    return local // DAY + EPOCH_ORDINAL
+
+
+def second_of(local: int) -> int:
+    """Seconds since local midnight."""
+    return local % DAY // SECOND
+
+
+def start_of(day: int) -> int:
+    """The local time at which a day begins."""
+    return (day - EPOCH_ORDINAL) * DAY
+
+
+def to_datetime(instant: int) -> datetime:
+    """The instant as an aware datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=instant)
+
+
+def from_datetime(moment: datetime) -> int:
+    """The instant of an aware datetime."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def format_instant(instant: int) -> str:
+    """RFC 3339 in UTC with milliseconds: `2026-03-04T09:15:00.000Z`."""
+    return to_datetime(instant).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def format_day(day: int) -> str:
+    """`YYYY-MM-DD`."""
+    return date.fromordinal(day).isoformat()
+
+
+def parse_day(text: str, name: str) -> int:
+    """The day of a `YYYY-MM-DD` text; `Invalid` for any other form and for dates that do not exist."""
+    try:
+        if len(text) != 10 or not text.isascii():
+            raise ValueError
+        return date.fromisoformat(text).toordinal()
+    except ValueError:
+        raise Invalid(f"{name}: expected a date such as 2026-03-04, got {text[:64]!r}") from None
+
+
+def parse_instant(text: str, name: str) -> int:
+    """The instant of an RFC 3339 date-time with a zone; `Invalid` for any other form."""
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None or len(text) < 19:
+            raise ValueError
+        return from_datetime(moment)
+    except (ValueError, OverflowError):
+        raise Invalid(f"{name}: expected a date-time such as 2026-03-04T09:15:00Z, got {text[:64]!r}") from None
+
+
+def parse_time(text: str, name: str) -> int:
+    """Seconds since midnight of an `HH:mm` or `HH:mm:ss` text."""
+    parts = text.split(":")
+    if len(parts) in (2, 3) and all(len(part) == 2 and part.isascii() and part.isdigit() for part in parts):
+        hour, minute, second = (int(part) for part in [*parts, "00"][:3])
+        if hour < 24 and minute < 60 and second < 60:
+            return hour * 3600 + minute * 60 + second
+    raise Invalid(f"{name}: expected a time of day such as 09:30 or 09:30:00, got {text[:64]!r}")

@@ -1,0 +1,87 @@
+"""Users: the customer's end users, and how a request changes one.
+
+A change is a mapping of the given fields only: an absent field stays as it is, `None` clears it. Emails are kept
+only for users who did not decline them, so `subscribe_to_emails` is true exactly when there is an email.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from palmares.domain.errors import Invalid, NotAllowed
+from palmares.domain.local_time import day_of, format_day, local_at, zone
+
+LONGEST_ID = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A user as of now. `number` is the short name inside the ledger; `sign_up_date` is a day; times are instants."""
+
+    number: int
+    scope: int
+    id: str
+    email: str | None = None
+    emails_declined: bool = False
+    name: str | None = None
+    tz: str | None = None
+    sign_up_date: int | None = None
+    device_tokens: tuple[str, ...] | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    control: bool = False
+    created: int
+    updated: int
+
+    @property
+    def subscribe_to_emails(self) -> bool:
+        """Whether emails may be sent: there is an address, and the user did not decline."""
+        return self.email is not None
+
+
+def check_id(user_id: str) -> str:
+    """The id itself, or `Invalid`: 1 to 255 characters that UTF-8 can carry."""
+    if not 1 <= len(user_id) <= LONGEST_ID:
+        raise Invalid("user.id: expected 1 to 255 characters")
+    try:
+        user_id.encode()
+    except UnicodeEncodeError:
+        raise Invalid("user.id: holds half of a surrogate pair") from None
+    return user_id
+
+
+def changed(user: User, changes: Mapping[str, Any], now: int) -> User:
+    """The user after a change; the very same object when nothing differs.
+
+    `changes` holds any of email, name, tz, sign_up_date, device_tokens, subscribe_to_emails and attributes, of the
+    types that `User` has (attributes may carry None to remove a key). Raises `Invalid` for an unknown zone or a
+    sign-up day after the user's today, `NotAllowed` when emails are asked for without an address.
+    """
+    given = {name: value for name, value in changes.items() if name not in ("attributes", "subscribe_to_emails")}
+    if given.get("tz") is not None:
+        zone(given["tz"])
+    _settle_email(user, given, changes.get("subscribe_to_emails"))
+    if "attributes" in changes:
+        given["attributes"] = _merged(user.attributes, changes["attributes"])
+    differing = {name: value for name, value in given.items() if getattr(user, name) != value}
+    if not differing:
+        return user
+    after = replace(user, **differing, updated=now)
+    if after.sign_up_date is not None and after.sign_up_date > day_of(local_at(now, after.tz)):
+        raise Invalid(f"signUpDate: {format_day(after.sign_up_date)} lies after today in the user's time zone")
+    return after
+
+
+def _settle_email(user: User, given: dict[str, Any], subscribe: bool | None) -> None:
+    declined = user.emails_declined if subscribe is None else not subscribe
+    given["emails_declined"] = declined
+    if declined:
+        given["email"] = None
+    elif subscribe and given.get("email", user.email) is None:
+        raise NotAllowed("subscribeToEmails: true needs an email, given or stored")
+
+
+def _merged(stored: Mapping[str, str], given: Mapping[str, str | None]) -> dict[str, str]:
+    merged = {**stored, **given}
+    return {key: value for key, value in merged.items() if value is not None}
