@@ -1,0 +1,167 @@
+"""The ledger: takes events durably and answers rankings.
+
+Everything a ledger answers is a fold over what was recorded; nothing here knows HTTP, JSON or definitions storage.
+One suite, `tests/contract/`, runs over every adapter, and new behaviour goes into it first.
+
+A ledger follows boards: `follow` makes the rankings of a board from what is already recorded and keeps them current.
+Reads of a board that is not followed raise `NotFound`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from palmares.domain.board import Board
+from palmares.domain.group import Group
+from palmares.domain.metric import Metric
+from palmares.domain.run import Run
+from palmares.domain.user import User
+
+
+@dataclass(slots=True)
+class Entry:
+    """One thing to record: a change of a user, an event of that user, or both at once.
+
+    `changes` are the given profile fields (`domain/user.py`). Without a metric there is no event. `occurred_at` None
+    means the instant of recording. With `must_exist` an unknown user raises `NotFound` instead of being created.
+    """
+
+    scope: int
+    user_id: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    metric: Metric | None = None
+    amount: int = 0
+    attributes: Mapping[str, str] | None = None
+    idempotency_key: str | None = None
+    occurred_at: int | None = None
+    must_exist: bool = False
+
+
+class BoardOutcome(NamedTuple):
+    """Where the event left its user on one board. Ranks are None outside the cap; the threshold is a wire integer."""
+
+    board: Board
+    run: Run
+    group: Group
+    rank: int | None
+    previous_rank: int | None
+    threshold: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What recording one entry did. `event_id`, `total` and `boards` belong to its event, if it had one.
+
+    A replayed entry changed nothing: `event_id` is the first one's, everything else the present state.
+    """
+
+    user: User
+    created: bool = False
+    event_id: str | None = None
+    total: int = 0
+    replayed: bool = False
+    boards: Sequence[BoardOutcome] = ()
+
+
+class Row(NamedTuple):
+    """One row of a page. `row` counts from 0 in rank order, `rank` from 1 by the board's numbering; micros."""
+
+    row: int
+    rank: int
+    user_id: str
+    user_name: str | None
+    value: int
+
+
+class Place(NamedTuple):
+    """Where one participant stands; the row and rank are None outside the cap. The value is in micros."""
+
+    row: int | None
+    rank: int | None
+    value: int
+
+
+class DayChange(NamedTuple):
+    """What the events of one local day added to a user's total of one metric, in micros."""
+
+    day: int
+    change: int
+
+
+class Record(NamedTuple):
+    """One line of the log, as stored. `body` is JSON text: the profile of a user record, the attributes of an event."""
+
+    position: int
+    kind: str
+    recorded_at: int
+    scope: int
+    user: int
+    metric: int | None
+    amount: int | None
+    occurred_at: int | None
+    local_at: int | None
+    total: int | None
+    idempotency_key: str | None
+    body: str | None
+
+
+class Ledger(Protocol):
+    """Durable events, exact rankings. Every method may raise `Unavailable`; none leaves anything half-done."""
+
+    async def record(self, entries: Sequence[Entry]) -> list[Outcome]:
+        """Record entries in order, all or none; returns after they are on disk, ranked and readable.
+
+        Exactly once per (scope, metric, user, idempotency key). Raises `Invalid` when a total or a value leaves its
+        range or a change is malformed, `NotAllowed` and `NotFound` as `domain/user.py` and `must_exist` say,
+        `Overloaded` when too many entries wait; then nothing was stored. Of several entries, the message tells the
+        place of the one that was refused, such as `[3]`. Calls that arrive together share one flush.
+        Cost: one append per entry, and per board counted O(log participants).
+        """
+
+    async def follow(self, board: Board) -> None:
+        """Make the board's rankings from the events already recorded, then keep them current.
+
+        Following a followed board replaces its definition and makes the rankings anew. Recording goes on meanwhile.
+        Cost: one pass over the metric's events.
+        """
+
+    def redefine(self, board: Board) -> None:
+        """Replace the definition of a followed board by one with the same rankings (a new name, a later end)."""
+
+    def forget(self, board_number: int) -> None:
+        """Stop following a board and let go of its rankings. Nothing recorded is lost."""
+
+    async def freeze(self, board_number: int) -> int:
+        """Stop counting on a board for good and keep its rankings as they are; returns the last position counted."""
+
+    async def runs(self, board_number: int) -> list[Run]:
+        """The runs in which anyone has a value, oldest first."""
+
+    async def groups(self, board_number: int, run: Run) -> Collection[Group]:
+        """The groups of a run in which anyone stands."""
+
+    async def size(self, board_number: int, run: Run, groups: Collection[Group]) -> int:
+        """How many are ranked in the union of the groups. O(groups)."""
+
+    async def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
+        """The rows from `start` up to `stop` of the union of the groups, ranked as one. O(log n + rows) for one."""
+
+    async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
+        """The user's place in the union of the groups; None for a user without a value there. O(groups · log n)."""
+
+    async def user(self, scope: int, user_id: str) -> User | None:
+        """The user, or None. Constant time; a disk read when the user was not seen lately."""
+
+    async def total(self, user: User, metric: Metric) -> int:
+        """The user's lifetime total of a metric in micros; 0 where nothing was recorded."""
+
+    async def days(self, user: User, metric: Metric, first_day: int, last_day: int) -> list[DayChange]:
+        """The days of the range on which the user's total changed or might have, ascending."""
+
+    async def records(self, after: int, limit: int) -> list[Record]:
+        """The log in order, from the position behind `after`."""
+
+    async def close(self) -> None:
+        """Flush, checkpoint and let go of the files."""

@@ -1,0 +1,204 @@
+"""The standings on disk, so that a restart reads them instead of the whole log.
+
+A checkpoint is written in slices while events go on, so its slices are of different moments. What makes it exact:
+every user whose entry changes meanwhile is `touched`. A slice leaves out who was touched before it, and the end of
+the file says of everyone touched where they stood at first and where they stand in the end. All entries together are
+then those of the position at the end.
+
+The file is a sequence of parts, each a line of JSON and, for a slice, its three columns; the last line ends with a
+checksum of everything before. It replaces the one before atomically, or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from array import array
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from palmares.domain.board import Board
+from palmares.domain.group import Group
+from palmares.domain.tally import Tally
+from palmares.ledger.embedded._index import Index
+from palmares.ledger.embedded.build import Columns
+from palmares.ledger.embedded.rankings import Rankings
+
+_ENTRIES_PER_SLICE = 16_384
+_COLUMNS = (("values", "q"), ("reached", "q"), ("participants", "I"))
+Key = tuple[int, int, Group | None]
+
+
+class Slice(msgspec.Struct):
+    """The next `count` entries of a ranking; they follow in three columns."""
+
+    board: int
+    run_start: int
+    group: Group | None
+    count: int
+
+
+class Touched(msgspec.Struct, array_like=True):
+    """A user whose entry in a run changed while the checkpoint was written: the group at first, and the end."""
+
+    board: int
+    run_start: int
+    user: int
+    group_at_first: Group | None
+    group: Group | None
+    value: int
+    reached_at: int
+
+
+class End(msgspec.Struct):
+    """The position that the file stands for, the settings its boards were counted by, and who was touched."""
+
+    position: int
+    fingerprints: dict[int, str]
+    touched: list[Touched]
+    checksum: int
+
+
+class Damaged(Exception):
+    """The file is not a whole checkpoint."""
+
+
+def fingerprint(board: Board) -> str:
+    """Tells boards with different rankings apart: everything that decides who stands where, and nothing else."""
+    settings = (
+        board.metric.number if board.metric else None, board.start, board.end, board.run_unit, board.run_interval,
+        board.start_time, board.end_time, board.aggregation, board.order, board.ties, board.numbering == "dense",
+        [attribute.key for attribute in board.breakdown],
+        [(attribute.key, value) for attribute, value in board.filters], board.finished_position,
+    )  # fmt: skip
+    return hashlib.sha256(msgspec.json.encode(settings)).hexdigest()
+
+
+class Writer:
+    """Writes one checkpoint. Tell it of every change of a standing while it is at work (`touch`)."""
+
+    def __init__(self, rankings: Iterable[Rankings]) -> None:
+        self._rankings = {held.plan.board.number: held for held in rankings}
+        self._touched: dict[tuple[int, int], dict[int, Group | None]] = {}
+        self._checksum = 0
+
+    def touch(self, board: int, run_start: int, user: int, group: Group | None) -> None:
+        """The entry of a user, in that group until now, is about to change. Constant time."""
+        self._touched.setdefault((board, run_start), {}).setdefault(user, group)
+
+    async def write_slices(self, file: IO[bytes], pause: Callable[[], Awaitable[None]]) -> None:
+        """Write every entry that nobody touches, a slice at a time."""
+        for number, rankings in self._rankings.items():
+            for run_start, groups in list(rankings.runs.items()):
+                for group, index in list(groups.items()):
+                    await self._write_index(file, (number, run_start, group), index, pause)
+
+    def write_end(self, file: IO[bytes], position: int) -> None:
+        """Write where everyone touched stands now, which is as of `position`."""
+        touched = [
+            entry
+            for (board, run_start), users in self._touched.items()
+            for user, group in users.items()
+            for entry in self._entry(board, run_start, user, group)
+        ]
+        prints = {number: fingerprint(rankings.plan.board) for number, rankings in self._rankings.items()}
+        end = End(position, prints, touched, self._checksum)
+        file.write(msgspec.json.encode(end) + b"\n")
+
+    async def _write_index(self, file: IO[bytes], key: Key, index: Index, pause: Callable[[], Awaitable[None]]) -> None:
+        cursor: tuple[int, int, int] | None = None
+        while True:
+            columns = index.dump_after(cursor, _ENTRIES_PER_SLICE)
+            values, reached, participants = (array(kind, raw) for (_, kind), raw in zip(_COLUMNS, columns, strict=True))
+            if not participants:
+                return
+            cursor = (values[-1], reached[-1], participants[-1])
+            self._write_slice(file, key, self._untouched(key, values, reached, participants))
+            await pause()
+
+    def _untouched(
+        self, key: Key, values: array[int], reached: array[int], participants: array[int]
+    ) -> tuple[array[int], array[int], array[int]]:
+        touched = self._touched.get(key[:2])
+        if not touched:
+            return values, reached, participants
+        kept = [row for row, user in enumerate(participants) if user not in touched]
+        return (
+            array("q", [values[row] for row in kept]),
+            array("q", [reached[row] for row in kept]),
+            array("I", [participants[row] for row in kept]),
+        )
+
+    def _write_slice(self, file: IO[bytes], key: Key, columns: tuple[array[int], ...]) -> None:
+        board, run_start, group = key
+        parts = [msgspec.json.encode(Slice(board, run_start, group, len(columns[0]))) + b"\n"]
+        parts += [column.tobytes() for column in columns]
+        for part in parts:
+            self._checksum = zlib.crc32(part, self._checksum)
+            file.write(part)
+
+    def _entry(self, board: int, run_start: int, user: int, group_at_first: Group | None) -> Iterable[Touched]:
+        for group, index in self._rankings[board].runs.get(run_start, {}).items():
+            found = index.get(user)
+            if found is not None:
+                yield Touched(board, run_start, user, group_at_first, group, *found)
+
+
+def save(file: IO[bytes], written: Path, path: Path) -> None:
+    """Make a finished file durable and put it in the place of the one before; for another thread."""
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
+    written.replace(path)
+
+
+class Checkpoint:
+    """A whole checkpoint, read back. Raises `Damaged` for anything else, `FileNotFoundError` when there is none."""
+
+    def __init__(self, path: Path) -> None:
+        self._columns: dict[Key, Columns] = {}
+        with path.open("rb") as file:
+            self._end = self._read(file)
+        self.position = self._end.position
+
+    def holds(self, board: Board) -> bool:
+        """Whether the rankings of the board are in it, counted by the settings that the board has now."""
+        return self._end.fingerprints.get(board.number) == fingerprint(board)
+
+    def load(self, boards: Mapping[int, Rankings]) -> None:
+        """Fill empty rankings, by board number. Linear; no ids are compared but for those touched."""
+        for (board, run_start, group), columns in self._columns.items():
+            if board in boards:
+                index = boards[board].index(run_start, group)
+                index.load_sorted(columns.values, columns.reached, columns.participants)
+        self._columns.clear()
+        held = [entry for entry in self._end.touched if entry.board in boards]
+        for entry in held:
+            boards[entry.board].index(entry.run_start, entry.group_at_first).remove(entry.user)
+        for entry in held:
+            boards[entry.board].set(entry.run_start, entry.group, entry.user, Tally(entry.value, entry.reached_at))
+
+    def _read(self, file: IO[bytes]) -> End:
+        checksum = 0
+        try:
+            while not (line := file.readline()).startswith(b'{"position"'):
+                checksum = self._read_slice(file, line, zlib.crc32(line, checksum))
+            end = msgspec.json.decode(line, type=End)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise Damaged(str(error)) from error
+        if checksum != end.checksum:
+            raise Damaged("the checksum does not match")
+        return end
+
+    def _read_slice(self, file: IO[bytes], line: bytes, checksum: int) -> int:
+        part = msgspec.json.decode(line, type=Slice)
+        columns = self._columns.setdefault((part.board, part.run_start, part.group), Columns())
+        for name, kind in _COLUMNS:
+            raw = file.read(part.count * array(kind).itemsize)
+            checksum = zlib.crc32(raw, checksum)
+            getattr(columns, name).frombytes(raw)
+        return checksum

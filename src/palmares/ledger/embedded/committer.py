@@ -1,0 +1,237 @@
+"""The way of a request through the ledger: queued, drafted, flushed, applied, answered.
+
+One batch is on its way at a time. It takes whatever has queued up; while its flush waits for the disk on another
+thread, the next requests gather. Users and rankings change only after the flush has succeeded, all steps of the batch
+in one go, so no reader sees half of anything.
+
+`turn` is held while a batch is on its way. Whoever needs a moment without one takes it too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from palmares.domain import local_time
+from palmares.domain.errors import Overloaded, PalmaresError, Unavailable
+from palmares.domain.group import Group
+from palmares.ledger.contract import BoardOutcome, Entry, Outcome
+from palmares.ledger.embedded.draft import Count, Draft, Step
+from palmares.ledger.embedded.event_id import event_id
+from palmares.ledger.embedded.figures import Figures
+from palmares.ledger.embedded.followed import Followed
+from palmares.ledger.embedded.log import Line, Log, past_event
+from palmares.ledger.embedded.projection import FirstUse
+from palmares.ledger.embedded.users import Users
+
+logger = structlog.get_logger(__name__)
+_MOST_ENTRIES_PER_BATCH = 5_000
+
+
+class Watcher(Protocol):
+    """Somebody who follows every applied step."""
+
+    def step_applied(self, step: Step) -> None:
+        """A step was applied."""
+
+    def standing_changes(self, board: int, run_start: int, user: int, group: Group | None) -> None:
+        """The standing of a user, in that group until now, is about to change."""
+
+    async def batch_applied(self) -> None:
+        """A batch was applied; the next one waits for this."""
+
+
+@dataclass(slots=True)
+class Request:
+    """Entries that stand or fall together, and who waits for them."""
+
+    entries: Sequence[Entry]
+    answer: asyncio.Future[list[Outcome]]
+    steps: list[Step] = field(default_factory=list)
+
+    def refuse(self, error: Exception) -> None:
+        """Answer with an error: nothing was stored."""
+        self.steps = []
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def fulfil(self, outcomes: list[Outcome]) -> None:
+        """Answer, unless whoever asked has gone away: what they asked for is stored all the same."""
+        if not self.answer.done():
+            self.answer.set_result(outcomes)
+
+
+class Committer:
+    """Records entries: the only writer of the log, the users and the rankings."""
+
+    def __init__(
+        self,
+        log: Log,
+        users: Users,
+        followed: Followed,
+        watcher: Watcher,
+        clock: Callable[[], int],
+        timer: Callable[[], float],
+        most_queued: int,
+    ) -> None:
+        self.figures = Figures()
+        self.turn = asyncio.Lock()
+        self._log = log
+        self._users = users
+        self._followed = followed
+        self._watcher = watcher
+        self._clock = clock
+        self._timer = timer
+        self._most_queued = most_queued
+        self._queue: list[Request] = []
+        self._awake = asyncio.Event()
+        self._closing = False
+        self._disk = ThreadPoolExecutor(1, "palmares-flush")
+        self._task = asyncio.create_task(self._commit_batches(), name="palmares-committer")
+        self.queued_entries = 0
+
+    async def record(self, entries: Sequence[Entry]) -> list[Outcome]:
+        """See `Ledger.record`."""
+        if self._closing:
+            raise Unavailable("the server is stopping; nothing was stored")
+        if self.queued_entries and self.queued_entries + len(entries) > self._most_queued:
+            raise Overloaded
+        request = Request(entries, asyncio.get_running_loop().create_future())
+        self._queue.append(request)
+        self.queued_entries += len(entries)
+        self._awake.set()
+        return await request.answer
+
+    async def close(self) -> None:
+        """Take nothing new, record what has queued up, and stop."""
+        self._closing = True
+        self._awake.set()
+        await self._task
+        self._disk.shutdown()
+
+    async def _commit_batches(self) -> None:
+        while self._queue or not self._closing:
+            await self._awake.wait()
+            try:
+                async with self.turn:
+                    await self._commit(self._take())
+                await self._watcher.batch_applied()
+            except Exception:
+                # What is in memory may no longer be what the log says; only a restart can tell.
+                logger.exception("the ledger stops recording")
+                self._closing = True
+                self.figures.failing = True
+                for request in self._take():
+                    request.refuse(Unavailable("the ledger needs a restart; nothing was stored"))
+
+    def _take(self) -> list[Request]:
+        """The requests of the next batch: all that wait, up to a bound that keeps the wait of the first short."""
+        taken, entries = 0, 0
+        for request in self._queue:
+            if taken and entries + len(request.entries) > _MOST_ENTRIES_PER_BATCH:
+                break
+            taken += 1
+            entries += len(request.entries)
+        batch, self._queue = self._queue[:taken], self._queue[taken:]
+        self.queued_entries -= entries
+        if not self._queue and not self._closing:
+            self._awake.clear()
+        return batch
+
+    async def _commit(self, batch: list[Request]) -> None:
+        draft = self._draft(batch)
+        try:
+            if draft.lines:
+                await self._flush(draft.lines)
+        except Unavailable as error:
+            self._flush_failed(batch, error)
+            return
+        answers = [[self._apply(step, draft.now) for step in request.steps] for request in batch]
+        for request, outcomes in zip(batch, answers, strict=True):
+            request.fulfil(outcomes)
+
+    def _draft(self, batch: list[Request]) -> Draft:
+        now = max(self._clock(), self._log.recorded_at)
+        draft = Draft(self._users, self._followed, self._log.position, now)
+        for request in batch:
+            try:
+                request.steps = draft.add(request.entries)
+            except PalmaresError as error:
+                request.refuse(error)
+            except Exception as error:
+                logger.exception("an entry could not be drafted")
+                request.refuse(error)
+        return draft
+
+    async def _flush(self, lines: Sequence[Line]) -> None:
+        began = self._timer()
+        self._log.append(lines)
+        await asyncio.get_running_loop().run_in_executor(self._disk, self._log.commit)
+        self._log.position, self._log.recorded_at = lines[-1].position, lines[-1].recorded_at
+        self.figures.flush_seconds.observe(self._timer() - began)
+        self.figures.batch_entries.observe(len(lines))
+        self.figures.failing = False
+
+    def _flush_failed(self, batch: list[Request], error: Unavailable) -> None:
+        logger.error("flush failed", reason=error.message, requests=len(batch))
+        self.figures.failing = True
+        self.figures.failed_flushes += 1
+        for request in batch:
+            request.refuse(error)
+
+    def _apply(self, step: Step, now: int) -> Outcome:
+        """Make a flushed step visible."""
+        if step.replayed is not None:
+            return self._replayed(step, step.replayed, now)
+        user = step.state.user
+        self._users.put(step.state)
+        for rankings, move in step.moves:
+            for run_start in rankings.move(move, user.number):
+                self._watcher.standing_changes(rankings.plan.board.number, run_start, user.number, move.before)
+        outcome = Outcome(user, step.created)
+        if step.event is not None:
+            self._apply_event(step, step.event, outcome, now)
+        self._watcher.step_applied(step)
+        return outcome
+
+    def _apply_event(self, step: Step, line: Line, outcome: Outcome, now: int) -> None:
+        user, metric = step.state.user.number, line.metric
+        assert metric is not None
+        assert line.total is not None
+        self._users.note_event(user, metric, past_event(line))
+        if line.idempotency_key is not None:
+            self._users.note_key(user, metric, line.idempotency_key, FirstUse(line.position, line.recorded_at))
+        self.figures.events += 1
+        outcome.event_id = event_id(line.recorded_at, line.position)
+        outcome.total = line.total
+        outcome.boards = [counted for count in step.counts if (counted := self._count(count, user, now)) is not None]
+
+    def _count(self, count: Count, user: int, now: int) -> BoardOutcome | None:
+        """Where an event leaves its user on a board; None when the user takes no part, or nobody may see it yet."""
+        rankings, run, group, earned, moved = count
+        self._watcher.standing_changes(rankings.plan.board.number, run.start, user, group)
+        if group is None:
+            rankings.set(run.start, None, user, earned)
+            return None
+        outcome = rankings.count(run, group, user, earned, moved)
+        return outcome if rankings.plan.active_at(now) else None
+
+    def _replayed(self, step: Step, use: FirstUse, now: int) -> Outcome:
+        """The present state, on the boards that such an event would feed now."""
+        assert step.metric is not None
+        self.figures.replays += 1
+        state = self._users.get(step.state.user.number)
+        user, metric = state.user, step.metric.number
+        local = local_time.local_at(now, user.tz)
+        boards = []
+        for rankings in self._followed.counting(metric):
+            run, group = rankings.plan.run_at(local), rankings.plan.group_of(user.attributes)
+            if run is not None and group is not None and rankings.plan.active_at(now):
+                boards.append(rankings.look(run, group, user.number))
+        identifier = event_id(use.recorded_at, use.position)
+        return Outcome(user, False, identifier, state.totals.get(metric, 0), True, boards)

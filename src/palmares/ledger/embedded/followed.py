@@ -1,0 +1,61 @@
+"""Which boards the ledger keeps rankings of, found by number, by metric and by scope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from palmares.domain.changes import Plan
+from palmares.domain.errors import NotFound
+from palmares.ledger.embedded.rankings import Rankings
+
+
+class Followed:
+    """The followed boards. A frozen one is read like the others but counts nothing and moves nobody."""
+
+    def __init__(self) -> None:
+        self._by_number: dict[int, Rankings] = {}
+        self._by_metric: dict[int, list[Rankings]] = {}
+        self._grouped: dict[int, list[Rankings]] = {}
+
+    def __iter__(self) -> Iterator[Rankings]:
+        return iter(self._by_number.values())
+
+    def get(self, board_number: int) -> Rankings:
+        """The rankings of a board; `NotFound` when it is not followed."""
+        rankings = self._by_number.get(board_number)
+        if rankings is None:
+            raise NotFound("the leaderboard has no rankings")
+        return rankings
+
+    def counting(self, metric: int) -> Sequence[Rankings]:
+        """The rankings that events of a metric change."""
+        return self._by_metric.get(metric, ())
+
+    def grouped(self, scope: int) -> Sequence[Rankings]:
+        """The rankings of a scope in which a change of attributes may move a user."""
+        return self._grouped.get(scope, ())
+
+    def install(self, rankings: Rankings) -> None:
+        """Follow a board from now on, instead of an earlier form of it."""
+        board = rankings.plan.board
+        self.remove(board.number)
+        self._by_number[board.number] = rankings
+        if rankings.frozen or board.metric is None:
+            return
+        self._by_metric.setdefault(board.metric.number, []).append(rankings)
+        if rankings.plan.grouped:
+            self._grouped.setdefault(board.scope, []).append(rankings)
+
+    def replace(self, rankings: Rankings, plan: Plan) -> None:
+        """Give rankings that stay as they are a new definition."""
+        self.remove(rankings.plan.board.number)
+        rankings.plan = plan
+        self.install(rankings)
+
+    def remove(self, board_number: int) -> None:
+        """Follow a board no longer."""
+        rankings = self._by_number.pop(board_number, None)
+        if rankings is not None:
+            for held in (*self._by_metric.values(), *self._grouped.values()):
+                if rankings in held:
+                    held.remove(rankings)

@@ -1,0 +1,116 @@
+"""The event log: an SQLite file that only grows, and is the truth.
+
+Lines are inserted on the caller's thread, which is a copy into SQLite's page cache, and made durable by `commit`,
+which is meant for another thread: it is one call that waits for the disk without holding the interpreter.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from palmares.domain.errors import Unavailable
+from palmares.ledger.embedded.queries import query
+
+EVENT = 1
+USER = 2
+
+
+class Line(NamedTuple):
+    """One line of the log, in the order of its columns."""
+
+    position: int
+    kind: int
+    recorded_at: int
+    scope: int
+    user: int
+    metric: int | None = None
+    amount: int | None = None
+    occurred_at: int | None = None
+    local_at: int | None = None
+    late: int | None = None
+    total: int | None = None
+    idempotency_key: str | None = None
+    user_id: str | None = None
+    body: str | None = None
+
+
+class PastEvent(NamedTuple):
+    """An event as the fold needs it."""
+
+    occurred_at: int
+    position: int
+    amount: int
+    local_at: int
+
+
+def past_event(line: Line) -> PastEvent:
+    """The event of an event line."""
+    assert line.occurred_at is not None
+    assert line.amount is not None
+    assert line.local_at is not None
+    return PastEvent(line.occurred_at, line.position, line.amount, line.local_at)
+
+
+class Log:
+    """The log file. `position` and `recorded_at` are those of the last durable line; 0 when there is none."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = _connect(path)
+        self._writer.execute("PRAGMA journal_mode = WAL")
+        self._writer.execute("PRAGMA synchronous = FULL")
+        self._writer.execute(query("create_log"))
+        self._reader = _connect(path)
+        last: tuple[int, int] | None = self._writer.execute(query("last_record")).fetchone()
+        self.position, self.recorded_at = last or (0, 0)
+
+    def append(self, lines: Sequence[Line]) -> None:
+        """Begin a transaction with these lines; `Unavailable` when the disk takes none, and then none is in."""
+        with _translated(self):
+            self._writer.execute("BEGIN IMMEDIATE")
+            self._writer.executemany(query("append"), lines)
+
+    def commit(self) -> None:
+        """Make the appended lines durable: write and flush. `Unavailable` when that failed; then none is in."""
+        with _translated(self):
+            self._writer.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """Forget lines that were appended but not committed."""
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+    def read(self, after: int, limit: int) -> list[Line]:
+        """Up to `limit` lines behind a position, in order."""
+        return [Line(*row) for row in self._reader.execute(query("records"), (after, limit))]
+
+    def user_lines(self, after: int, upto: int) -> Iterator[Line]:
+        """The user lines behind one position up to another, in order."""
+        return (Line(*row) for row in self._reader.execute(query("user_records"), (after, upto)))
+
+    def users_as_of(self, position: int) -> Iterator[tuple[int, str]]:
+        """The number and body of every user, as of a position. Reads the whole log."""
+        return ((user, body) for user, body, _ in self._reader.execute(query("users_as_of"), (position,)))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
+        self._writer.close()
+
+
+@contextmanager
+def _translated(log: Log) -> Iterator[None]:
+    """SQLite's errors as ours, with the transaction rolled back."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        log.roll_back()
+        raise Unavailable(f"the log cannot be written: {error}; nothing was stored") from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Threads take turns: the loop appends, one worker commits, never at the same time.
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)

@@ -1,0 +1,146 @@
+"""The projection: the log once more, arranged to be found by user, metric, day and idempotency key.
+
+It follows the log in large sorted steps (`fill`), each one transaction that also notes how far it came, so it is
+always equal to the log up to `position` and may be deleted at any time. A step is a handful of SQL statements that
+read the log file directly: no line passes through Python, and the interpreter is free meanwhile.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from palmares.ledger.embedded.log import PastEvent
+from palmares.ledger.embedded.queries import query
+
+_TABLES = ("create_users", "create_totals", "create_user_events", "create_idempotency", "create_progress")
+_STEPS = ("project_users", "project_totals", "project_user_events", "project_idempotency")
+
+
+class FirstUse(NamedTuple):
+    """The event that used an idempotency key first."""
+
+    position: int
+    recorded_at: int
+
+
+class Projection:
+    """The projection file. Reads see everything up to `position`."""
+
+    def __init__(self, path: Path, log_path: Path, log_position: int) -> None:
+        try:
+            self._open(path, log_path)
+        except sqlite3.DatabaseError:
+            # Damaged, by a lost power supply say: it holds nothing that the log does not.
+            _delete(path)
+            self._open(path, log_path)
+        if self.position > log_position:
+            self.close()
+            _delete(path)
+            self._open(path, log_path)
+
+    def _open(self, path: Path, log_path: Path) -> None:
+        self._path = path
+        self._writer = _connect(path)
+        # A power failure may cost the newest steps, never the file: they are made again from the log.
+        self._writer.execute("PRAGMA journal_mode = WAL")
+        self._writer.execute("PRAGMA synchronous = NORMAL")
+        self._writer.execute("ATTACH ? AS source", (str(log_path),))
+        for table in _TABLES:
+            self._writer.execute(query(table))
+        self._reader = _connect(path)
+        row = self._reader.execute("SELECT position FROM progress").fetchone()
+        if row is None:
+            self._writer.execute("INSERT INTO progress VALUES (0)")
+        self.position: int = row[0] if row else 0
+
+    def fill(self, upto: int) -> int:
+        """Take in the log up to a position and return it; for another thread. The reads see it at once.
+
+        The caller sets `position` when it stops holding the same lines in memory.
+        """
+        with suppress(sqlite3.Error):
+            self._writer.execute("ROLLBACK")
+        self._writer.execute("BEGIN IMMEDIATE")
+        for step in _STEPS:
+            self._writer.execute(query(step), {"after": self.position, "upto": upto})
+        self._writer.execute("UPDATE progress SET position = ?", (upto,))
+        self._writer.execute("COMMIT")
+        return upto
+
+    def user_by_id(self, scope: int, user_id: str) -> tuple[int, str] | None:
+        """The number and body of a user."""
+        row: tuple[int, str] | None = self._reader.execute(query("user_by_id"), (scope, user_id)).fetchone()
+        return row
+
+    def user_by_number(self, number: int) -> tuple[int, str, str] | None:
+        """The scope, id and body of a user."""
+        row: tuple[int, str, str] | None = self._reader.execute(query("user_by_number"), (number,)).fetchone()
+        return row
+
+    def last_user(self) -> int:
+        """The highest user number given up to `position`; 0 when there is none."""
+        return int(self._reader.execute(query("last_user")).fetchone()[0] or 0)
+
+    def totals_of(self, user: int) -> list[tuple[int, int, int]]:
+        """(metric, total, time of the newest event) of one user."""
+        return self._reader.execute(query("totals_of"), (user,)).fetchall()
+
+    def first_use(self, user: int, metric: int, key: str) -> FirstUse | None:
+        """The event that used an idempotency key."""
+        row = self._reader.execute(query("first_use"), (user, metric, key)).fetchone()
+        return FirstUse(*row) if row else None
+
+    def days_of(self, user: int, metric: int, first: int, past: int) -> list[tuple[int, int]]:
+        """(days since 1970, sum of amounts) for the days of a stretch of local time."""
+        span = {"user": user, "metric": metric, "first": first, "past": past, "upto": self.position}
+        return self._reader.execute(query("days_of"), span).fetchall()
+
+    def history_of(self, user: int, metric: int, first: int, past: int, upto: int) -> list[PastEvent]:
+        """The events of a user and metric in a stretch of local time, up to a position."""
+        span = {"user": user, "metric": metric, "first": first, "past": past, "upto": min(upto, self.position)}
+        return [PastEvent(*row) for row in self._reader.execute(query("history_of"), span)]
+
+    def snapshot(self) -> Snapshot:
+        """The projection as it is now, for a long read while it goes on."""
+        return Snapshot(self._path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
+        self._writer.close()
+
+
+class Snapshot:
+    """The projection as it was at one moment. Read it user by user; `close` it soon, it holds back disk space."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = _connect(path)
+        self._connection.execute("BEGIN")
+        # The first read fixes what the transaction sees.
+        self.position: int = self._connection.execute("SELECT position FROM progress").fetchone()[0]
+
+    def events_by_user(self, metric: int, upto: int) -> Iterator[tuple[int, PastEvent]]:
+        """Every event of a metric up to a position, with the number of its user, in the order of those numbers."""
+        rows = self._connection.execute(query("events_by_user"), {"metric": metric, "upto": upto})
+        return ((user, PastEvent(*event)) for user, *event in rows)
+
+    def users(self) -> Iterator[tuple[int, str]]:
+        """The number and body of every user, in the order of the numbers."""
+        return iter(self._connection.execute(query("users_by_number")))
+
+    def close(self) -> None:
+        """Let go of the view."""
+        self._connection.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
+def _delete(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,156 @@
+-- The SQL of the embedded ledger. Python asks by name; each statement says what it is for.
+
+-- name: create_log
+-- Append-only. kind: 1 event, 2 user. `late` marks an event that happened before one already recorded for its user
+-- and metric. `total` is the user's lifetime total after the event. Times are microseconds, amounts are micros.
+CREATE TABLE IF NOT EXISTS log (
+    position INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    scope INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    metric INTEGER,
+    amount INTEGER,
+    occurred_at INTEGER,
+    local_at INTEGER,
+    late INTEGER,
+    total INTEGER,
+    idempotency_key TEXT,
+    user_id TEXT,
+    body TEXT
+)
+
+-- name: append
+-- One line of the log.
+INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: last_record
+-- Where the log ends: position and time of its last line.
+SELECT position, recorded_at FROM log ORDER BY position DESC LIMIT 1
+
+-- name: records
+-- The log in order, behind a position.
+SELECT * FROM log WHERE position > ? ORDER BY position LIMIT ?
+
+-- name: user_records
+-- The user lines of a stretch of the log, in order.
+SELECT * FROM log WHERE position > ? AND position <= ? AND kind = 2 ORDER BY position
+
+-- name: users_as_of
+-- Every user as a position of the log knew them.
+SELECT user, body, max(position) FROM log WHERE kind = 2 AND position <= ? GROUP BY user ORDER BY user
+
+-- name: create_users
+CREATE TABLE IF NOT EXISTS users (
+    number INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (scope, id)
+)
+
+-- name: create_totals
+-- `latest` is when the newest event of the user and metric happened.
+CREATE TABLE IF NOT EXISTS totals (
+    user INTEGER NOT NULL,
+    metric INTEGER NOT NULL,
+    total INTEGER NOT NULL,
+    latest INTEGER NOT NULL,
+    PRIMARY KEY (user, metric)
+) WITHOUT ROWID
+
+-- name: create_user_events
+-- The events once more, by user, metric and local time.
+CREATE TABLE IF NOT EXISTS user_events (
+    user INTEGER NOT NULL,
+    metric INTEGER NOT NULL,
+    local_at INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    occurred_at INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    PRIMARY KEY (user, metric, local_at, position)
+) WITHOUT ROWID
+
+-- name: create_idempotency
+CREATE TABLE IF NOT EXISTS idempotency (
+    user INTEGER NOT NULL,
+    metric INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    PRIMARY KEY (user, metric, key)
+) WITHOUT ROWID
+
+-- name: create_progress
+-- How far the projection has come.
+CREATE TABLE IF NOT EXISTS progress (position INTEGER NOT NULL)
+
+-- name: project_users
+-- The newest line of each user in the stretch.
+INSERT INTO users (number, scope, id, body)
+SELECT user, scope, user_id, body
+FROM (SELECT user, scope, user_id, body, max(position)
+      FROM source.log WHERE position > :after AND position <= :upto AND kind = 2 GROUP BY user)
+WHERE true
+ON CONFLICT (number) DO UPDATE SET body = excluded.body
+
+-- name: project_totals
+-- The total behind the last event of each user and metric in the stretch.
+INSERT INTO totals (user, metric, total, latest)
+SELECT last.user, last.metric, log.total, last.latest
+FROM (SELECT user, metric, max(position) AS position, max(occurred_at) AS latest
+      FROM source.log WHERE position > :after AND position <= :upto AND kind = 1
+      GROUP BY user, metric) AS last
+JOIN source.log AS log ON log.position = last.position
+WHERE true
+ON CONFLICT (user, metric) DO UPDATE SET total = excluded.total, latest = max(latest, excluded.latest)
+
+-- name: project_user_events
+-- Sorted, so that the tree is walked once from left to right.
+INSERT INTO user_events (user, metric, local_at, position, occurred_at, amount)
+SELECT user, metric, local_at, position, occurred_at, amount
+FROM source.log WHERE position > :after AND position <= :upto AND kind = 1
+ORDER BY user, metric, local_at, position
+
+-- name: project_idempotency
+INSERT INTO idempotency (user, metric, key, position, recorded_at)
+SELECT user, metric, idempotency_key, position, recorded_at
+FROM source.log WHERE position > :after AND position <= :upto AND idempotency_key IS NOT NULL
+ORDER BY user, metric, idempotency_key
+
+-- name: user_by_id
+SELECT number, body FROM users WHERE scope = ? AND id = ?
+
+-- name: user_by_number
+SELECT scope, id, body FROM users WHERE number = ?
+
+-- name: last_user
+-- The highest number given so far.
+SELECT max(number) FROM users
+
+-- name: totals_of
+SELECT metric, total, latest FROM totals WHERE user = ?
+
+-- name: first_use
+-- The event that used an idempotency key.
+SELECT position, recorded_at FROM idempotency WHERE user = ? AND metric = ? AND key = ?
+
+-- name: days_of
+-- What each local day, counted from 1970, added; `upto` keeps out what the caller still holds in memory.
+-- SQLite divides towards zero; the shift by a million days makes that the floor before 1970 too.
+SELECT (local_at + 86400000000000000) / 86400000000 - 1000000 AS day, sum(amount) FROM user_events
+WHERE user = :user AND metric = :metric AND local_at >= :first AND local_at < :past AND position <= :upto
+GROUP BY day
+
+-- name: history_of
+-- The events of one user and metric within a stretch of local time.
+SELECT occurred_at, position, amount, local_at FROM user_events
+WHERE user = :user AND metric = :metric AND local_at >= :first AND local_at < :past AND position <= :upto
+
+-- name: events_by_user
+-- All events of a metric, user by user.
+SELECT user, occurred_at, position, amount, local_at FROM user_events
+WHERE metric = :metric AND position <= :upto ORDER BY user
+
+-- name: users_by_number
+SELECT number, body FROM users ORDER BY number

@@ -1,0 +1,150 @@
+"""The rankings of one board: for each run and group, an order of the users who earned a value in that run.
+
+A user with a value in a run stands in exactly one group of it. Those who take no part (a filter that does not match,
+a breakdown attribute without a value) stand in the hidden group `None`, in an order nobody reads, so that the value
+comes along whole when they join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from palmares.domain import local_time, tally, value
+from palmares.domain.changes import Move, Plan, threshold
+from palmares.domain.group import Group
+from palmares.domain.run import Run
+from palmares.domain.tally import Tally
+from palmares.ledger.contract import BoardOutcome
+from palmares.ledger.embedded._index import Index
+from palmares.ledger.embedded.log import PastEvent
+from palmares.ledger.embedded.users import Users
+
+Groups = dict[Group | None, Index]
+
+
+class Rankings:
+    """All rankings of one board. Ranks count from 1, rows from 0; participants are user numbers."""
+
+    def __init__(self, plan: Plan, id_of: Callable[[int], bytes]) -> None:
+        self.plan = plan
+        # By the first day of the run: the last one may still change.
+        self.runs: dict[int, Groups] = {}
+        # A frozen board is only read; one that was finished by hand stays as it was then.
+        self.frozen = plan.board.finished_position is not None
+        self._id_of = id_of
+
+    def index(self, run_start: int, group: Group | None) -> Index:
+        """The order of one group, made when missing."""
+        groups = self.runs.get(run_start)
+        if groups is None:
+            groups = self.runs[run_start] = {}
+        index = groups.get(group)
+        if index is None:
+            board = self.plan.board
+            index = groups[group] = Index(
+                descending=board.order == "desc",
+                later_first=board.ties == "last",
+                distinct=board.numbering == "dense",
+                id_of=self._id_of,
+            )
+        return index
+
+    def stored(self, run_start: int, group: Group | None, user: int) -> Tally | None:
+        """What a user of that group has earned in a run."""
+        groups = self.runs.get(run_start)
+        index = groups.get(group) if groups else None
+        found = index.get(user) if index is not None else None
+        return None if found is None else Tally(*found)
+
+    def set(self, run_start: int, group: Group | None, user: int, after: Tally) -> None:
+        """Give a user of that group a value."""
+        self.index(run_start, group).put(user, after.value, after.reached_at)
+
+    def count(self, run: Run, group: Group, user: int, after: Tally, moved: bool) -> BoardOutcome:
+        """Give a user of that group a value, and tell the ranks before and after.
+
+        `moved` says that the same event brought the user into the group, so there is no rank before.
+        """
+        index = self.index(run.start, group)
+        board = self.plan.board
+        previous: int | None = None
+        if board.numbering != "ordinal":
+            previous = self.rank(index, index.row(user))
+            row = index.put(user, after.value, after.reached_at)[1]
+            rank = self.rank(index, row)
+        else:
+            row_before, row = index.put(user, after.value, after.reached_at)
+            previous, rank = self._ordinal(row_before), self._ordinal(row)
+        return BoardOutcome(board, run, group, rank, None if moved else previous, self._threshold(index))
+
+    def look(self, run: Run, group: Group, user: int) -> BoardOutcome:
+        """Where a user of that group stands, told like the outcome of an event that changed nothing."""
+        index = self.index(run.start, group)
+        rank = self.rank(index, index.row(user))
+        return BoardOutcome(self.plan.board, run, group, rank, rank, self._threshold(index))
+
+    def move(self, move: Move, user: int) -> Iterator[int]:
+        """Take a user from one group to another in every run, whole value included; yields the runs it touched."""
+        for run_start, groups in self.runs.items():
+            source = groups.get(move.before)
+            found = source.get(user) if source is not None else None
+            if source is not None and found is not None:
+                source.remove(user)
+                self.set(run_start, move.after, user, Tally(*found))
+                yield run_start
+
+    def replay(self, users: Users, user: int, group: Group | None, event: PastEvent, late: bool) -> None:
+        """Count a recorded event of a user of that group once more; nothing when it lies outside the board."""
+        run = self.plan.run_at(event.local_at)
+        if run is None:
+            return
+        before = self.stored(run.start, group, user)
+        after = tally.step(self.plan.board.aggregation, before, event.amount, event.occurred_at, not late)
+        if after is None:
+            after = self.refold(run, self.history(users, run, user, event.position))
+        self.set(run.start, group, user, after)
+
+    def history(self, users: Users, run: Run, user: int, upto: int) -> list[PastEvent]:
+        """The recorded events of a user on the board's metric in a run, up to a position; in no order."""
+        metric = self.plan.board.metric
+        assert metric is not None
+        past = local_time.start_of(run.end + 1) if run.end is not None else value.MOST
+        return users.history(user, metric.number, local_time.start_of(run.start), past, upto)
+
+    def refold(self, run: Run, events: list[PastEvent]) -> Tally:
+        """The tally that those events of a run make, taken in the order in which they happened."""
+        counted = [event for event in sorted(events) if self.plan.run_at(event.local_at) == run]
+        folded = tally.fold(self.plan.board.aggregation, [(event.amount, event.occurred_at) for event in counted])
+        assert folded is not None, "a refold has at least the event that asked for it"
+        return folded
+
+    def rank(self, index: Index, row: int) -> int | None:
+        """The rank, by the board's numbering, of a row of one group; None for -1 and outside the cap."""
+        board = self.plan.board
+        if board.numbering == "ordinal" or row < 0:
+            return self._ordinal(row)
+        if board.max_participants is not None and row >= board.max_participants:
+            return None
+        held = index.at(row)[1]
+        if board.numbering == "competition":
+            return index.count_better(held) + 1
+        return index.count_distinct_better(held) + 1
+
+    def ranked(self, index: Index) -> int:
+        """How many of a group are inside the cap."""
+        cap = self.plan.board.max_participants
+        return len(index) if cap is None else min(len(index), cap)
+
+    def shown(self, run: Run, groups: Collection[Group]) -> list[Index]:
+        """The orders of those of the groups in which anyone stands."""
+        present = self.runs.get(run.start, {})
+        return [present[group] for group in groups if group in present and len(present[group])]
+
+    def _ordinal(self, row: int) -> int | None:
+        cap = self.plan.board.max_participants
+        return None if row < 0 or (cap is not None and row >= cap) else row + 1
+
+    def _threshold(self, index: Index) -> int:
+        board, size = self.plan.board, len(index)
+        cap = board.max_participants
+        return threshold(board, size, index.at(cap - 1)[1]) if cap is not None and size >= cap else 0

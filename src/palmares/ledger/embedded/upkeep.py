@@ -1,0 +1,144 @@
+"""Keeping the files beside the log up to date in the background: the projection and the checkpoint.
+
+Both can be worked out again from the log, so neither is ever waited for, but for one thing: what the projection has
+not taken in is held in memory, so when it falls a whole step behind, recording waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from palmares.domain.group import Group
+from palmares.ledger.embedded import checkpoint
+from palmares.ledger.embedded.draft import Step
+from palmares.ledger.embedded.folder import Folder
+from palmares.ledger.embedded.followed import Followed
+from palmares.ledger.embedded.log import Log
+from palmares.ledger.embedded.projection import Projection
+from palmares.ledger.embedded.users import Users
+
+logger = structlog.get_logger(__name__)
+
+
+async def pause() -> None:
+    """Let others have their turn on the event loop."""
+    await asyncio.sleep(0)
+
+
+class Upkeep:
+    """A watcher of the committer that decides when a file falls too far behind, and sees to it."""
+
+    def __init__(
+        self,
+        folder: Folder,
+        log: Log,
+        projection: Projection,
+        users: Users,
+        followed: Followed,
+        events_between_projections: int,
+        events_between_checkpoints: int,
+    ) -> None:
+        self._folder = folder
+        self._log = log
+        self._projection = projection
+        self._users = users
+        self._followed = followed
+        self._events_between_projections = events_between_projections
+        self._events_between_checkpoints = events_between_checkpoints
+        self._writer: checkpoint.Writer | None = None
+        self._newcomers: list[list[Step]] = []
+        self._projecting: asyncio.Task[None] | None = None
+        self._checkpointing: asyncio.Task[None] | None = None
+        self._filling = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "palmares-upkeep")
+        self.checkpoint_position = 0
+
+    def step_applied(self, step: Step) -> None:
+        """See `Watcher`."""
+        for steps in self._newcomers:
+            steps.append(step)
+
+    def standing_changes(self, board: int, run_start: int, user: int, group: Group | None) -> None:
+        """See `Watcher`."""
+        if self._writer is not None:
+            self._writer.touch(board, run_start, user, group)
+
+    async def batch_applied(self) -> None:
+        """See `Watcher`."""
+        if self._users.unprojected_events >= self._events_between_projections:
+            if self._projecting is not None:
+                await self._projecting
+            self._projecting = asyncio.create_task(_logged("projection", self.project()))
+        behind = self._log.position - self.checkpoint_position
+        if self._checkpointing is None and behind >= self._events_between_checkpoints:
+            self._checkpointing = asyncio.create_task(_logged("checkpoint", self.checkpoint()))
+
+    def watch(self, steps: list[Step]) -> None:
+        """Add every step applied from now on to a list."""
+        self._newcomers.append(steps)
+
+    def unwatch(self, steps: list[Step]) -> None:
+        """Add no more to a list."""
+        self._newcomers = [others for others in self._newcomers if others is not steps]
+
+    async def project(self) -> None:
+        """Let the projection take in the log up to what has been applied."""
+        async with self._filling:
+            upto = self._log.position
+            self._users.begin_filling()
+            try:
+                await self.in_background(self._projection.fill, upto)
+            except BaseException:
+                self._users.undo_filling()
+                raise
+            self._users.end_filling(upto)
+
+    async def checkpoint(self) -> None:
+        """Write a checkpoint while events go on. Given up when a board comes or goes meanwhile."""
+        try:
+            writer = self._writer = checkpoint.Writer(self._followed)
+            written = self._folder.checkpoint.with_suffix(".new")
+            file = written.open("wb")
+            await writer.write_slices(file, pause)
+            if self._writer is not writer:
+                file.close()
+                return
+            position = self._log.position
+            writer.write_end(file, position)
+            self._writer = None
+            await self.in_background(checkpoint.save, file, written, self._folder.checkpoint)
+            self.checkpoint_position = position
+        finally:
+            self._writer = None
+            self._checkpointing = None
+
+    def give_up_checkpoint(self) -> None:
+        """A board came or went: what has been written of a checkpoint no longer fits."""
+        self._writer = None
+
+    async def in_background(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Do slow work on the thread for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    async def close(self) -> None:
+        """Bring both files up to date."""
+        for task in (self._projecting, self._checkpointing):
+            if task is not None:
+                await task
+        await _logged("projection", self.project())
+        if self.checkpoint_position != self._log.position:
+            await _logged("checkpoint", self.checkpoint())
+        self._thread.shutdown()
+
+
+async def _logged(name: str, work: Coroutine[Any, Any, None]) -> None:
+    """Failing here loses nothing: the next step does the work, or a restart does it from the log."""
+    try:
+        await work
+    except Exception:
+        logger.exception("upkeep failed", work=name)

@@ -1,0 +1,219 @@
+"""Users as the ledger knows them, with a bound on how many are in memory.
+
+Layers, newest first; the first that knows a user is right:
+
+    unprojected   what was recorded since the last step of the projection: users, their events, idempotency keys
+    filling       the layer before, while the projection takes it in
+    young, old    users that are projected, kept because they were seen lately
+    projection    everybody, on disk
+
+A state is never changed in place: a batch makes new ones and `put`s them after its flush. When the projection has
+taken in `filling`, that layer's users become the young ones, which costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import msgspec
+
+from palmares.domain import local_time
+from palmares.domain.user import User
+from palmares.ledger.embedded.log import PastEvent
+from palmares.ledger.embedded.projection import FirstUse, Projection
+
+
+@dataclass(slots=True)
+class UserState:
+    """A user, the lifetime total of each metric, and when the newest event of each happened (by metric number)."""
+
+    user: User
+    totals: dict[int, int] = field(default_factory=dict)
+    latest: dict[int, int] = field(default_factory=dict)
+
+    def copy(self) -> UserState:
+        """A state to work on while this one stays true."""
+        return UserState(self.user, dict(self.totals), dict(self.latest))
+
+
+class Layer:
+    """Users by id and by number; in the unprojected layers also their events and keys."""
+
+    __slots__ = ("by_id", "by_number", "event_count", "events", "keys")
+
+    def __init__(self) -> None:
+        self.by_id: dict[tuple[int, str], UserState] = {}
+        self.by_number: dict[int, UserState] = {}
+        self.events: defaultdict[tuple[int, int], list[PastEvent]] = defaultdict(list)
+        self.keys: dict[tuple[int, int, str], FirstUse] = {}
+        self.event_count = 0
+
+    def put(self, state: UserState) -> None:
+        """Keep a state, instead of an older one of the same user."""
+        user = state.user
+        self.by_id[user.scope, user.id] = state
+        self.by_number[user.number] = state
+
+
+class Users:
+    """Finds users, their events and their idempotency keys, wherever they are."""
+
+    def __init__(self, projection: Projection, most_cached: int) -> None:
+        self._projection = projection
+        self._most_young = max(1, most_cached // 2)
+        self._unprojected, self._filling = Layer(), Layer()
+        self._young, self._old = Layer(), Layer()
+        self._last_number = projection.last_user()
+
+    @property
+    def last_number(self) -> int:
+        """The highest user number given so far."""
+        return self._last_number
+
+    @property
+    def unprojected_events(self) -> int:
+        """How many events wait for the next step of the projection."""
+        return self._unprojected.event_count
+
+    def find(self, scope: int, user_id: str) -> UserState | None:
+        """The state of the user with that id. A disk read when the user was not seen lately."""
+        key = (scope, user_id)
+        for layer in (self._unprojected, self._filling, self._young):
+            state = layer.by_id.get(key)
+            if state is not None:
+                return state
+        state = self._old.by_id.get(key)
+        if state is not None:
+            return self._keep(state)
+        row = self._projection.user_by_id(scope, user_id)
+        return None if row is None else self._load(row[0], scope, user_id, row[1])
+
+    def get(self, number: int) -> UserState:
+        """The state of the user with that number, which was given to somebody."""
+        for layer in (self._unprojected, self._filling, self._young):
+            state = layer.by_number.get(number)
+            if state is not None:
+                return state
+        state = self._old.by_number.get(number)
+        if state is not None:
+            return self._keep(state)
+        row = self._projection.user_by_number(number)
+        assert row is not None, f"user {number} is in a ranking but not in the log"
+        return self._load(number, *row)
+
+    def id_of(self, number: int) -> bytes:
+        """The bytes that break ties between users."""
+        return self.get(number).user.id.encode()
+
+    def put(self, state: UserState) -> None:
+        """Keep the state that a batch left a user in."""
+        self._unprojected.put(state)
+        self._last_number = max(self._last_number, state.user.number)
+
+    def note_event(self, user: int, metric: int, event: PastEvent) -> None:
+        """Keep an event until the projection has it."""
+        self._unprojected.events[user, metric].append(event)
+        self._unprojected.event_count += 1
+
+    def note_key(self, user: int, metric: int, key: str, use: FirstUse) -> None:
+        """Keep the use of an idempotency key until the projection has it."""
+        self._unprojected.keys[user, metric, key] = use
+
+    def first_use(self, user: int, metric: int, key: str) -> FirstUse | None:
+        """The event that used an idempotency key, if any did."""
+        name = (user, metric, key)
+        return (
+            self._unprojected.keys.get(name)
+            or self._filling.keys.get(name)
+            or self._projection.first_use(user, metric, key)
+        )
+
+    def history(self, user: int, metric: int, first: int, past: int, upto: int) -> list[PastEvent]:
+        """The events of a user and metric in a stretch of local time up to a position, in no order."""
+        return [
+            *self._projection.history_of(user, metric, first, past, upto),
+            *(event for event in self._held(user, metric, first, past) if event.position <= upto),
+        ]
+
+    def days(self, user: int, metric: int, first: int, past: int) -> dict[int, int]:
+        """The days of a stretch of local time that have events, with the sum of their amounts."""
+        sums = {
+            day + local_time.EPOCH_ORDINAL: change
+            for day, change in self._projection.days_of(user, metric, first, past)
+        }
+        for event in self._held(user, metric, first, past):
+            day = local_time.day_of(event.local_at)
+            sums[day] = sums.get(day, 0) + event.amount
+        return sums
+
+    def begin_filling(self) -> None:
+        """Set aside what the projection is about to take in."""
+        assert not self._filling.by_id, "one step at a time"
+        self._filling, self._unprojected = self._unprojected, Layer()
+
+    def end_filling(self, position: int) -> None:
+        """The projection has come to `position` and has all that was set aside."""
+        self._projection.position = position
+        projected, self._filling = self._filling, Layer()
+        projected.events.clear()
+        projected.keys.clear()
+        self._old, self._young = self._young, projected
+
+    def undo_filling(self) -> None:
+        """The step failed: what was set aside waits for the next one."""
+        newer, self._unprojected, self._filling = self._unprojected, self._filling, Layer()
+        self._unprojected.by_id.update(newer.by_id)
+        self._unprojected.by_number.update(newer.by_number)
+        for name, events in newer.events.items():
+            self._unprojected.events[name].extend(events)
+        self._unprojected.keys.update(newer.keys)
+        self._unprojected.event_count += newer.event_count
+
+    def _held(self, user: int, metric: int, first: int, past: int) -> Iterable[PastEvent]:
+        for layer in (self._filling, self._unprojected):
+            for event in layer.events.get((user, metric), ()):
+                if first <= event.local_at < past:
+                    yield event
+
+    def _load(self, number: int, scope: int, user_id: str, body: str) -> UserState:
+        state = UserState(decode_user(number, scope, user_id, body))
+        for metric, total, latest in self._projection.totals_of(number):
+            state.totals[metric] = total
+            state.latest[metric] = latest
+        return self._keep(state)
+
+    def _keep(self, state: UserState) -> UserState:
+        if len(self._young.by_id) >= self._most_young:
+            self._old, self._young = self._young, Layer()
+        self._young.put(state)
+        return state
+
+
+_NAMED_APART = ("number", "scope", "id")
+_BODY_FIELDS = tuple(entry.name for entry in fields(User) if entry.name not in _NAMED_APART)
+
+
+def encode_user(user: User, attributes_before: Mapping[str, str] | None) -> str:
+    """The body of a user line: the profile, and the attributes that the line replaces if it changes any."""
+    body: dict[str, Any] = {name: getattr(user, name) for name in _BODY_FIELDS}
+    if attributes_before is not None:
+        body["attributes_before"] = attributes_before
+    return msgspec.json.encode(body).decode()
+
+
+def decode_user(number: int, scope: int, user_id: str, body: str) -> User:
+    """The user of a body."""
+    given = msgspec.json.decode(body)
+    given.pop("attributes_before", None)
+    if given["device_tokens"] is not None:
+        given["device_tokens"] = tuple(given["device_tokens"])
+    return User(number=number, scope=scope, id=user_id, **given)
+
+
+def attributes_before(body: str) -> dict[str, str] | None:
+    """The attributes that a user line replaced; None when it left them alone."""
+    before: dict[str, str] | None = msgspec.json.decode(body).get("attributes_before")
+    return before
