@@ -20,7 +20,6 @@ def test_without_anything_said_the_defaults_hold() -> None:
         max_body_bytes=4 * 1024 * 1024,
         user_cache=100_000,
         checkpoint_events=1_000_000,
-        checkpoint_seconds=300,
         project_events=100_000,
         log_level="info",
         log_format="text",
@@ -40,7 +39,6 @@ ANOTHER_VALUE = {
     "max_body_bytes": ("1024", 1024),
     "user_cache": ("7", 7),
     "checkpoint_events": ("10", 10),
-    "checkpoint_seconds": ("60", 60),
     "project_events": ("5", 5),
     "log_level": ("debug", "debug"),
     "log_format": ("json", "json"),
@@ -87,7 +85,7 @@ def test_variables_of_other_programs_are_none_of_our_business() -> None:
         ({"PALMARES_port": "1"}, {}, "PALMARES_port is not a setting; did you mean PALMARES_PORT?"),
         ({"PALMARES_ADMINKEY": "1"}, {}, "PALMARES_ADMINKEY is not a setting; did you mean PALMARES_ADMIN_KEY?"),
         ({"PALMARES_PROT": ""}, {}, "PALMARES_PROT is not a setting; did you mean PALMARES_PORT?"),
-        ({}, {"checkpoint_second": 1}, "checkpoint_second is not a setting; did you mean checkpoint_seconds?"),
+        ({}, {"checkpoint_event": 1}, "checkpoint_event is not a setting; did you mean checkpoint_events?"),
     ],
 )
 def test_an_unknown_setting_is_refused_with_the_nearest_known_name(environment, given, message) -> None:
@@ -115,7 +113,7 @@ def test_an_unknown_setting_that_resembles_none_is_refused_with_all_names() -> N
         ("max_body_bytes", "4MiB", "a whole number, 1 or more"),
         ("user_cache", "1e5", "a whole number, 1 or more"),
         ("checkpoint_events", "1.5", "a whole number, 1 or more"),
-        ("checkpoint_seconds", " 5", "a whole number, 1 or more"),
+        ("checkpoint_events", " 5", "a whole number, 1 or more"),
         ("project_events", "9" * 5000, "a whole number, 1 or more"),
         ("log_level", "loud", "debug, info, warning or error"),
         ("log_format", "xml", "text or json"),

@@ -30,10 +30,13 @@ def zone(name: str) -> ZoneInfo:
 
 
 def local_at(instant: int, tz: str | None) -> int:
-    """The user's wall clock at an instant; no zone means UTC."""
+    """The user's wall clock at an instant; no zone means UTC. `Invalid` where the clock would leave the calendar."""
     if tz is None:
         return instant
-    offset = datetime.fromtimestamp(instant // SECOND, zone(tz)).utcoffset()
+    try:
+        offset = datetime.fromtimestamp(instant // SECOND, zone(tz)).utcoffset()
+    except (ValueError, OverflowError):
+        raise Invalid(f"the year 1 or 9999 ends the calendar of {tz}") from None
     assert offset is not None
     return instant + (offset.days * 86_400 + offset.seconds) * SECOND
 

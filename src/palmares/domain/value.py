@@ -55,6 +55,8 @@ def _parse_decimal(text: str, name: str) -> int:
         raise Invalid(f"{name}: expected a number") from None
     if not number.is_finite():
         raise Invalid(f"{name}: expected a finite number")
+    if not number:
+        return 0
     if number.adjusted() > 13:
         raise Invalid(f"{name}: {text} is out of range; the limit is ±9223372036854.775807")
     if number.adjusted() < -DIGITS - 1:

@@ -9,6 +9,8 @@ it back and forth. Room is reserved first, which can fail; get, set and remove c
 cdef enum:
     SMALLEST_HASH = 8   # cells
 
+
+cdef struct Cell:
     uint32_t participant
     uint32_t leaf            # NONE: the cell is free
 
@@ -22,6 +24,11 @@ cdef struct Directory:
     uint32_t largest         # no participant is above; counts while sparse
 
 
+cdef inline uint64_t directory_home(const Directory *directory, uint32_t participant) noexcept nogil:
+    """The cell where a search starts: the high bits of a product with 2^32 over the golden ratio."""
+    return <uint32_t> (participant * <uint32_t> 2654435769) >> directory.shift
+
+
 cdef uint64_t cells_for(uint64_t entries) noexcept nogil:
     """The smallest table that stays at most three quarters full."""
     cdef uint64_t cells = SMALLEST_HASH
@@ -32,7 +39,7 @@ cdef uint64_t cells_for(uint64_t entries) noexcept nogil:
 
 cdef inline uint64_t directory_cell(const Directory *directory, uint32_t participant) noexcept nogil:
     """The cell that has the participant, or the free one it would take."""
-    cdef uint64_t at = <uint32_t> (participant * <uint32_t> 2654435769) >> directory.shift
+    cdef uint64_t at = directory_home(directory, participant)
     while directory.cells[at].leaf != NONE and directory.cells[at].participant != participant:
         at = (at + 1) & (directory.cell_count - 1)
     return at
@@ -70,7 +77,7 @@ cdef void directory_remove(Directory *directory, uint32_t participant) noexcept 
         at = (at + 1) & mask
         if directory.cells[at].leaf == NONE:
             break
-        home = <uint32_t> (directory.cells[at].participant * <uint32_t> 2654435769) >> directory.shift
+        home = directory_home(directory, directory.cells[at].participant)
         if ((at - home) & mask) >= ((at - hole) & mask):
             directory.cells[hole] = directory.cells[at]
             hole = at

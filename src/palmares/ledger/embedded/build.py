@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 
-from palmares.domain import tally
+from palmares.domain import tally, value
 from palmares.domain.group import Group
 from palmares.domain.run import Run
 from palmares.domain.tally import Tally
@@ -47,7 +47,8 @@ async def build(
 ) -> None:
     """Fill empty rankings from all events of their metric and the bodies of all users, both in order of user number.
 
-    `pause` is awaited often, so that others get their turn. One pass; memory for the entries once more.
+    `pause` is awaited often, so that others get their turn. One pass; memory for the entries once more. Raises
+    `Invalid` when a value leaves its range.
     """
     columns: dict[tuple[int, Group | None], Columns] = {}
     for count, (user, held) in enumerate(groupby(events, key=itemgetter(0))):
@@ -70,6 +71,9 @@ def _tallies(rankings: Rankings, events: list[PastEvent]) -> dict[Run, Tally]:
             after = tally.step(aggregation, earned.get(run), event.amount, event.occurred_at, in_order=True)
             assert after is not None, "events in order need no others"
             earned[run] = after
+    for held in earned.values():
+        # Where nobody followed the board, nobody has refused the events that lead out of the range.
+        value.checked(held.value, f"a value on leaderboard {rankings.plan.board.key!r}")
     return earned
 
 

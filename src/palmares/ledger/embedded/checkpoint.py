@@ -6,7 +6,7 @@ the file says of everyone touched where they stood at first and where they stand
 then those of the position at the end.
 
 The file is a sequence of parts, each a line of JSON and, for a slice, its three columns; the last line ends with a
-checksum of everything before. It replaces the one before atomically, or not at all.
+checksum of everything else. It replaces the one before atomically, or not at all.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class End(msgspec.Struct):
     position: int
     fingerprints: dict[int, str]
     touched: list[Touched]
-    checksum: int
+    checksum: int = 0
 
 
 class Damaged(Exception):
@@ -105,8 +105,9 @@ class Writer:
             for user, group in users.items()
             for entry in self._entry(board, run_start, user, group)
         ]
-        prints = {number: fingerprint(rankings.plan.board) for number, rankings in self._rankings.items()}
-        end = End(position, prints, touched, self._checksum)
+        prints = {number: fingerprint(rankings.counted) for number, rankings in self._rankings.items()}
+        end = End(position, prints, touched)
+        end.checksum = _checksum(end, self._checksum)
         file.write(msgspec.json.encode(end) + b"\n")
 
     async def _write_index(self, file: IO[bytes], key: Key, index: Index, pause: Callable[[], Awaitable[None]]) -> None:
@@ -148,12 +149,11 @@ class Writer:
                 yield Touched(board, run_start, user, group_at_first, group, *found)
 
 
-def save(file: IO[bytes], written: Path, path: Path) -> None:
+def save(file: IO[bytes], path: Path) -> None:
     """Make a finished file durable and put it in the place of the one before; for another thread."""
     file.flush()
     os.fsync(file.fileno())
-    file.close()
-    written.replace(path)
+    Path(file.name).replace(path)
 
 
 class Checkpoint:
@@ -188,9 +188,9 @@ class Checkpoint:
             while not (line := file.readline()).startswith(b'{"position"'):
                 checksum = self._read_slice(file, line, zlib.crc32(line, checksum))
             end = msgspec.json.decode(line, type=End)
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, OverflowError, MemoryError) as error:
             raise Damaged(str(error)) from error
-        if checksum != end.checksum:
+        if end.checksum != _checksum(end, checksum):
             raise Damaged("the checksum does not match")
         return end
 
@@ -202,3 +202,8 @@ class Checkpoint:
             checksum = zlib.crc32(raw, checksum)
             getattr(columns, name).frombytes(raw)
         return checksum
+
+
+def _checksum(end: End, slices: int) -> int:
+    """The checksum of the slices and of the end, but for the checksum in it."""
+    return zlib.crc32(msgspec.json.encode(msgspec.structs.replace(end, checksum=0)), slices)

@@ -117,17 +117,24 @@ class Committer:
     async def _commit_batches(self) -> None:
         while self._queue or not self._closing:
             await self._awake.wait()
+            batch: list[Request] = []
             try:
                 async with self.turn:
-                    await self._commit(self._take())
+                    batch = self._take()
+                    await self._commit(batch)
                 await self._watcher.batch_applied()
             except Exception:
-                # What is in memory may no longer be what the log says; only a restart can tell.
                 logger.exception("the ledger stops recording")
-                self._closing = True
-                self.figures.failing = True
-                for request in self._take():
-                    request.refuse(Unavailable("the ledger needs a restart; nothing was stored"))
+                self._stop(batch)
+
+    def _stop(self, batch: list[Request]) -> None:
+        """What is in memory may no longer be what the log says; only a restart can tell."""
+        self._closing = True
+        self.figures.failing = True
+        for request in batch:
+            request.refuse(Unavailable("the ledger needs a restart, which will tell whether this was stored"))
+        for request in self._take():
+            request.refuse(Unavailable("the ledger needs a restart; nothing was stored"))
 
     def _take(self) -> list[Request]:
         """The requests of the next batch: all that wait, up to a bound that keeps the wait of the first short."""

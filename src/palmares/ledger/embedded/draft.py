@@ -90,7 +90,7 @@ class Draft:
 
     def _step(self, entry: Entry) -> Step:
         present = self._present(entry)
-        if present is not None and entry.idempotency_key is not None:
+        if present is not None and entry.metric is not None and entry.idempotency_key is not None:
             use = self._first_use(present.user.number, entry)
             if use is not None:
                 return Step(entry.metric, present, present.user.attributes, replayed=use)
@@ -150,6 +150,7 @@ class Draft:
         user = state.user
         occurred_at = self.now if entry.occurred_at is None else entry.occurred_at
         local_at = local_time.local_at(occurred_at, user.tz)
+        value.checked(entry.amount, "value")
         total = value.checked(state.totals.get(metric, 0) + entry.amount, "the user's total")
         latest = state.latest.get(metric, occurred_at)
         in_order = occurred_at >= latest

@@ -122,9 +122,10 @@ class EmbeddedLedger:
         """See `Ledger.freeze`."""
         async with self._committer.turn:
             rankings = self._followed.get(board_number)
-            rankings.frozen = True
-            self._followed.install(rankings)
-            return self._log.position
+            if rankings.frozen_position is None:
+                rankings.frozen_position = self._log.position
+                self._followed.install(rankings)
+            return rankings.frozen_position
 
     async def runs(self, board_number: int) -> list[Run]:
         """See `Ledger.runs`."""

@@ -31,28 +31,30 @@ class Projection:
     """The projection file. Reads see everything up to `position`."""
 
     def __init__(self, path: Path, log_path: Path, log_position: int) -> None:
+        self._path = path
         try:
-            self._open(path, log_path)
+            self._open(log_path)
         except sqlite3.DatabaseError:
             # Damaged, by a lost power supply say: it holds nothing that the log does not.
-            _delete(path)
-            self._open(path, log_path)
+            self._make_again(log_path)
         if self.position > log_position:
-            self.close()
-            _delete(path)
-            self._open(path, log_path)
+            self._make_again(log_path)
 
-    def _open(self, path: Path, log_path: Path) -> None:
-        self._path = path
-        self._writer = _connect(path)
+    def _make_again(self, log_path: Path) -> None:
+        # Closed before deleted: a connection that closes later would delete the new file's WAL by its name.
+        self.close()
+        _delete(self._path)
+        self._open(log_path)
+
+    def _open(self, log_path: Path) -> None:
+        self._writer, self._reader = _connect(self._path), _connect(self._path)
         # A power failure may cost the newest steps, never the file: they are made again from the log.
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = NORMAL")
         self._writer.execute("ATTACH ? AS source", (str(log_path),))
         for table in _TABLES:
             self._writer.execute(query(table))
-        self._reader = _connect(path)
-        row = self._reader.execute("SELECT position FROM progress").fetchone()
+        row = self._reader.execute(query("progress")).fetchone()
         if row is None:
             self._writer.execute("INSERT INTO progress VALUES (0)")
         self.position: int = row[0] if row else 0
@@ -64,9 +66,12 @@ class Projection:
         """
         with suppress(sqlite3.Error):
             self._writer.execute("ROLLBACK")
-        self._writer.execute("BEGIN IMMEDIATE")
+        # Not IMMEDIATE, which would lock the attached log too, and nothing could be recorded meanwhile.
+        self._writer.execute("BEGIN")
+        # Not `self.position`: a step whose caller went away has come further than anybody was told.
+        (after,) = self._writer.execute(query("progress")).fetchone()
         for step in _STEPS:
-            self._writer.execute(query(step), {"after": self.position, "upto": upto})
+            self._writer.execute(query(step), {"after": after, "upto": upto})
         self._writer.execute("UPDATE progress SET position = ?", (upto,))
         self._writer.execute("COMMIT")
         return upto
@@ -121,7 +126,7 @@ class Snapshot:
         self._connection = _connect(path)
         self._connection.execute("BEGIN")
         # The first read fixes what the transaction sees.
-        self.position: int = self._connection.execute("SELECT position FROM progress").fetchone()[0]
+        self.position: int = self._connection.execute(query("progress")).fetchone()[0]
 
     def events_by_user(self, metric: int, upto: int) -> Iterator[tuple[int, PastEvent]]:
         """Every event of a metric up to a position, with the number of its user, in the order of those numbers."""

@@ -85,6 +85,9 @@ CREATE TABLE IF NOT EXISTS idempotency (
 -- How far the projection has come.
 CREATE TABLE IF NOT EXISTS progress (position INTEGER NOT NULL)
 
+-- name: progress
+SELECT position FROM progress
+
 -- name: project_users
 -- The newest line of each user in the stretch.
 INSERT INTO users (number, scope, id, body)

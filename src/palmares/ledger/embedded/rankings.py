@@ -8,8 +8,10 @@ comes along whole when they join.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 
 from palmares.domain import local_time, tally, value
+from palmares.domain.board import Board
 from palmares.domain.changes import Move, Plan, threshold
 from palmares.domain.group import Group
 from palmares.domain.run import Run
@@ -29,9 +31,19 @@ class Rankings:
         self.plan = plan
         # By the first day of the run: the last one may still change.
         self.runs: dict[int, Groups] = {}
-        # A frozen board is only read; one that was finished by hand stays as it was then.
-        self.frozen = plan.board.finished_position is not None
+        # The last position counted, once the board was finished by hand; since then it is only read.
+        self.frozen_position = plan.board.finished_position
         self._id_of = id_of
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the rankings stay as they are."""
+        return self.frozen_position is not None
+
+    @property
+    def counted(self) -> Board:
+        """The board that these rankings are right for, also while its definition does not know yet of its freezing."""
+        return replace(self.plan.board, finished_position=self.frozen_position)
 
     def index(self, run_start: int, group: Group | None) -> Index:
         """The order of one group, made when missing."""
@@ -138,7 +150,7 @@ class Rankings:
     def shown(self, run: Run, groups: Collection[Group]) -> list[Index]:
         """The orders of those of the groups in which anyone stands."""
         present = self.runs.get(run.start, {})
-        return [present[group] for group in groups if group in present and len(present[group])]
+        return [present[group] for group in dict.fromkeys(groups) if group in present and len(present[group])]
 
     def _ordinal(self, row: int) -> int | None:
         cap = self.plan.board.max_participants

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import IO, Any
 
 import structlog
 
@@ -54,7 +54,7 @@ class Upkeep:
         self._newcomers: list[list[Step]] = []
         self._projecting: asyncio.Task[None] | None = None
         self._checkpointing: asyncio.Task[None] | None = None
-        self._filling = asyncio.Lock()
+        self._filling, self._writing = asyncio.Lock(), asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "palmares-upkeep")
         self.checkpoint_position = 0
 
@@ -70,7 +70,7 @@ class Upkeep:
 
     async def batch_applied(self) -> None:
         """See `Watcher`."""
-        if self._users.unprojected_events >= self._events_between_projections:
+        if self._users.unprojected_steps >= self._events_between_projections:
             if self._projecting is not None:
                 await self._projecting
             self._projecting = asyncio.create_task(_logged("projection", self.project()))
@@ -100,22 +100,24 @@ class Upkeep:
 
     async def checkpoint(self) -> None:
         """Write a checkpoint while events go on. Given up when a board comes or goes meanwhile."""
-        try:
-            writer = self._writer = checkpoint.Writer(self._followed)
-            written = self._folder.checkpoint.with_suffix(".new")
-            file = written.open("wb")
-            await writer.write_slices(file, pause)
-            if self._writer is not writer:
-                file.close()
-                return
-            position = self._log.position
-            writer.write_end(file, position)
-            self._writer = None
-            await self.in_background(checkpoint.save, file, written, self._folder.checkpoint)
-            self.checkpoint_position = position
-        finally:
-            self._writer = None
-            self._checkpointing = None
+        async with self._writing:
+            try:
+                with self._folder.checkpoint.with_suffix(".new").open("wb") as file:
+                    await self._write_checkpoint(file)
+            finally:
+                self._writer = None
+                self._checkpointing = None
+
+    async def _write_checkpoint(self, file: IO[bytes]) -> None:
+        writer = self._writer = checkpoint.Writer(self._followed)
+        await writer.write_slices(file, pause)
+        if self._writer is not writer:
+            return
+        position = self._log.position
+        writer.write_end(file, position)
+        self._writer = None
+        await self.in_background(checkpoint.save, file, self._folder.checkpoint)
+        self.checkpoint_position = position
 
     def give_up_checkpoint(self) -> None:
         """A board came or went: what has been written of a checkpoint no longer fits."""

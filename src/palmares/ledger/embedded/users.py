@@ -42,14 +42,14 @@ class UserState:
 class Layer:
     """Users by id and by number; in the unprojected layers also their events and keys."""
 
-    __slots__ = ("by_id", "by_number", "event_count", "events", "keys")
+    __slots__ = ("by_id", "by_number", "events", "keys", "step_count")
 
     def __init__(self) -> None:
         self.by_id: dict[tuple[int, str], UserState] = {}
         self.by_number: dict[int, UserState] = {}
         self.events: defaultdict[tuple[int, int], list[PastEvent]] = defaultdict(list)
         self.keys: dict[tuple[int, int, str], FirstUse] = {}
-        self.event_count = 0
+        self.step_count = 0
 
     def put(self, state: UserState) -> None:
         """Keep a state, instead of an older one of the same user."""
@@ -74,9 +74,9 @@ class Users:
         return self._last_number
 
     @property
-    def unprojected_events(self) -> int:
-        """How many events wait for the next step of the projection."""
-        return self._unprojected.event_count
+    def unprojected_steps(self) -> int:
+        """How many changes of users, events included, wait for the next step of the projection."""
+        return self._unprojected.step_count
 
     def find(self, scope: int, user_id: str) -> UserState | None:
         """The state of the user with that id. A disk read when the user was not seen lately."""
@@ -111,12 +111,12 @@ class Users:
     def put(self, state: UserState) -> None:
         """Keep the state that a batch left a user in."""
         self._unprojected.put(state)
+        self._unprojected.step_count += 1
         self._last_number = max(self._last_number, state.user.number)
 
     def note_event(self, user: int, metric: int, event: PastEvent) -> None:
         """Keep an event until the projection has it."""
         self._unprojected.events[user, metric].append(event)
-        self._unprojected.event_count += 1
 
     def note_key(self, user: int, metric: int, key: str, use: FirstUse) -> None:
         """Keep the use of an idempotency key until the projection has it."""
@@ -170,7 +170,7 @@ class Users:
         for name, events in newer.events.items():
             self._unprojected.events[name].extend(events)
         self._unprojected.keys.update(newer.keys)
-        self._unprojected.event_count += newer.event_count
+        self._unprojected.step_count += newer.step_count
 
     def _held(self, user: int, metric: int, first: int, past: int) -> Iterable[PastEvent]:
         for layer in (self._filling, self._unprojected):

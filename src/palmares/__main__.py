@@ -1,0 +1,5 @@
+"""`python -m palmares` is the command `palmares`."""
+
+from palmares.cli import main
+
+main(prog_name="palmares")

@@ -1,0 +1,1 @@
+"""The HTTP door: from requests to actions and from outcomes to answers."""

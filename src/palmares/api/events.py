@@ -1,0 +1,137 @@
+"""Events: one with everything it did in the answer, and batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from palmares.api.board_json import event_board_json, extended
+from palmares.api.endpoint import Answer, Call, Endpoint, read_body
+from palmares.api.wire import (
+    BATCH_DECODER,
+    ENCODER,
+    EVENT_DECODER,
+    NO_STREAK,
+    Batch,
+    BatchAnswer,
+    BatchItem,
+    EventAnswer,
+    EventRequest,
+    amount,
+    breakdown_values,
+    profile_changes,
+)
+from palmares.domain.errors import PalmaresError
+from palmares.domain.local_time import parse_instant
+from palmares.domain.value import exact
+from palmares.ledger.contract import BoardOutcome
+from palmares.service.record import NewEvent, Recorded, record
+
+_STREAK = msgspec.Raw(ENCODER.encode(NO_STREAK))
+
+
+async def post_event(call: Call) -> Answer:
+    """Contract: an event is on disk, counted and ranked when this answers."""
+    key = _idempotency_key(call)
+    event = _event(read_body(call, EVENT_DECODER), call.path["key"], key)
+    [recorded] = await record(call.context, call.scope, [event])
+    return Answer(202 if recorded.outcome.replayed else 201, event_json(recorded, key))
+
+
+async def post_events(call: Call) -> Answer:
+    """All events of the list, or none when one of them cannot be accepted."""
+    items = read_body(call, BATCH_DECODER)
+    events = [_numbered(place, item) for place, item in enumerate(items)]
+    await record(call.context, call.scope, events)
+    return Answer(202, BatchAnswer(len(events)))
+
+
+def event_json(recorded: Recorded, idempotency_key: str | None) -> bytes:
+    """`EventAnswer` as JSON, with what each board gives taken from where it is kept."""
+    outcome = recorded.outcome
+    answer: dict[str, Any] = {
+        "eventId": outcome.event_id,
+        "metricId": recorded.metric.id,
+        "total": exact(outcome.total),
+        "achievements": [],
+        "currentStreak": _STREAK,
+        "points": {},
+        "leaderboards": {counted.board.key: msgspec.Raw(_board_json(counted)) for counted in outcome.boards},
+    }
+    if idempotency_key is not None:
+        answer["idempotencyKey"] = idempotency_key
+        answer["idempotentReplayed"] = outcome.replayed
+    return ENCODER.encode(answer)
+
+
+def _board_json(counted: BoardOutcome) -> bytes:
+    # Only active boards are among an event's outcomes. Three integers are faster written than encoded.
+    fields = b'%b,"rank":%b,"previousRank":%b,"threshold":%d' % (
+        event_board_json(counted.board, "active", counted.run),
+        b"null" if counted.rank is None else b"%d" % counted.rank,
+        b"null" if counted.previous_rank is None else b"%d" % counted.previous_rank,
+        counted.threshold,
+    )
+    if not counted.group:
+        return fields + b"}"
+    return extended(fields, breakdown_values(counted.board, counted.group))
+
+
+def _idempotency_key(call: Call) -> str | None:
+    """The header's text; an empty one counts as absent."""
+    raw = call.headers.get(b"idempotency-key")
+    if not raw:
+        return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def _event(request: EventRequest, metric_key: str, idempotency_key: str | None) -> NewEvent:
+    return NewEvent(
+        metric_key,
+        request.user.id,
+        amount(request.value),
+        profile_changes(request.user),
+        request.attributes or None,
+        idempotency_key,
+    )
+
+
+def _numbered(place: int, item: BatchItem) -> NewEvent:
+    """An item as an event; what is wrong with it is told with its place in the list."""
+    try:
+        event = _event(item, item.key, item.idempotency_key or None)
+        if item.timestamp:
+            event.occurred_at = parse_instant(item.timestamp, "timestamp")
+        return event
+    except PalmaresError as error:
+        raise error.at(place) from None
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/metrics/{key}/event",
+        post_event,
+        "Record an event",
+        {201: EventAnswer, 202: EventAnswer},
+        body=EventRequest,
+        errors=(400, 404, 429, 503),
+        headers={"Idempotency-Key": "Events of one user and metric with the same key count once."},
+    ),
+)
+
+ADMIN_ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/metrics/events",
+        post_events,
+        "Record up to 1,000 events",
+        {202: BatchAnswer},
+        body=Batch,
+        errors=(400, 404, 429, 503),
+    ),
+)

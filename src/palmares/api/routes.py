@@ -1,0 +1,79 @@
+"""The whole HTTP surface on one page.
+
+Two APIs share path names, so each has a base of its own. Within a base the hot endpoints come first, because paths
+are tried in order, and longer paths come before those that would swallow them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from palmares.api import admin_attributes, admin_boards, admin_metrics, events, leaderboards, user_metrics, users
+from palmares.api.endpoint import Door, Endpoint
+from palmares.api.health import Exposition, LedgerFigures, Readiness, health_endpoints
+from palmares.api.meter import Meter
+from palmares.api.openapi import described
+from palmares.api.paths import application
+from palmares.service.context import Context
+
+APPLICATION_BASE = "/v1"
+ADMIN_BASE = "/admin/v1"
+# An older name of the Application API, which the first clients use.
+LEGACY_BASE = "/api"
+
+APPLICATION = described(
+    "Palmares Application API",
+    APPLICATION_BASE,
+    (
+        *events.ENDPOINTS,
+        *leaderboards.ENDPOINTS,
+        *user_metrics.ENDPOINTS,
+        *users.ENDPOINTS,
+    ),
+)
+
+ADMIN = described(
+    "Palmares Admin API",
+    ADMIN_BASE,
+    (
+        *events.ADMIN_ENDPOINTS,
+        *admin_boards.ENDPOINTS,
+        *admin_metrics.ENDPOINTS,
+        *admin_attributes.ENDPOINTS,
+    ),
+)
+
+
+def build_app(
+    context: Context,
+    meter: Meter,
+    *,
+    max_body_bytes: int,
+    readiness: Readiness,
+    ledger_figures: Callable[[], LedgerFigures],
+) -> Starlette:
+    """The HTTP application.
+
+    `readiness` says what keeps the ledger from its work, None when nothing does; `ledger_figures` are shown to
+    Prometheus.
+    """
+
+    def doors(base: str, endpoints: Sequence[Endpoint], *aliases: str) -> Iterator[tuple[str, str, ASGIApp]]:
+        for endpoint in endpoints:
+            # The meter counts by the path as it is served, since both APIs have endpoints of the same name.
+            door = Door(replace(endpoint, path=base + endpoint.path), context, meter, max_body_bytes)
+            for prefix in (base, *aliases):
+                yield endpoint.method, prefix + endpoint.path, door
+
+    return application(
+        [
+            *doors(APPLICATION_BASE, APPLICATION, LEGACY_BASE),
+            *doors(ADMIN_BASE, ADMIN),
+            *doors("", health_endpoints(readiness)),
+            ("GET", "/metrics", Exposition(meter, ledger_figures)),
+        ]
+    )

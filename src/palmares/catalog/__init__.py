@@ -1,0 +1,1 @@
+"""Definitions, API keys and scopes: small, read often, changed seldom."""

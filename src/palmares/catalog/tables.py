@@ -1,0 +1,140 @@
+"""The tables of the catalog, as they are after the newest migration; a test holds the two together.
+
+Only types that SQLite and PostgreSQL share: UUIDs are text of 36 characters, days are ordinals, instants microseconds.
+A definition is never removed, only marked deleted, so that its number is never given again and a board that refers to
+it can still be read; its key is free for another.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+# Names by rule, so that both databases, and migrations to come, call a constraint the same.
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _unique_while_not_deleted(*columns: str) -> Index:
+    live = text("NOT deleted")
+    return Index(None, *columns, unique=True, sqlite_where=live, postgresql_where=live)
+
+
+# One row. Every transaction that changes something raises the number, first of all: so writers wait for each other,
+# and other processes see that there is something new.
+revision = Table(
+    "revision",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+)
+
+environments = Table(
+    "environments",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("key", String(255), nullable=False, unique=True),
+    Column("name", String(255), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+scopes = Table(
+    "scopes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("environment_id", Integer, ForeignKey("environments.id"), nullable=False),
+    Column("tenant_id", String(36)),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("scope", Integer, ForeignKey("scopes.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("prefix", String(32), nullable=False, unique=True),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("last_used", BigInteger),
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("scope", Integer, ForeignKey("scopes.id"), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("unit_type", String(16), nullable=False),
+    Column("units", String(255), nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    _unique_while_not_deleted("scope", "key"),
+)
+
+attributes = Table(
+    "attributes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("scope", Integer, ForeignKey("scopes.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    _unique_while_not_deleted("scope", "kind", "key"),
+)
+
+# Breakdown is a list of attribute ids, filters one of [attribute id, value]; start and end are days.
+boards = Table(
+    "boards",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("scope", Integer, ForeignKey("scopes.id"), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("description", Text),
+    Column("asked_status", String(16), nullable=False),
+    Column("rank_by", String(16), nullable=False),
+    Column("metric_number", Integer, ForeignKey("metrics.number")),
+    Column("points_system_id", String(36)),
+    Column("max_participants", BigInteger),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger),
+    Column("start_time", String(8)),
+    Column("end_time", String(8)),
+    Column("breakdown", JSON, nullable=False),
+    Column("filters", JSON, nullable=False),
+    Column("run_unit", String(16)),
+    Column("run_interval", BigInteger),
+    Column("aggregation", String(16), nullable=False),
+    Column("order", String(16), nullable=False),
+    Column("ties", String(16), nullable=False),
+    Column("numbering", String(16), nullable=False),
+    Column("finished_position", BigInteger),
+    Column("deleted", Boolean, nullable=False),
+    _unique_while_not_deleted("scope", "key"),
+)

@@ -1,0 +1,49 @@
+"""`palmares serve`: the server, until it is told to stop."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from palmares.cli.options import plain_errors, setting_options, settings_from
+from palmares.server import Server, serve
+
+
+@click.command("serve")
+@setting_options()
+def serve_command(**given: str | None) -> None:
+    """Serve a data folder over HTTP.
+
+    The first start makes the folder, an environment and an admin key, and prints the key: it is shown once. Ctrl-C or
+    SIGTERM stops the server after everything that was accepted is on disk.
+    """
+    settings = settings_from(given)
+    with plain_errors():
+        serve(settings, greet)
+
+
+def greet(server: Server, address: str) -> None:
+    """Say where the server listens and, if this start made the admin key, how to begin."""
+    click.echo(f"Palmares serves {address}")
+    if server.first_key is not None:
+        click.echo(f"Admin key: {server.first_key}")
+        click.echo("It is shown only now; `palmares keys` makes more.")
+        click.echo("\n".join(["", "Try it:", *first_calls(address, server.first_key)]))
+
+
+def first_calls(address: str, key: str) -> list[str]:
+    """Calls to paste into a shell: define a metric, send an event."""
+    return [
+        _post(f"{address}/admin/v1/metrics", key, '[{"name": "Laps swum", "key": "laps-swum"}]'),
+        _post(f"{address}/v1/metrics/laps-swum/event", key, '{"user": {"id": "swim-7"}, "value": 12}'),
+    ]
+
+
+def get_call(url: str, key: str) -> str:
+    """A reading call to paste into a shell."""
+    return f"curl -H {shlex.quote(f'X-API-KEY: {key}')} {shlex.quote(url)}"
+
+
+def _post(url: str, key: str, body: str) -> str:
+    return f"{get_call(url, key)} -H 'Content-Type: application/json' -d {shlex.quote(body)}"

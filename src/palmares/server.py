@@ -1,0 +1,252 @@
+"""The composition root: picks the ledger, the catalog and the clock, and serves them over HTTP.
+
+Nothing else in the package reads a clock or a random source, so everything else can be tested with time and chance
+handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import io
+import logging
+import secrets
+import signal
+import socket
+import string
+import sys
+import time
+import uuid
+import zoneinfo
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TextIO, cast
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.applications import Starlette
+
+from palmares.api.health import Distribution, LedgerFigures
+from palmares.api.meter import Meter
+from palmares.api.routes import build_app
+from palmares.catalog.sql import SqlCatalog
+from palmares.config import Settings
+from palmares.ledger.embedded.figures import Histogram
+from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
+from palmares.service.context import Context
+from palmares.service.keys import ensure_key
+
+Clock = Callable[[], int]
+_SECRET_LETTERS = string.ascii_letters + string.digits
+_REFRESH_SECONDS = 1.0
+# A thread that comes back from the disk waits this long for the interpreter while the event loop is busy. The
+# default, 5 ms, would be the largest part of the time to an answer.
+_SWITCH_SECONDS = 0.0005
+
+
+def system_clock() -> int:
+    """The present instant."""
+    return time.time_ns() // 1000
+
+
+def new_id() -> str:
+    """A random UUID."""
+    return str(uuid.uuid4())
+
+
+def new_secret(length: int) -> str:
+    """Random letters and digits."""
+    return "".join(secrets.choice(_SECRET_LETTERS) for _ in range(length))
+
+
+class Server:
+    """The parts on one data folder, open. `first_key` is the text of the admin key, if this start made one."""
+
+    def __init__(self, context: Context, ledger: EmbeddedLedger, catalog: SqlCatalog, first_key: str | None) -> None:
+        self.context = context
+        self.first_key = first_key
+        self._ledger = ledger
+        self._catalog = catalog
+        self._refreshing = asyncio.create_task(self._refresh())
+
+    @classmethod
+    async def open(cls, settings: Settings, clock: Clock = system_clock) -> Server:
+        """Open the data folder, making it when missing. Raises `FolderInUse` when another process has it."""
+        # The zones of the tzdata package, so that every machine follows the same rules.
+        zoneinfo.reset_tzpath(to=())
+        catalog = await open_catalog(settings.data, clock)
+        try:
+            ledger = await _open_ledger(settings, catalog, clock)
+        except BaseException:
+            await catalog.close()
+            raise
+        context = Context(ledger, catalog, clock, new_id, new_secret)
+        first_key = await ensure_key(context, settings.admin_key)
+        return cls(context, ledger, catalog, first_key)
+
+    def app(self, max_body_bytes: int) -> Starlette:
+        """The HTTP application."""
+        return build_app(
+            self.context,
+            Meter(time.perf_counter),
+            max_body_bytes=max_body_bytes,
+            readiness=self._obstacle,
+            ledger_figures=self._figures,
+        )
+
+    async def close(self) -> None:
+        """Flush, checkpoint, and let go of the folder."""
+        self._refreshing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._refreshing
+        await self._ledger.close()
+        await self._catalog.refresh()
+        await self._catalog.close()
+
+    async def _refresh(self) -> None:
+        while True:
+            await asyncio.sleep(_REFRESH_SECONDS)
+            try:
+                await self._catalog.refresh()
+            except Exception:
+                structlog.get_logger(__name__).exception("the catalog could not be refreshed")
+
+    def _obstacle(self) -> str | None:
+        return "the last flush to the disk failed" if self._ledger.figures.failing else None
+
+    def _figures(self) -> LedgerFigures:
+        counted = self._ledger.figures
+        return LedgerFigures(
+            counted.events,
+            counted.replays,
+            counted.refused,
+            counted.failed_flushes,
+            self._ledger.queued_entries,
+            _distribution(counted.flush_seconds),
+            _distribution(counted.batch_entries),
+            self._ledger.sizes(),
+        )
+
+
+async def open_catalog(data: Path, clock: Clock = system_clock) -> SqlCatalog:
+    """The catalog of a data folder, which is made when missing."""
+    await asyncio.to_thread(data.mkdir, parents=True, exist_ok=True)
+    return await SqlCatalog.open(f"sqlite:///{data / 'catalog.sqlite3'}", clock)
+
+
+async def _open_ledger(settings: Settings, catalog: SqlCatalog, clock: Clock) -> EmbeddedLedger:
+    boards = [
+        board
+        for scope in catalog.scopes()
+        for board in catalog.definitions(scope).boards
+        if board.asked_status != "inactive"
+    ]
+    limits = Limits(
+        queued_entries=settings.queue_limit,
+        cached_users=settings.user_cache,
+        events_between_projections=settings.project_events,
+        events_between_checkpoints=settings.checkpoint_events,
+    )
+    return await EmbeddedLedger.open(settings.data, boards, clock, time.perf_counter, limits)
+
+
+def _distribution(histogram: Histogram) -> Distribution:
+    return Distribution(histogram.bounds, histogram.counts, histogram.total)
+
+
+def serve(settings: Settings, on_ready: Callable[[Server, str], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; then take nothing new, answer what has come, flush and checkpoint.
+
+    `on_ready` is given the server and its address once connections are accepted. Raises `OSError` when the address
+    cannot be had, and what `Server.open` raises.
+    """
+    configure_logging(settings)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, on_ready))
+
+
+async def _serve(settings: Settings, on_ready: Callable[[Server, str], None] | None) -> None:
+    with _listen(settings.host, settings.port) as listener:
+        server = await Server.open(settings)
+        _calm_the_collector()
+        try:
+            address = f"http://{settings.host}:{listener.getsockname()[1]}"
+            ready = (lambda: on_ready(server, address)) if on_ready else (lambda: None)
+            await _Web(server.app(settings.max_body_bytes), ready).serve(sockets=[listener])
+        finally:
+            await server.close()
+
+
+def _calm_the_collector() -> None:
+    """Let the garbage collector come seldom: a batch makes thousands of short-lived tuples and nothing cyclic.
+
+    Measured: with Python's defaults, every large batch has it look at all cached users again, which doubles its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+class _Web(uvicorn.Server):
+    """Uvicorn that tells when it is ready, and that ends normally when it is asked to stop."""
+
+    def __init__(self, app: Starlette, on_ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app, loop="none", http="httptools", ws="none", lifespan="off", access_log=False, log_config=None,
+                server_header=False, date_header=False, timeout_graceful_shutdown=10,
+            )
+        )  # fmt: skip
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def configure_logging(settings: Settings) -> None:
+    """Lines for people or JSON for machines, on stderr."""
+    shown = structlog.processors.JSONRenderer() if settings.log_format == "json" else structlog.dev.ConsoleRenderer()
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            *([structlog.processors.format_exc_info] if settings.log_format == "json" else []),
+            shown,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Stderr())),
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+class _Stderr(io.TextIOBase):
+    """Standard error, where a line that cannot be written is lost.
+
+    It may be a file on the disk that is full: to say so must not be what stops the server.
+    """
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()

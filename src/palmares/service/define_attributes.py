@@ -1,0 +1,77 @@
+"""Define attributes: create, change, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from palmares.domain.board import Board
+from palmares.domain.errors import Invalid, NotAllowed
+from palmares.domain.metric import Attribute, check_key, check_name
+from palmares.service.bulk import Bulk, Finder, Item, named, refuse_change
+from palmares.service.context import Context
+
+
+async def create_attributes(context: Context, scope: int, items: Sequence[Item]) -> Bulk[Attribute]:
+    """Make attributes of items with the fields name, key and kind."""
+    async with context.catalog.changing():
+        taken = {(attribute.kind, attribute.key) for attribute in context.catalog.definitions(scope).attributes}
+
+        def judge(item: Item) -> Attribute:
+            attribute = _checked(Attribute(id=context.new_id(), scope=scope, **item.fields))
+            if (attribute.kind, attribute.key) in taken:
+                raise Invalid(f"key: there is a {attribute.kind} attribute with the key {attribute.key!r} already")
+            taken.add((attribute.kind, attribute.key))
+            return attribute
+
+        bulk = Bulk[Attribute]()
+        bulk.judge(items, judge)
+        bulk.things = await context.catalog.save_attributes(bulk.things)
+        return bulk
+
+
+async def update_attributes(context: Context, scope: int, items: Sequence[Item]) -> Bulk[Attribute]:
+    """Change the name of attributes; their key and kind never change."""
+    async with context.catalog.changing():
+        attributes = Finder("attribute", context.catalog.definitions(scope).attribute_by_id)
+
+        def judge(item: Item) -> Attribute:
+            attribute = attributes.find(item)
+            refuse_change(attribute, item.fields, {"key": "key", "kind": "type"})
+            return _checked(replace(attribute, **item.fields))
+
+        bulk = Bulk[Attribute]()
+        bulk.judge(items, judge)
+        # A ledger reads only keys and ids, so it need not hear of a name.
+        bulk.things = await context.catalog.save_attributes(bulk.things)
+        return bulk
+
+
+async def delete_attributes(context: Context, scope: int, ids: Sequence[str]) -> Bulk[Attribute]:
+    """Delete attributes that no board uses. Values that users have stay stored."""
+    async with context.catalog.changing():
+        definitions = context.catalog.definitions(scope)
+        attributes = Finder("attribute", definitions.attribute_by_id)
+        users = {used: board for board in definitions.boards for used in _used_by(board)}
+
+        def judge(item: Item) -> Attribute:
+            attribute = attributes.find(item)
+            if attribute.id in users:
+                raise NotAllowed(f"the leaderboard {users[attribute.id].key!r} uses it")
+            return attribute
+
+        bulk = Bulk[Attribute]()
+        bulk.judge(named(ids), judge)
+        await context.catalog.delete_attributes([attribute.id for attribute in bulk.things])
+        return bulk
+
+
+def _checked(attribute: Attribute) -> Attribute:
+    check_name(attribute.name)
+    check_key(attribute.key)
+    return attribute
+
+
+def _used_by(board: Board) -> set[str]:
+    """The ids of the attributes that a board splits or filters by."""
+    return {attribute.id for attribute in (*board.breakdown, *(attribute for attribute, _ in board.filters))}

@@ -1,0 +1,86 @@
+"""Define metrics: create, change, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from palmares.domain.board import Board
+from palmares.domain.errors import Invalid, NotAllowed
+from palmares.domain.metric import Metric, check_key, check_name, check_units
+from palmares.service.bulk import Bulk, Finder, Item, named, refuse_change
+from palmares.service.context import Context
+
+
+async def create_metrics(context: Context, scope: int, items: Sequence[Item]) -> Bulk[Metric]:
+    """Make metrics of items with the fields name, key and possibly unit_type and units."""
+    async with context.catalog.changing():
+        taken = set(context.catalog.definitions(scope).metric_by_key)
+
+        def judge(item: Item) -> Metric:
+            metric = _checked(Metric(number=0, id=context.new_id(), scope=scope, **item.fields))
+            if metric.key in taken:
+                raise Invalid(f"key: there is a metric with the key {metric.key!r} already")
+            taken.add(metric.key)
+            return metric
+
+        bulk = Bulk[Metric]()
+        bulk.judge(items, judge)
+        bulk.things = await context.catalog.save_metrics(bulk.things)
+        return bulk
+
+
+async def update_metrics(context: Context, scope: int, items: Sequence[Item]) -> Bulk[Metric]:
+    """Change the name, unit_type and units of metrics; their key never changes."""
+    async with context.catalog.changing():
+        metrics = Finder("metric", context.catalog.definitions(scope).metric_by_id)
+
+        def judge(item: Item) -> Metric:
+            metric = metrics.find(item)
+            refuse_change(metric, item.fields, {"key": "key"})
+            return _checked(replace(metric, **item.fields))
+
+        bulk = Bulk[Metric]()
+        bulk.judge(items, judge)
+        bulk.things = await context.catalog.save_metrics(bulk.things)
+        _rename_in_ledger(context, scope, bulk.things)
+        return bulk
+
+
+async def delete_metrics(context: Context, scope: int, ids: Sequence[str]) -> Bulk[Metric]:
+    """Delete metrics that no unfinished board ranks by. What was recorded stays in the log."""
+    async with context.catalog.changing():
+        definitions = context.catalog.definitions(scope)
+        metrics = Finder("metric", definitions.metric_by_id)
+        users = _unfinished_boards(definitions.boards, context.clock())
+
+        def judge(item: Item) -> Metric:
+            metric = metrics.find(item)
+            if metric.number in users:
+                raise NotAllowed(f"the leaderboard {users[metric.number].key!r}, which is not finished, ranks by it")
+            return metric
+
+        bulk = Bulk[Metric]()
+        bulk.judge(named(ids), judge)
+        await context.catalog.delete_metrics([metric.id for metric in bulk.things])
+        return bulk
+
+
+def _checked(metric: Metric) -> Metric:
+    check_name(metric.name)
+    check_key(metric.key)
+    check_units(metric.unit_type, metric.units)
+    return metric
+
+
+def _unfinished_boards(boards: Sequence[Board], now: int) -> dict[int, Board]:
+    """Boards that are not finished, one for each metric number that any ranks by."""
+    return {board.metric.number: board for board in boards if board.metric and board.status_at(now) != "finished"}
+
+
+def _rename_in_ledger(context: Context, scope: int, metrics: Sequence[Metric]) -> None:
+    """A ledger's outcomes carry its own copy of each board, and a board that of its metric."""
+    changed = {metric.number for metric in metrics}
+    for board in context.catalog.definitions(scope).boards:
+        if board.asked_status != "inactive" and board.metric and board.metric.number in changed:
+            context.ledger.redefine(board)

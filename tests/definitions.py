@@ -1,0 +1,139 @@
+"""What tests of definitions work with: a real catalog, a clock to set, a ledger that only notes."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any, cast
+
+from palmares.catalog.sql import SqlCatalog
+from palmares.domain.board import Board
+from palmares.domain.errors import Unavailable
+from palmares.domain.local_time import from_datetime, parse_day
+from palmares.ledger.contract import Ledger
+from palmares.service.bulk import Bulk, Item
+from palmares.service.context import Context
+
+SCOPE = 1
+
+
+def instant(text: str) -> int:
+    """The instant of `2026-03-04 10:00` in UTC."""
+    return from_datetime(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+
+def day(text: str) -> int:
+    """The day of `2026-03-04`."""
+    return parse_day(text, "day")
+
+
+class Clock:
+    """Stands still until told."""
+
+    def __init__(self, text: str) -> None:
+        self.set(text)
+
+    def set(self, text: str) -> None:
+        self.now = instant(text)
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass
+class NotingLedger:
+    """Notes what it is told about boards, in order. It can be made to fail."""
+
+    position: int = 41
+    told: list[tuple[str, Any]] = field(default_factory=list)
+    failing: set[str] = field(default_factory=set)
+
+    async def follow(self, board: Board) -> None:
+        self._note("follow", board)
+
+    def redefine(self, board: Board) -> None:
+        self._note("redefine", board)
+
+    def forget(self, board_number: int) -> None:
+        self._note("forget", board_number)
+
+    async def freeze(self, board_number: int) -> int:
+        self._note("freeze", board_number)
+        return self.position
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.told]
+
+    def _note(self, name: str, about: object) -> None:
+        self.told.append((name, about))
+        if name in self.failing:
+            raise Unavailable(f"{name} fails")
+
+
+@dataclass
+class Desk:
+    """Everything an action needs, with the parts that a test looks at."""
+
+    context: Context
+    catalog: SqlCatalog
+    ledger: NotingLedger
+    clock: Clock
+
+    @property
+    def definitions(self) -> Any:
+        return self.catalog.definitions(SCOPE)
+
+
+def url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'catalog.db'}"
+
+
+@asynccontextmanager
+async def open_desk(folder: Path, now: str = "2026-03-04 10:00") -> AsyncIterator[Desk]:
+    """A desk over the catalog in a folder; ids and secrets count up."""
+    clock = Clock(now)
+    numbers = count(1)
+    catalog = await SqlCatalog.open(url(folder), clock)
+    ledger = NotingLedger()
+    context = Context(
+        ledger=cast(Ledger, ledger),
+        catalog=catalog,
+        clock=clock,
+        new_id=lambda: str(uuid.UUID(int=next(numbers))),
+        new_secret=lambda length: f"{next(numbers):x}".rjust(length, "x"),
+    )
+    try:
+        yield Desk(context, catalog, ledger, clock)
+    finally:
+        await catalog.close()
+
+
+def items(*fields: dict[str, Any]) -> list[Item]:
+    """Items as a door reads them; an `id` among the fields names the thing to change."""
+    return [
+        Item(index, one.get("id"), {name: value for name, value in one.items() if name != "id"})
+        for index, one in enumerate(fields)
+    ]
+
+
+def complaints(bulk: Bulk[Any]) -> list[tuple[int | str | None, str]]:
+    """What each issue is about and the field it names, which is what its message begins with."""
+    return [
+        (issue.index if issue.id is None else issue.id, issue.message.partition(":")[0])
+        for issue in bulk.issues
+        if issue.severity == "error"
+    ]
+
+
+@contextmanager
+def failing(ledger: NotingLedger, name: str) -> Iterator[None]:
+    """Let one operation of the ledger fail."""
+    ledger.failing.add(name)
+    try:
+        yield
+    finally:
+        ledger.failing.remove(name)

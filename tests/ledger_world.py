@@ -1,0 +1,202 @@
+"""A small world for tests of ledgers: one ledger, a clock that is set by hand, and short ways to record and read.
+
+It begins on Wednesday 2026-03-04, noon UTC, like the world of actions, and knows the same metrics and attributes.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from palmares.catalog.contract import DEFAULT_SCOPE
+from palmares.domain.board import Board
+from palmares.domain.group import Group
+from palmares.domain.local_time import parse_instant
+from palmares.domain.metric import Metric
+from palmares.domain.run import Run
+from palmares.domain.user import User
+from palmares.domain.value import parse
+from palmares.ledger.contract import BoardOutcome, Entry, Ledger, Outcome, Place, Row
+from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
+from tests.world import LAPS, day
+
+# So much that nothing is written behind the log unless a test asks for it.
+CALM = Limits(events_between_projections=10**9, events_between_checkpoints=10**9)
+# So little that everything is written behind the log all the time, and nothing stays in memory for long.
+BUSY = Limits(cached_users=2, events_between_projections=3, events_between_checkpoints=5)
+
+
+class Clock:
+    """Stands still until told."""
+
+    def __init__(self, text: str = "2026-03-04T12:00:00Z") -> None:
+        self.set(text)
+
+    def set(self, text: str) -> None:
+        self.now = parse_instant(text, "now")
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Opener(Protocol):
+    """Opens the same ledger again and again; what was recorded is still there, the boards are told anew."""
+
+    def __call__(self, boards: Sequence[Board]) -> Awaitable[Ledger]: ...
+
+
+async def open_embedded(
+    folder: Path, clock: Callable[[], int], boards: Sequence[Board] = (), limits: Limits = CALM
+) -> EmbeddedLedger:
+    """An embedded ledger whose stopwatch stands still."""
+    return await EmbeddedLedger.open(folder, boards, clock, lambda: 0.0, limits)
+
+
+class Standing(NamedTuple):
+    """A row without what every test would have to repeat; the value as written in the test, such as "2.5"."""
+
+    rank: int
+    user_id: str
+    value: int
+
+
+class LedgerWorld:
+    """One ledger, and short ways to fill and read it. Amounts are texts or whole numbers, values micros."""
+
+    def __init__(self, open_ledger: Opener, clock: Clock) -> None:
+        self._open = open_ledger
+        self.clock = clock
+        self.boards: dict[int, Board] = {}
+        self.ledger: Ledger
+
+    async def open(self) -> None:
+        self.ledger = await self._open(list(self.boards.values()))
+
+    async def restart(self) -> None:
+        """Close the ledger and open it again, with the boards as they are defined now."""
+        await self.ledger.close()
+        await self.open()
+
+    def at(self, text: str) -> None:
+        """Set the clock."""
+        self.clock.set(text)
+
+    async def follow(self, *boards: Board) -> None:
+        for board in boards:
+            self.boards[board.number] = board
+            await self.ledger.follow(board)
+
+    def forget(self, board: Board) -> None:
+        del self.boards[board.number]
+        self.ledger.forget(board.number)
+
+    def redefine(self, board: Board) -> None:
+        self.boards[board.number] = board
+        self.ledger.redefine(board)
+
+    async def record(self, *entries: Entry) -> list[Outcome]:
+        return await self.ledger.record(entries)
+
+    async def change(self, user_id: str, **changes: Any) -> Outcome:
+        """Create or change a user."""
+        [outcome] = await self.ledger.record([Entry(DEFAULT_SCOPE, user_id, changes)])
+        return outcome
+
+    async def swim(
+        self, user_id: str, laps: str | int, at: str | None = None, key: str | None = None, **changes: Any
+    ) -> Outcome:
+        """One event, now or at an instant, with changes of the user."""
+        [outcome] = await self.ledger.record([swim(user_id, laps, at, key, **changes)])
+        return outcome
+
+    async def user(self, user_id: str) -> User:
+        found = await self.ledger.user(DEFAULT_SCOPE, user_id)
+        assert found is not None, f"{user_id} is unknown"
+        return found
+
+    async def total(self, user_id: str, metric: Metric = LAPS) -> int:
+        return await self.ledger.total(await self.user(user_id), metric)
+
+    async def standings(self, board: Board, *groups: Group, on: str = "2026-03-04") -> list[Standing]:
+        """The whole ranking of some groups, of the only one if none is named, in the run of a day."""
+        rows = await self.rows(board, *groups, on=on)
+        return [Standing(row.rank, row.user_id, row.value) for row in rows]
+
+    async def rows(self, board: Board, *groups: Group, on: str = "2026-03-04") -> list[Row]:
+        run = run_on(board, on)
+        chosen = groups or ((),)
+        return await self.ledger.page(board.number, run, chosen, 0, await self.ledger.size(board.number, run, chosen))
+
+    async def order(self, board: Board, *groups: Group, on: str = "2026-03-04") -> list[str]:
+        """The ids of who is ranked, best first."""
+        return [row.user_id for row in await self.rows(board, *groups, on=on)]
+
+    async def place(self, board: Board, user_id: str, *groups: Group, on: str = "2026-03-04") -> Place | None:
+        return await self.ledger.place(board.number, run_on(board, on), groups or ((),), await self.user(user_id))
+
+
+def swim(
+    user_id: str, laps: str | int, at: str | None = None, key: str | None = None, metric: Metric = LAPS, **changes: Any
+) -> Entry:
+    """The entry of one event."""
+    occurred_at = None if at is None else parse_instant(at, "at")
+    return Entry(DEFAULT_SCOPE, user_id, changes, metric, parse(str(laps)), None, key, occurred_at)
+
+
+def run_on(board: Board, text: str) -> Run:
+    """The run of a board that contains a day."""
+    run = board.schedule.run_at(day(text))
+    assert run is not None, f"{board.key} has no run on {text}"
+    return run
+
+
+def placed(outcome: Outcome) -> dict[str, tuple[int | None, int | None]]:
+    """(previous rank, rank) by board key."""
+    return {found.board.key: (found.previous_rank, found.rank) for found in outcome.boards}
+
+
+def told(outcome: Outcome) -> tuple[Any, ...]:
+    """What an outcome says, but for what each ledger chooses for itself: ids of events, and the order of boards."""
+    boards = sorted(_told_of_board(found) for found in outcome.boards)
+    return outcome.user, outcome.created, outcome.event_id is None, outcome.total, outcome.replayed, boards
+
+
+def _told_of_board(found: BoardOutcome) -> tuple[Any, ...]:
+    return (
+        found.board.number,
+        found.run.start,
+        found.group,
+        str((found.run, found.rank, found.previous_rank, found.threshold)),
+    )
+
+
+async def everything(
+    ledger: Ledger, boards: Iterable[Board], users: Collection[str], metrics: Iterable[Metric]
+) -> dict[Any, Any]:
+    """All that can be read of the present state, to be compared with the same of another ledger."""
+    known = [user for user_id in sorted(users) if (user := await ledger.user(DEFAULT_SCOPE, user_id)) is not None]
+    found: dict[Any, Any] = {"users": known}
+    for metric in metrics:
+        for user in known:
+            found[metric.key, user.id] = (
+                await ledger.total(user, metric),
+                await ledger.days(user, metric, day("2026-01-01"), day("2026-12-31")),
+            )
+    for board in boards:
+        for run in await ledger.runs(board.number):
+            found[board.key, run] = await _everything_of_run(ledger, board, run, known)
+    return found
+
+
+async def _everything_of_run(ledger: Ledger, board: Board, run: Run, users: Collection[User]) -> list[Any]:
+    groups = sorted(await ledger.groups(board.number, run))
+    chosen = [[group] for group in groups] + ([groups, groups[1:]] if len(groups) > 2 else [groups])
+    return [
+        (
+            some,
+            size := await ledger.size(board.number, run, some),
+            await ledger.page(board.number, run, some, 0, size + 1),
+            await ledger.page(board.number, run, some, size // 2, size // 2 + 2),
+            [await ledger.place(board.number, run, some, user) for user in users],
+        )
+        for some in chosen
+    ]

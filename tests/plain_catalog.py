@@ -1,0 +1,46 @@
+"""A catalog of definitions that are given once: enough for actions that read them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey, Definitions
+from palmares.domain.board import Board
+from palmares.domain.metric import Attribute, Metric
+from palmares.service.authenticate import secret_hash
+
+
+class PlainCatalog:
+    """The reading half of a `Catalog`, with one scope and one admin key."""
+
+    def __init__(self, metrics: Sequence[Metric] = (), attributes: Sequence[Attribute] = (), key: str = "") -> None:
+        self._boards: dict[str, Board] = {}
+        self._definitions = Definitions(
+            metrics=metrics,
+            attributes=attributes,
+            metric_by_key={metric.key: metric for metric in metrics},
+            metric_by_id={metric.id: metric for metric in metrics},
+            attribute_by_id={attribute.id: attribute for attribute in attributes},
+            user_attribute_keys=frozenset(one.key for one in attributes if one.kind == "user"),
+            event_attribute_keys=frozenset(one.key for one in attributes if one.kind == "event"),
+        )
+        prefix, _, secret = key.partition(".")
+        self._key = ApiKey("key-1", DEFAULT_SCOPE, "test", prefix, secret_hash(secret), True, 0)
+
+    def add(self, *boards: Board) -> None:
+        """Boards are added or, by their key, replaced."""
+        self._boards |= {board.key: board for board in boards}
+        self._definitions = replace(
+            self._definitions,
+            boards=list(self._boards.values()),
+            board_by_key=self._boards,
+            board_by_id={board.id: board for board in self._boards.values()},
+        )
+
+    def definitions(self, scope: int) -> Definitions:
+        return self._definitions if scope == DEFAULT_SCOPE else Definitions()
+
+    def key(self, prefix: str) -> ApiKey | None:
+        return self._key if prefix == self._key.prefix else None
+
+    def touch_key(self, key_id: str, now: int) -> None:
+        """The time of use is not kept."""

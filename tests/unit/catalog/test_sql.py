@@ -1,0 +1,345 @@
+"""The catalog in a database: what is saved is there for the next one who opens it, and for those who have it open."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey, Catalog, Definitions
+from palmares.catalog.sql import SqlCatalog
+from palmares.domain.board import Board
+from palmares.domain.errors import Unavailable
+from palmares.domain.metric import Attribute, Metric
+from tests.definitions import SCOPE, Clock, day, url
+
+pytestmark = pytest.mark.anyio
+
+LAPS = Metric(0, "metric-1", SCOPE, "laps", "Laps", "number", "laps")
+POOL = Attribute("attribute-1", SCOPE, "user", "pool", "Pool")
+STROKE = Attribute("attribute-2", SCOPE, "event", "stroke", "Stroke")
+KEY = ApiKey("key-1", SCOPE, "first", "abcd1234", b"\0hash\xff", True, 5)
+BOARD = Board(number=0, id="board-1", scope=SCOPE, key="laps", name="Laps", rank_by="streak", start=day("2026-03-02"))
+
+
+@pytest.fixture
+async def catalog(tmp_path: Path) -> AsyncIterator[SqlCatalog]:
+    catalog = await open_at(tmp_path)
+    yield catalog
+    await catalog.close()
+
+
+@pytest.fixture
+async def other(tmp_path: Path, catalog: SqlCatalog) -> AsyncIterator[SqlCatalog]:
+    """A second process on the same file."""
+    other = await open_at(tmp_path)
+    yield other
+    await other.close()
+
+
+async def open_at(folder: Path) -> SqlCatalog:
+    return await SqlCatalog.open(url(folder), Clock("2026-03-04 10:00"))
+
+
+def full_board(metric: Metric) -> Board:
+    """A board with every field at something other than its default."""
+    return Board(
+        number=0,
+        id="board-1",
+        scope=SCOPE,
+        key="laps",
+        name="Laps",
+        description="All laps",
+        asked_status="finished",
+        rank_by="metric",
+        metric=metric,
+        points_system_id="points-1",
+        max_participants=None,
+        start=day("2026-03-02"),
+        end=day("2026-04-02"),
+        start_time="08:00",
+        end_time="20:00:30",
+        breakdown=(POOL,),
+        filters=((POOL, "east"),),
+        run_unit="month",
+        run_interval=2,
+        aggregation="max",
+        order="asc",
+        ties="last",
+        numbering="dense",
+        finished_position=2**40,
+    )
+
+
+async def test_it_keeps_the_contract(catalog: SqlCatalog) -> None:
+    """Actions know it only as a `Catalog`; the type checker holds the two together."""
+    kept: Catalog = catalog
+
+    assert kept.scopes() == (DEFAULT_SCOPE,)
+    assert kept.definitions(DEFAULT_SCOPE) == Definitions()
+    assert kept.definitions(99) == Definitions()
+    assert kept.keys() == ()
+
+
+async def test_what_was_saved_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+    """Every field of everything, as it was."""
+    first = await open_at(tmp_path)
+    [metric] = await first.save_metrics([LAPS])
+    await first.save_attributes([POOL, STROKE])
+    [board] = await first.save_boards([full_board(metric)])
+    await first.save_key(KEY)
+    await first.close()
+
+    second = await open_at(tmp_path)
+    definitions = second.definitions(SCOPE)
+    await second.close()
+
+    assert (metric, board) == (replace(LAPS, number=1), replace(full_board(metric), number=1))
+    assert definitions == Definitions(
+        metrics=(metric,),
+        attributes=(POOL, STROKE),
+        boards=(board,),
+        metric_by_key={"laps": metric},
+        metric_by_id={"metric-1": metric},
+        attribute_by_id={"attribute-1": POOL, "attribute-2": STROKE},
+        user_attribute_keys=frozenset({"pool"}),
+        event_attribute_keys=frozenset({"stroke"}),
+        board_by_key={"laps": board},
+        board_by_id={"board-1": board},
+    )
+    assert (second.keys(), second.key("abcd1234"), second.key("abcd")) == ((KEY,), KEY, None)
+
+
+async def test_a_change_of_a_metric_or_attribute_is_seen_in_the_boards_that_refer_to_it(catalog: SqlCatalog) -> None:
+    """A board is stored with references, not with copies."""
+    [metric] = await catalog.save_metrics([LAPS])
+    await catalog.save_attributes([POOL])
+    await catalog.save_boards([full_board(metric)])
+
+    await catalog.save_metrics([replace(metric, name="Lengths")])
+    await catalog.save_attributes([replace(POOL, name="Basin")])
+
+    [board] = catalog.definitions(SCOPE).boards
+    assert board.metric == replace(metric, name="Lengths")
+    assert board.breakdown == (replace(POOL, name="Basin"),)
+    assert board.filters == ((replace(POOL, name="Basin"), "east"),)
+
+
+async def test_an_update_replaces_all_fields_and_keeps_the_number(catalog: SqlCatalog) -> None:
+    """A cleared field is cleared on disk too."""
+    [metric] = await catalog.save_metrics([LAPS])
+    await catalog.save_attributes([POOL])
+    [board] = await catalog.save_boards([full_board(metric)])
+
+    await catalog.save_boards([replace(BOARD, number=board.number)])
+
+    assert catalog.definitions(SCOPE).boards == (replace(BOARD, number=1),)
+
+
+async def test_a_number_is_never_given_again(catalog: SqlCatalog) -> None:
+    """The log of the ledger speaks of metrics and boards by number, for ever."""
+    [metric] = await catalog.save_metrics([LAPS])
+    [board] = await catalog.save_boards([BOARD])
+    await catalog.delete_metrics([metric.id])
+    await catalog.delete_boards([board.id])
+
+    [later_metric] = await catalog.save_metrics([replace(LAPS, id="metric-2")])
+    [later_board] = await catalog.save_boards([replace(BOARD, id="board-2")])
+
+    assert (metric.number, later_metric.number) == (1, 2)
+    assert (board.number, later_board.number) == (1, 2)
+    assert catalog.definitions(SCOPE).metrics == (later_metric,)
+    assert catalog.definitions(SCOPE).boards == (later_board,)
+
+
+async def test_a_board_keeps_a_metric_and_attributes_that_were_deleted(catalog: SqlCatalog) -> None:
+    """A finished board stays readable."""
+    [metric] = await catalog.save_metrics([LAPS])
+    await catalog.save_attributes([POOL])
+    await catalog.save_boards([full_board(metric)])
+
+    await catalog.delete_metrics([metric.id])
+    await catalog.delete_attributes([POOL.id])
+
+    definitions = catalog.definitions(SCOPE)
+    assert (definitions.metrics, definitions.attributes) == ((), ())
+    assert (definitions.boards[0].metric, definitions.boards[0].breakdown) == (metric, (POOL,))
+
+
+async def test_saving_is_all_or_none(catalog: SqlCatalog, other: SqlCatalog) -> None:
+    """The second of the three has a key that another process has just given."""
+    await other.save_metrics([LAPS])
+
+    with pytest.raises(Unavailable):
+        await catalog.save_metrics([replace(LAPS, id=f"metric-{key}", key=key) for key in ("miles", "laps", "hours")])
+    await catalog.refresh()
+
+    assert [metric.key for metric in catalog.definitions(SCOPE).metrics] == ["laps"]
+
+
+async def test_a_key_may_be_equal_in_different_kinds_of_attributes(catalog: SqlCatalog) -> None:
+    """A key is unique per kind."""
+    await catalog.save_attributes([POOL, replace(STROKE, key="pool")])
+
+    assert catalog.definitions(SCOPE).user_attribute_keys == {"pool"}
+    assert catalog.definitions(SCOPE).event_attribute_keys == {"pool"}
+
+
+async def test_two_processes_see_each_others_changes_after_a_refresh(catalog: SqlCatalog, other: SqlCatalog) -> None:
+    """Keys are made on the command line while the server runs."""
+    await catalog.save_metrics([LAPS])
+    await other.save_key(KEY)
+
+    assert (other.definitions(SCOPE).metrics, catalog.keys()) == ((replace(LAPS, number=1),), ())
+    assert await catalog.refresh()
+    assert catalog.keys() == (KEY,)
+    assert not await catalog.refresh()
+
+
+async def test_a_change_begins_with_what_others_left_behind(catalog: SqlCatalog, other: SqlCatalog) -> None:
+    """So a check inside it looks at the newest definitions."""
+    await other.save_metrics([LAPS])
+
+    async with catalog.changing():
+        assert "laps" in catalog.definitions(SCOPE).metric_by_key
+
+
+async def test_one_change_waits_for_another(catalog: SqlCatalog) -> None:
+    """What was checked at its beginning still holds when it saves."""
+    order: list[str] = []
+
+    async def change(name: str) -> None:
+        async with catalog.changing():
+            order.append(f"{name} begins")
+            await catalog.save_attributes([POOL])
+            order.append(f"{name} ends")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(change, "one")
+        group.start_soon(change, "two")
+
+    assert order in (
+        ["one begins", "one ends", "two begins", "two ends"],
+        ["two begins", "two ends", "one begins", "one ends"],
+    )
+
+
+async def test_the_last_use_of_a_key_is_written_with_the_next_refresh(catalog: SqlCatalog, other: SqlCatalog) -> None:
+    """Authenticating a request writes nothing; other processes need not hear of it."""
+    await catalog.save_key(KEY)
+    await other.refresh()
+    catalog.touch_key(KEY.id, 77)
+
+    assert catalog.key(KEY.prefix) == KEY
+    assert await catalog.refresh()
+    assert catalog.key(KEY.prefix) == replace(KEY, last_used=77)
+    assert not await other.refresh()
+
+
+async def test_the_last_use_of_a_key_is_written_when_the_catalog_closes(tmp_path: Path) -> None:
+    """Only a crash loses it."""
+    first = await open_at(tmp_path)
+    await first.save_key(KEY)
+    first.touch_key(KEY.id, 77)
+    await first.close()
+
+    second = await open_at(tmp_path)
+    await second.close()
+
+    assert second.keys() == (replace(KEY, last_used=77),)
+
+
+async def test_changing_a_key_does_not_take_back_its_last_use(catalog: SqlCatalog, other: SqlCatalog) -> None:
+    """The command line knows an older time of last use than the server has written meanwhile."""
+    await catalog.save_key(KEY)
+    await other.refresh()
+    catalog.touch_key(KEY.id, 77)
+    await catalog.refresh()
+
+    await other.save_key(replace(KEY, active=False))
+    await catalog.refresh()
+
+    assert catalog.keys() == (replace(KEY, active=False, last_used=77),)
+
+
+async def test_a_deleted_key_is_gone_at_once_and_its_prefix_free(catalog: SqlCatalog) -> None:
+    """Nothing refers to a key."""
+    await catalog.save_key(KEY)
+    catalog.touch_key(KEY.id, 77)
+
+    await catalog.delete_key(KEY.id)
+    await catalog.refresh()
+    await catalog.save_key(replace(KEY, id="key-2"))
+
+    assert catalog.keys() == (replace(KEY, id="key-2"),)
+
+
+async def test_a_database_that_does_not_work_is_unavailable_and_then_works_again(
+    tmp_path: Path, catalog: SqlCatalog
+) -> None:
+    """The time of last use that was to be written with the failed refresh is written with the next."""
+    await catalog.save_key(KEY)
+    catalog.touch_key(KEY.id, 77)
+    rename(tmp_path, "revision", "away")
+
+    with pytest.raises(Unavailable):
+        await catalog.save_metrics([LAPS])
+    with pytest.raises(Unavailable):
+        await catalog.refresh()
+    assert catalog.definitions(SCOPE).metrics == ()
+
+    rename(tmp_path, "away", "revision")
+    await catalog.save_metrics([LAPS])
+    await catalog.refresh()
+    assert (len(catalog.definitions(SCOPE).metrics), catalog.keys()[0].last_used) == (1, 77)
+
+
+async def test_two_processes_may_open_a_new_catalog_at_once(tmp_path: Path) -> None:
+    """One makes the tables, the other waits and finds them made."""
+    opened: list[SqlCatalog] = []
+
+    async def open_one() -> None:
+        opened.append(await open_at(tmp_path))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(open_one)
+
+    assert [catalog.scopes() for catalog in opened] == [(DEFAULT_SCOPE,)] * 4
+    for catalog in opened:
+        await catalog.close()
+
+
+async def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    """Opening fails; it makes no folders."""
+    with pytest.raises(Unavailable):
+        await open_at(tmp_path / "nowhere")
+
+
+async def test_a_catalog_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
+    """A program must not guess at tables that it does not know."""
+    await (await open_at(tmp_path)).close()
+    with sqlite3.connect(tmp_path / "catalog.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+
+    with pytest.raises(Unavailable, match="newer version"):
+        await open_at(tmp_path)
+
+
+async def test_it_works_in_memory_too() -> None:
+    """For scripts and tests that keep nothing."""
+    catalog = await SqlCatalog.open("sqlite://", Clock("2026-03-04 10:00"))
+    await catalog.save_metrics([LAPS])
+    await catalog.refresh()
+
+    assert [metric.key for metric in catalog.definitions(SCOPE).metrics] == ["laps"]
+    await catalog.close()
+
+
+def rename(folder: Path, table: str, name: str) -> None:
+    database = sqlite3.connect(folder / "catalog.db")
+    database.execute(f"ALTER TABLE {table} RENAME TO {name}")
+    database.close()
