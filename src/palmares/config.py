@@ -79,8 +79,8 @@ def one_of(*words: str) -> Kind:
 
 def admin_key() -> Kind:
     """A key as clients send it. A prefix that begins with `app_` would be taken for an application key."""
-    allowed = "8 letters, digits, - or _ that do not begin with app_, then a dot, then a secret without spaces"
-    return Kind(allowed, _matching(r"(?!app_)[A-Za-z0-9_-]{8}\.[!-~]+"), secret=True)
+    allowed = "8 letters, digits, - or _ that do not begin with app_, a dot, and a secret of 16 characters or more"
+    return Kind(allowed, _matching(r"(?!app_)[A-Za-z0-9_-]{8}\.[!-~]{16,}"), secret=True)
 
 
 def _matching(pattern: str) -> Callable[[str], str]:

@@ -76,14 +76,15 @@ class Server:
         """Open the data folder, making it when missing. Raises `FolderInUse` when another process has it."""
         # The zones of the tzdata package, so that every machine follows the same rules.
         zoneinfo.reset_tzpath(to=())
-        catalog = await open_catalog(settings.data, clock)
-        try:
+        async with contextlib.AsyncExitStack() as opened:
+            catalog = await open_catalog(settings.data, clock)
+            opened.push_async_callback(catalog.close)
             ledger = await _open_ledger(settings, catalog, clock)
-        except BaseException:
-            await catalog.close()
-            raise
-        context = Context(ledger, catalog, clock, new_id, new_secret)
-        first_key = await ensure_key(context, settings.admin_key)
+            opened.push_async_callback(ledger.close)
+            context = Context(ledger, catalog, clock, new_id, new_secret)
+            first_key = await ensure_key(context, settings.admin_key)
+            # Whatever fails before this line closes what is open; from here on, `close` does.
+            opened.pop_all()
         return cls(context, ledger, catalog, first_key)
 
     def app(self, max_body_bytes: int) -> Starlette:

@@ -37,7 +37,7 @@ def setting_options(*names: str) -> Callable[[Function], Function]:
 def _option(row: Setting) -> Callable[[Function], Function]:
     default = "" if row.default is None else f"; default: {row.default}"
     return click.option(
-        "--" + row.name.replace("_", "-"), row.name, metavar="TEXT", help=f"{row.help}  [{row.variable}{default}]"
+        "--" + row.name.replace("_", "-"), row.name, metavar="VALUE", help=f"{row.help}  [{row.variable}{default}]"
     )
 
 

@@ -20,8 +20,8 @@ def page() -> str:
         "<!-- written by `python -m palmares.cli.reference`; a test compares -->",
         "",
         "`palmares` has a command for each thing that a person does with a server; `python -m palmares` is the same.",
-        "The settings of `palmares serve` are explained in [settings.md](settings.md), the files of `palmares import` in"
-        " [import.md](import.md).",
+        "What `palmares serve` can be told is explained in [settings.md](settings.md).",
+        "Files for `palmares import` are explained in [import.md](import.md).",
         "What goes wrong is told in one line on standard error.",
         "",
         "| exit code | means |",
@@ -30,7 +30,8 @@ def page() -> str:
         "| 1 | not done; `palmares import`: some lines were rejected |",
         "| 2 | the command line is wrong; `palmares import`: the file was not sent to its end |",
     ]
-    for path, text in _helps(click.Context(main, info_name="palmares", terminal_width=_WIDTH)):
+    context = click.Context(main, info_name="palmares", terminal_width=_WIDTH, **main.context_settings)
+    for path, text in _helps(context):
         lines += ["", f"## {path}", "", "```text", text, "```"]
     return "\n".join(lines) + "\n"
 
