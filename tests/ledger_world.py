@@ -3,8 +3,11 @@
 It begins on Wednesday 2026-03-04, noon UTC, like the world of actions, and knows the same metrics and attributes.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Protocol
 
 from palmares.catalog.contract import DEFAULT_SCOPE
@@ -23,6 +26,14 @@ from tests.world import LAPS, day
 CALM = Limits(events_between_projections=10**9, events_between_checkpoints=10**9)
 # So little that everything is written behind the log all the time, and nothing stays in memory for long.
 BUSY = Limits(cached_users=2, events_between_projections=3, events_between_checkpoints=5)
+
+
+@contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A folder in memory where the system has such a thing: ledgers flush a lot, and no disk is under test here."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as path:
+        yield Path(path)
 
 
 class Clock:

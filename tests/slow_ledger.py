@@ -150,8 +150,7 @@ class SlowLedger:
 
     async def follow(self, board: Board) -> None:
         self.forget(board.number)
-        if board.metric is not None:
-            check_values(self._log, board)
+        check_values(self._log, board)
         self._boards[board.number] = board
 
     def redefine(self, board: Board) -> None:
@@ -262,6 +261,11 @@ def counted(log: Sequence[Line], board: Board) -> Sequence[Line]:
     return log if board.finished_position is None else log[: board.finished_position]
 
 
+def events_for(log: Sequence[Line], board: Board) -> Iterator[EventLine]:
+    """The events that may count on a board: those of its metric, if it has one."""
+    return iter(()) if board.metric is None else events_of(counted(log, board), board.metric.number)
+
+
 def check_values(log: Sequence[Line], board: Board) -> None:
     """`Invalid` when anyone's value in any run does not fit."""
     for run in runs_of(log, board):
@@ -271,18 +275,14 @@ def check_values(log: Sequence[Line], board: Board) -> None:
 
 def events_in(log: Sequence[Line], board: Board, run: Run) -> list[EventLine]:
     """The events of a run in the order in which they happened; those of one instant in the order of the log."""
-    assert board.metric is not None
     plan = Plan(board)
-    events = [
-        event for event in events_of(counted(log, board), board.metric.number) if plan.run_at(event.local_at) == run
-    ]
+    events = [event for event in events_for(log, board) if plan.run_at(event.local_at) == run]
     return sorted(events, key=lambda event: (event.occurred_at, event.position))
 
 
 def runs_of(log: Sequence[Line], board: Board) -> set[Run]:
-    assert board.metric is not None
     plan = Plan(board)
-    runs = {plan.run_at(event.local_at) for event in events_of(counted(log, board), board.metric.number)}
+    runs = {plan.run_at(event.local_at) for event in events_for(log, board)}
     return {run for run in runs if run is not None}
 
 

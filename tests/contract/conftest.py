@@ -8,7 +8,7 @@ import pytest
 
 from palmares.domain.board import Board
 from palmares.ledger.contract import Ledger
-from tests.ledger_world import BUSY, CALM, Clock, LedgerWorld, Opener, open_embedded
+from tests.ledger_world import BUSY, CALM, Clock, LedgerWorld, Opener, memory_folder, open_embedded
 from tests.slow_ledger import SlowLedger
 
 
@@ -43,10 +43,11 @@ ADAPTERS: dict[str, Callable[[Path, Clock], Opener]] = {
 
 
 @pytest.fixture(params=list(ADAPTERS))
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LedgerWorld]:
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[LedgerWorld]:
     """An empty ledger of each kind in turn."""
     clock = Clock()
-    made = LedgerWorld(ADAPTERS[request.param](tmp_path, clock), clock)
-    await made.open()
-    yield made
-    await made.ledger.close()
+    with memory_folder() as folder:
+        made = LedgerWorld(ADAPTERS[request.param](folder, clock), clock)
+        await made.open()
+        yield made
+        await made.ledger.close()

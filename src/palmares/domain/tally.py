@@ -22,16 +22,30 @@ class Tally(NamedTuple):
     reached_at: int
 
 
-def step(aggregation: Aggregation, before: Tally | None, amount: int, occurred_at: int, in_order: bool) -> Tally | None:
+def step(
+    aggregation: Aggregation, before: tuple[int, int] | None, amount: int, occurred_at: int, in_order: bool
+) -> Tally | None:
     """The tally after one more event; None when it came late and only all events together can tell.
 
-    `in_order` says that no event of this user and metric happened after this one. Constant time.
+    `before` is a tally or its plain pair. `in_order` says that no event of this user and metric happened after this
+    one. Constant time.
     """
     if before is None:
         return Tally(MICROS if aggregation == "count" else amount, occurred_at)
-    if in_order:
-        return _advance(aggregation, before, amount, occurred_at)
-    return _insert(aggregation, before, amount, occurred_at)
+    value, reached_at = before
+    if not in_order:
+        return _insert(aggregation, value, reached_at, amount, occurred_at)
+    if aggregation == "sum":
+        after = value + amount
+    elif aggregation == "count":
+        after = value + MICROS
+    elif aggregation == "max":
+        after = max(value, amount)
+    elif aggregation == "min":
+        after = min(value, amount)
+    else:
+        after = amount
+    return Tally(after, reached_at if after == value else occurred_at)
 
 
 def fold(aggregation: Aggregation, events: Iterable[tuple[int, int]]) -> Tally | None:
@@ -42,33 +56,17 @@ def fold(aggregation: Aggregation, events: Iterable[tuple[int, int]]) -> Tally |
     return tally
 
 
-def _advance(aggregation: Aggregation, before: Tally, amount: int, occurred_at: int) -> Tally:
-    value = before.value
-    if aggregation == "sum":
-        value += amount
-    elif aggregation == "count":
-        value += MICROS
-    elif aggregation == "max":
-        value = max(value, amount)
-    elif aggregation == "min":
-        value = min(value, amount)
-    else:
-        value = amount
-    return before if value == before.value else Tally(value, occurred_at)
-
-
-def _insert(aggregation: Aggregation, before: Tally, amount: int, occurred_at: int) -> Tally | None:
-    value, reached_at = before
+def _insert(aggregation: Aggregation, value: int, reached_at: int, amount: int, occurred_at: int) -> Tally | None:
     if aggregation == "count":
         return Tally(value + MICROS, max(reached_at, occurred_at))
     if aggregation == "sum":
         if not value:
             # Zero does not tell whether an event has moved the value yet or only opened it.
             return None
-        return Tally(value + amount, max(reached_at, occurred_at)) if amount else before
+        return Tally(value + amount, max(reached_at, occurred_at) if amount else reached_at)
     if aggregation == "last":
         return None
     if amount == value:
         return Tally(value, min(reached_at, occurred_at))
     better = amount > value if aggregation == "max" else amount < value
-    return Tally(amount, occurred_at) if better else before
+    return Tally(amount, occurred_at) if better else Tally(value, reached_at)

@@ -25,8 +25,9 @@ from palmares.ledger.embedded.draft import Count, Draft, Step
 from palmares.ledger.embedded.event_id import event_id
 from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.followed import Followed
-from palmares.ledger.embedded.log import Line, Log, past_event
+from palmares.ledger.embedded.log import Line, Log, PastEvent
 from palmares.ledger.embedded.projection import FirstUse
+from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.users import Users
 
 logger = structlog.get_logger(__name__)
@@ -34,7 +35,10 @@ _MOST_ENTRIES_PER_BATCH = 5_000
 
 
 class Watcher(Protocol):
-    """Somebody who follows every applied step."""
+    """Somebody who follows every applied step. `minds_standings` says whether to tell of standings before counts."""
+
+    @property
+    def minds_standings(self) -> bool: ...
 
     def step_applied(self, step: Step) -> None:
         """A step was applied."""
@@ -199,33 +203,37 @@ class Committer:
         self._users.put(step.state)
         for rankings, move in step.moves:
             for run_start in rankings.move(move, user.number):
-                self._watcher.standing_changes(rankings.plan.board.number, run_start, user.number, move.before)
+                self._watcher.standing_changes(rankings.number, run_start, user.number, move.before)
         outcome = Outcome(user, step.created)
         if step.event is not None:
             self._apply_event(step, step.event, outcome, now)
         self._watcher.step_applied(step)
         return outcome
 
-    def _apply_event(self, step: Step, line: Line, outcome: Outcome, now: int) -> None:
-        user, metric = step.state.user.number, line.metric
-        assert metric is not None
+    def _apply_event(self, step: Step, event: PastEvent, outcome: Outcome, now: int) -> None:
+        user, line = step.state.user.number, step.event_line
+        assert step.metric is not None
         assert line.total is not None
-        self._users.note_event(user, metric, past_event(line))
+        self._users.note_event(user, step.metric.number, event)
         if line.idempotency_key is not None:
-            self._users.note_key(user, metric, line.idempotency_key, FirstUse(line.position, line.recorded_at))
+            self._users.note_key(user, step.metric.number, line.idempotency_key, FirstUse(event.position, now))
         self.figures.events += 1
-        outcome.event_id = event_id(line.recorded_at, line.position)
+        outcome.event_id = event_id(now, event.position)
         outcome.total = line.total
-        outcome.boards = [counted for count in step.counts if (counted := self._count(count, user, now)) is not None]
+        moved = [rankings for rankings, _ in step.moves]
+        outcome.boards = [
+            counted for count in step.counts if (counted := self._count(count, user, moved, now)) is not None
+        ]
 
-    def _count(self, count: Count, user: int, now: int) -> BoardOutcome | None:
+    def _count(self, count: Count, user: int, moved: list[Rankings], now: int) -> BoardOutcome | None:
         """Where an event leaves its user on a board; None when the user takes no part, or nobody may see it yet."""
-        rankings, run, group, earned, moved = count
-        self._watcher.standing_changes(rankings.plan.board.number, run.start, user, group)
+        rankings, run, group, earned = count
+        if self._watcher.minds_standings:
+            self._watcher.standing_changes(rankings.number, run.start, user, group)
         if group is None:
             rankings.set(run.start, None, user, earned)
             return None
-        outcome = rankings.count(run, group, user, earned, moved)
+        outcome = rankings.count(run, group, user, earned, rankings in moved)
         return outcome if rankings.plan.active_at(now) else None
 
     def _replayed(self, step: Step, use: FirstUse, now: int) -> Outcome:
@@ -241,4 +249,4 @@ class Committer:
             if run is not None and group is not None and rankings.plan.active_at(now):
                 boards.append(rankings.look(run, group, user.number))
         identifier = event_id(use.recorded_at, use.position)
-        return Outcome(user, False, identifier, state.totals.get(metric, 0), True, boards)
+        return Outcome(user, False, identifier, state.sums[metric].total, True, boards)

@@ -26,7 +26,7 @@ from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import EVENT, USER, Line, PastEvent, past_event
 from palmares.ledger.embedded.projection import FirstUse
 from palmares.ledger.embedded.rankings import Rankings
-from palmares.ledger.embedded.users import Users, UserState, encode_user
+from palmares.ledger.embedded.users import Sum, Users, UserState, encode_user
 
 _MISSING = object()
 
@@ -38,25 +38,30 @@ class Count(NamedTuple):
     run: Run
     group: Group | None
     tally: Tally
-    moved: bool
 
 
 @dataclass(slots=True)
 class Step:
-    """The consequences of one entry, to be applied in order. `event` is its line; a replay has none."""
+    """The consequences of one entry, to be applied in order. A replay has no event and changes nothing."""
 
     metric: Metric | None
     state: UserState
     attributes_before: Mapping[str, str]
     created: bool = False
     moves: Sequence[tuple[Rankings, Move]] = ()
-    counts: list[Count] = field(default_factory=list)
-    event: Line | None = None
+    counts: Sequence[Count] = ()
+    lines: list[Line] = field(default_factory=list)
+    event: PastEvent | None = None
     replayed: FirstUse | None = None
+
+    @property
+    def event_line(self) -> Line:
+        """The line of the event, of a step that has one: the last."""
+        return self.lines[-1]
 
 
 class Draft:
-    """One batch in the making. `lines` and `steps` grow with each request that is taken."""
+    """One batch in the making. `lines` grows with each request that is taken."""
 
     def __init__(self, users: Users, followed: Followed, position: int, now: int) -> None:
         self.lines: list[Line] = []
@@ -68,123 +73,126 @@ class Draft:
         self._states: dict[tuple[int, str], UserState] = {}
         self._keys: dict[tuple[int, int, str], FirstUse] = {}
         self._tallies: dict[tuple[int, int, int], Tally] = {}
-        self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
+        self._journal: list[tuple[dict[Any, Any], Any, Any]] | None = None
 
     def add(self, entries: Sequence[Entry]) -> list[Step]:
         """Draft one request: all of its entries, or none when one is refused (then the refusal is raised)."""
-        self._undo.clear()
+        if len(entries) == 1:
+            # An entry is checked as a whole before anything of it is kept, so alone it needs no way back.
+            return [self._add(entries[0])]
         lines, position, last_number = len(self.lines), self._position, self._last_number
+        self._journal = []
         steps: list[Step] = []
         try:
             # Not a comprehension: when one is refused, the steps so far tell its place.
             for entry in entries:
-                steps.append(self._step(entry))  # noqa: PERF401
+                steps.append(self._add(entry))  # noqa: PERF401
         except BaseException as error:
             del self.lines[lines:]
             self._position, self._last_number = position, last_number
-            self._undo_writes()
-            if isinstance(error, PalmaresError) and len(entries) > 1:
-                raise error.at(len(steps)) from None
-            raise
+            self._take_back()
+            raise (error.at(len(steps)) if isinstance(error, PalmaresError) else error) from None
+        finally:
+            self._journal = None
         return steps
 
-    def _step(self, entry: Entry) -> Step:
-        present = self._present(entry)
-        if present is not None and entry.metric is not None and entry.idempotency_key is not None:
-            use = self._first_use(present.user.number, entry)
+    def _add(self, entry: Entry) -> Step:
+        """Work out the whole step, which may be refused; then keep it."""
+        name = (entry.scope, entry.user_id)
+        drafted = self._states.get(name)
+        stored = self._users.find(*name)
+        present = drafted or stored
+        if present is None:
+            step = self._new_user(entry)
+        else:
+            use = self._first_use(entry, present.user.number)
             if use is not None:
                 return Step(entry.metric, present, present.user.attributes, replayed=use)
-        step = self._change_user(entry, present)
+            step = self._known_user(entry, present)
         if entry.metric is not None:
-            self._count_event(entry, step)
+            self._count_event(entry, entry.metric, step, stored)
+        self._keep(name, step, entry)
         return step
 
-    def _present(self, entry: Entry) -> UserState | None:
-        state = self._states.get((entry.scope, entry.user_id)) or self._users.find(entry.scope, entry.user_id)
-        if state is None and entry.must_exist:
-            raise NotFound(f"user {entry.user_id!r} was not found")
-        return state
-
-    def _first_use(self, user: int, entry: Entry) -> FirstUse | None:
-        assert entry.metric is not None
-        assert entry.idempotency_key is not None
+    def _first_use(self, entry: Entry, user: int) -> FirstUse | None:
+        if entry.metric is None or entry.idempotency_key is None:
+            return None
         name = (user, entry.metric.number, entry.idempotency_key)
         return self._keys.get(name) or self._users.first_use(*name)
 
-    def _change_user(self, entry: Entry, present: UserState | None) -> Step:
-        if present is None:
-            self._last_number += 1
-            blank = User(
-                number=self._last_number, scope=entry.scope, id=entry.user_id, created=self.now, updated=self.now
-            )
-            state = UserState(changed(blank, entry.changes, self.now))
-            self._note_user(state.user, None)
-            step = Step(entry.metric, state, {}, created=True)
-        else:
-            state = present.copy()
-            step = Step(entry.metric, state, present.user.attributes)
-            if entry.changes:
-                state.user = changed(present.user, entry.changes, self.now)
-            if state.user is not present.user:
-                self._move_user(step, present.user)
-        self._write(self._states, (entry.scope, entry.user_id), state)
-        return step
+    def _new_user(self, entry: Entry) -> Step:
+        if entry.must_exist:
+            raise NotFound(f"user {entry.user_id!r} was not found")
+        number = self._last_number + 1
+        blank = User(number=number, scope=entry.scope, id=entry.user_id, created=self.now, updated=self.now)
+        user = changed(blank, entry.changes, self.now)
+        return Step(entry.metric, UserState(user), {}, created=True, lines=[self._user_line(user, None)])
 
-    def _move_user(self, step: Step, before: User) -> None:
-        after = step.state.user
+    def _known_user(self, entry: Entry, present: UserState) -> Step:
+        before = present.user
+        step = Step(entry.metric, present, before.attributes)
+        if not entry.changes:
+            return step
+        after = changed(before, entry.changes, self.now)
+        if after is before:
+            return step
+        step.state = UserState(after, present.sums)
         if after.attributes == before.attributes:
-            self._note_user(after, None)
-            return
-        self._note_user(after, before.attributes)
+            step.lines.append(self._user_line(after, None))
+            return step
+        step.lines.append(self._user_line(after, before.attributes))
         by_plan = {rankings.plan: rankings for rankings in self._followed.grouped(after.scope)}
         step.moves = [(by_plan[move.plan], move) for move in moves(by_plan, before.attributes, after.attributes)]
+        return step
 
-    def _note_user(self, user: User, attributes_before: Mapping[str, str] | None) -> None:
-        self._position += 1
+    def _user_line(self, user: User, attributes_before: Mapping[str, str] | None) -> Line:
         body = encode_user(user, attributes_before)
-        self.lines.append(Line(self._position, USER, self.now, user.scope, user.number, user_id=user.id, body=body))
+        return Line(self._position + 1, USER, self.now, user.scope, user.number, user_id=user.id, body=body)
 
-    def _count_event(self, entry: Entry, step: Step) -> None:
-        assert entry.metric is not None
-        state, metric = step.state, entry.metric.number
-        user = state.user
-        occurred_at = self.now if entry.occurred_at is None else entry.occurred_at
-        local_at = local_time.local_at(occurred_at, user.tz)
-        value.checked(entry.amount, "value")
-        total = value.checked(state.totals.get(metric, 0) + entry.amount, "the user's total")
-        latest = state.latest.get(metric, occurred_at)
-        in_order = occurred_at >= latest
-        self._position += 1
-        event = PastEvent(occurred_at, self._position, entry.amount, local_at)
-        for rankings in self._followed.counting(metric):
-            run = rankings.plan.run_at(local_at)
-            if run is not None:
-                step.counts.append(self._count(rankings, run, step, metric, event, in_order))
-        state.totals[metric] = total
-        state.latest[metric] = max(latest, occurred_at)
-        step.event = self._note_event(entry, user, metric, event, not in_order, total)
-
-    def _count(self, rankings: Rankings, run: Run, step: Step, metric: int, event: PastEvent, in_order: bool) -> Count:
-        plan, user = rankings.plan, step.state.user.number
-        name = (plan.board.number, run.start, user)
-        before = self._tallies.get(name) or self._stored_tally(rankings, run, step)
-        after = tally.step(plan.board.aggregation, before, event.amount, event.occurred_at, in_order)
-        if after is None:
-            after = self._refold(rankings, run, user, metric, event)
-        value.checked(after.value, f"the value on leaderboard {plan.board.key!r}")
-        self._write(self._tallies, name, after)
-        moved = any(mover is rankings for mover, _ in step.moves)
-        return Count(rankings, run, plan.group_of(step.state.user.attributes), after, moved)
-
-    def _stored_tally(self, rankings: Rankings, run: Run, step: Step) -> Tally | None:
-        """What stands in the rankings, where the user still is in the group of before this batch."""
-        if not rankings.plan.grouped:
-            return rankings.stored(run.start, (), step.state.user.number)
+    def _count_event(self, entry: Entry, metric: Metric, step: Step, stored: UserState | None) -> None:
         user = step.state.user
-        stored = self._users.find(user.scope, user.id)
-        if stored is None:
-            return None
-        return rankings.stored(run.start, rankings.plan.group_of(stored.user.attributes), user.number)
+        before = step.state.sums.get(metric.number)
+        occurred_at = self.now if entry.occurred_at is None else entry.occurred_at
+        amount = value.checked(entry.amount, "value")
+        late = before is not None and occurred_at < before.latest
+        after = Sum(amount, occurred_at)
+        if before is not None:
+            total = value.checked(before.total + amount, "the user's total")
+            after = Sum(total, before.latest if late else occurred_at)
+        local_at = local_time.local_at(occurred_at, user.tz)
+        step.event = PastEvent(occurred_at, self._position + len(step.lines) + 1, amount, local_at)
+        step.counts = self._counts(metric.number, step, step.event, late, stored)
+        step.state = UserState(user, {**step.state.sums, metric.number: after})
+        body = msgspec.json.encode(entry.attributes).decode() if entry.attributes else None
+        step.lines.append(
+            Line(
+                step.event.position, EVENT, self.now, user.scope, user.number, metric.number, amount, occurred_at,
+                local_at, int(late), after.total, entry.idempotency_key, None, body,
+            )
+        )  # fmt: skip
+
+    def _counts(self, metric: int, step: Step, event: PastEvent, late: bool, stored: UserState | None) -> list[Count]:
+        user = step.state.user
+        counts: list[Count] = []
+        for rankings in self._followed.counting(metric):
+            plan = rankings.plan
+            run = plan.run_at(event.local_at)
+            if run is None:
+                continue
+            group = plan.group_of(user.attributes)
+            before: tuple[int, int] | None = self._tallies.get((rankings.number, run.start, user.number))
+            if before is None and stored is not None:
+                # In the rankings, the user still is in the group of before this batch.
+                attributes = stored.user.attributes
+                known = group if attributes is user.attributes else plan.group_of(attributes)
+                before = rankings.stored(run.start, known, user.number)
+            after = tally.step(plan.board.aggregation, before, event.amount, event.occurred_at, not late)
+            if after is None:
+                after = self._refold(rankings, run, user.number, metric, event)
+            if not value.fits(after.value):
+                value.checked(after.value, f"the value on leaderboard {plan.board.key!r}")
+            counts.append(Count(rankings, run, group, after))
+        return counts
 
     def _refold(self, rankings: Rankings, run: Run, user: int, metric: int, event: PastEvent) -> Tally:
         """The tally from all events of the user in the run: a late one arrived whose effect depends on the others."""
@@ -196,25 +204,26 @@ class Draft:
         stored = rankings.history(self._users, run, user, event.position)
         return rankings.refold(run, [*stored, *drafted, event])
 
-    def _note_event(self, entry: Entry, user: User, metric: int, event: PastEvent, late: bool, total: int) -> Line:
-        key = entry.idempotency_key
-        body = None if not entry.attributes else msgspec.json.encode(entry.attributes).decode()
-        line = Line(
-            event.position, EVENT, self.now, user.scope, user.number, metric, event.amount, event.occurred_at,
-            event.local_at, int(late), total, key, None, body,
-        )  # fmt: skip
-        self.lines.append(line)
-        if key is not None:
-            self._write(self._keys, (user.number, metric, key), FirstUse(event.position, self.now))
-        return line
+    def _keep(self, name: tuple[int, str], step: Step, entry: Entry) -> None:
+        """Let the entries behind this one see it."""
+        user = step.state.user.number
+        self.lines += step.lines
+        self._position += len(step.lines)
+        self._last_number = max(self._last_number, user)
+        self._write(self._states, name, step.state)
+        for count in step.counts:
+            self._write(self._tallies, (count.rankings.number, count.run.start, user), count.tally)
+        if step.event is not None and entry.metric is not None and entry.idempotency_key is not None:
+            use = FirstUse(step.event.position, self.now)
+            self._write(self._keys, (user, entry.metric.number, entry.idempotency_key), use)
 
     def _write(self, mapping: dict[Any, Any], key: Any, after: Any) -> None:
-        self._undo.append((mapping, key, mapping.get(key, _MISSING)))
+        if self._journal is not None:
+            self._journal.append((mapping, key, mapping.get(key, _MISSING)))
         mapping[key] = after
 
-    def _undo_writes(self) -> None:
-        while self._undo:
-            mapping, key, before = self._undo.pop()
+    def _take_back(self) -> None:
+        for mapping, key, before in reversed(self._journal or []):
             if before is _MISSING:
                 del mapping[key]
             else:

@@ -49,7 +49,7 @@ class Followed:
     def replace(self, rankings: Rankings, plan: Plan) -> None:
         """Give rankings that stay as they are a new definition."""
         self.remove(rankings.plan.board.number)
-        rankings.plan = plan
+        rankings.define(plan)
         self.install(rankings)
 
     def remove(self, board_number: int) -> None:

@@ -94,8 +94,10 @@ class EmbeddedLedger:
         return await self._committer.record(entries)
 
     async def follow(self, board: Board) -> None:
-        """See `Ledger.follow`. While past events are folded, new ones are recorded and wait in a list."""
-        self.forget(board.number)
+        """See `Ledger.follow`. While past events are folded, new ones are recorded and wait in a list.
+
+        Until the new rankings are complete, those of an earlier form of the board are read and counted.
+        """
         rankings = Rankings(Plan(board), self._users.id_of)
         steps: list[Step] = []
         # Most of the log before the turn, so that recording waits for the rest only.

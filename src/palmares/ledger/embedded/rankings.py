@@ -28,12 +28,19 @@ class Rankings:
     """All rankings of one board. Ranks count from 1, rows from 0; participants are user numbers."""
 
     def __init__(self, plan: Plan, id_of: Callable[[int], bytes]) -> None:
-        self.plan = plan
+        self.define(plan)
         # By the first day of the run: the last one may still change.
         self.runs: dict[int, Groups] = {}
         # The last position counted, once the board was finished by hand; since then it is only read.
         self.frozen_position = plan.board.finished_position
         self._id_of = id_of
+
+    def define(self, plan: Plan) -> None:
+        """Take a definition that counts the same."""
+        self.plan = plan
+        self.number = plan.board.number
+        self._cap = value.MOST if plan.board.max_participants is None else plan.board.max_participants
+        self._numbered_by_row = plan.board.numbering == "ordinal"
 
     @property
     def frozen(self) -> bool:
@@ -61,16 +68,15 @@ class Rankings:
             )
         return index
 
-    def stored(self, run_start: int, group: Group | None, user: int) -> Tally | None:
-        """What a user of that group has earned in a run."""
+    def stored(self, run_start: int, group: Group | None, user: int) -> tuple[int, int] | None:
+        """The tally of a user of that group in a run."""
         groups = self.runs.get(run_start)
-        index = groups.get(group) if groups else None
-        found = index.get(user) if index is not None else None
-        return None if found is None else Tally(*found)
+        index = None if groups is None else groups.get(group)
+        return None if index is None else index.get(user)
 
     def set(self, run_start: int, group: Group | None, user: int, after: Tally) -> None:
         """Give a user of that group a value."""
-        self.index(run_start, group).put(user, after.value, after.reached_at)
+        self.index(run_start, group).put(user, *after)
 
     def count(self, run: Run, group: Group, user: int, after: Tally, moved: bool) -> BoardOutcome:
         """Give a user of that group a value, and tell the ranks before and after.
@@ -78,16 +84,13 @@ class Rankings:
         `moved` says that the same event brought the user into the group, so there is no rank before.
         """
         index = self.index(run.start, group)
-        board = self.plan.board
-        previous: int | None = None
-        if board.numbering != "ordinal":
-            previous = self.rank(index, index.row(user))
-            row = index.put(user, after.value, after.reached_at)[1]
-            rank = self.rank(index, row)
+        if self._numbered_by_row:
+            row_before, row = index.put(user, *after)
+            previous, rank = self._row_rank(row_before), self._row_rank(row)
         else:
-            row_before, row = index.put(user, after.value, after.reached_at)
-            previous, rank = self._ordinal(row_before), self._ordinal(row)
-        return BoardOutcome(board, run, group, rank, None if moved else previous, self._threshold(index))
+            previous = self.rank(index, index.row(user))
+            rank = self.rank(index, index.put(user, *after)[1])
+        return BoardOutcome(self.plan.board, run, group, rank, None if moved else previous, self._threshold(index))
 
     def look(self, run: Run, group: Group, user: int) -> BoardOutcome:
         """Where a user of that group stands, told like the outcome of an event that changed nothing."""
@@ -134,8 +137,8 @@ class Rankings:
         """The rank, by the board's numbering, of a row of one group; None for -1 and outside the cap."""
         board = self.plan.board
         if board.numbering == "ordinal" or row < 0:
-            return self._ordinal(row)
-        if board.max_participants is not None and row >= board.max_participants:
+            return self._row_rank(row)
+        if row >= self._cap:
             return None
         held = index.at(row)[1]
         if board.numbering == "competition":
@@ -144,19 +147,16 @@ class Rankings:
 
     def ranked(self, index: Index) -> int:
         """How many of a group are inside the cap."""
-        cap = self.plan.board.max_participants
-        return len(index) if cap is None else min(len(index), cap)
+        return min(len(index), self._cap)
 
     def shown(self, run: Run, groups: Collection[Group]) -> list[Index]:
         """The orders of those of the groups in which anyone stands."""
         present = self.runs.get(run.start, {})
         return [present[group] for group in dict.fromkeys(groups) if group in present and len(present[group])]
 
-    def _ordinal(self, row: int) -> int | None:
-        cap = self.plan.board.max_participants
-        return None if row < 0 or (cap is not None and row >= cap) else row + 1
+    def _row_rank(self, row: int) -> int | None:
+        return row + 1 if 0 <= row < self._cap else None
 
     def _threshold(self, index: Index) -> int:
-        board, size = self.plan.board, len(index)
-        cap = board.max_participants
-        return threshold(board, size, index.at(cap - 1)[1]) if cap is not None and size >= cap else 0
+        size = len(index)
+        return threshold(self.plan.board, size, index.at(self._cap - 1)[1]) if size >= self._cap else 0

@@ -71,7 +71,8 @@ class Reader:
 
     def total(self, user: User, metric: Metric) -> int:
         """See `Ledger.total`."""
-        return self._users.get(user.number).totals.get(metric.number, 0)
+        found = self._users.get(user.number).sums.get(metric.number)
+        return 0 if found is None else found.total
 
     def days(self, user: User, metric: Metric, first_day: int, last_day: int) -> list[DayChange]:
         """See `Ledger.days`."""

@@ -18,7 +18,7 @@ def replay_step(rankings: Rankings, users: Users, step: Step) -> None:
     user = step.state.user
     _move(rankings, user.number, step.attributes_before, user.attributes)
     if step.event is not None:
-        _count(rankings, users, user.attributes, step.event)
+        _count(rankings, users, user.attributes, step.event_line)
 
 
 def replay_log(boards: Sequence[Rankings], users: Users, log: Log, after: int) -> None:

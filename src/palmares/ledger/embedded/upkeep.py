@@ -58,6 +58,11 @@ class Upkeep:
         self._thread = ThreadPoolExecutor(1, "palmares-upkeep")
         self.checkpoint_position = 0
 
+    @property
+    def minds_standings(self) -> bool:
+        """See `Watcher`: while a checkpoint is written."""
+        return self._writer is not None
+
     def step_applied(self, step: Step) -> None:
         """See `Watcher`."""
         for steps in self._newcomers:

@@ -7,7 +7,7 @@ Layers, newest first; the first that knows a user is right:
     young, old    users that are projected, kept because they were seen lately
     projection    everybody, on disk
 
-A state is never changed in place: a batch makes new ones and `put`s them after its flush. When the projection has
+States are never changed: a batch makes new ones and `put`s them after its flush. When the projection has
 taken in `filling`, that layer's users become the young ones, which costs nothing.
 """
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,17 +26,19 @@ from palmares.ledger.embedded.log import PastEvent
 from palmares.ledger.embedded.projection import FirstUse, Projection
 
 
-@dataclass(slots=True)
+class Sum(NamedTuple):
+    """A user's lifetime total of a metric, and when the newest of its events happened."""
+
+    total: int
+    latest: int
+
+
+@dataclass(frozen=True, slots=True)
 class UserState:
-    """A user, the lifetime total of each metric, and when the newest event of each happened (by metric number)."""
+    """A user, and the sum of each metric by its number."""
 
     user: User
-    totals: dict[int, int] = field(default_factory=dict)
-    latest: dict[int, int] = field(default_factory=dict)
-
-    def copy(self) -> UserState:
-        """A state to work on while this one stays true."""
-        return UserState(self.user, dict(self.totals), dict(self.latest))
+    sums: Mapping[int, Sum] = field(default_factory=dict)
 
 
 class Layer:
@@ -112,7 +114,8 @@ class Users:
         """Keep the state that a batch left a user in."""
         self._unprojected.put(state)
         self._unprojected.step_count += 1
-        self._last_number = max(self._last_number, state.user.number)
+        if state.user.number > self._last_number:
+            self._last_number = state.user.number
 
     def note_event(self, user: int, metric: int, event: PastEvent) -> None:
         """Keep an event until the projection has it."""
@@ -179,10 +182,8 @@ class Users:
                     yield event
 
     def _load(self, number: int, scope: int, user_id: str, body: str) -> UserState:
-        state = UserState(decode_user(number, scope, user_id, body))
-        for metric, total, latest in self._projection.totals_of(number):
-            state.totals[metric] = total
-            state.latest[metric] = latest
+        sums = {metric: Sum(total, latest) for metric, total, latest in self._projection.totals_of(number)}
+        state = UserState(decode_user(number, scope, user_id, body), sums)
         return self._keep(state)
 
     def _keep(self, state: UserState) -> UserState:

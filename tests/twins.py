@@ -1,0 +1,115 @@
+"""Two ledgers that live the same life: the embedded one, and the one that is obviously right.
+
+Everything is done to both and has to be told alike. The embedded one is also closed, crashed and robbed of its files;
+of all that its twin knows nothing.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from palmares.domain.board import Board
+from palmares.domain.errors import PalmaresError
+from palmares.domain.metric import Metric
+from palmares.ledger.contract import Entry, Ledger, Outcome
+from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
+from tests.ledger_world import BUSY, Clock, everything, open_embedded, told
+from tests.slow_ledger import SlowLedger
+
+Told = tuple[Any, ...]
+
+
+class Twins:
+    """Both ledgers on one clock. `folder` holds one data folder for each life that a crash has ended."""
+
+    def __init__(self, folder: Path, clock: Clock, limits: Limits = BUSY) -> None:
+        numbers = count(1)
+        self.clock = clock
+        self.slow = SlowLedger(clock, lambda: str(UUID(int=next(numbers))))
+        self.boards: dict[int, Board] = {}
+        self.embedded: EmbeddedLedger
+        self._folder = folder
+        self._limits = limits
+        self._life = 0
+
+    @property
+    def data(self) -> Path:
+        """The data folder of the present life."""
+        return self._folder / str(self._life)
+
+    async def open(self) -> None:
+        self.embedded = await open_embedded(self.data, self.clock, list(self.boards.values()), self._limits)
+
+    async def close(self) -> None:
+        await self.embedded.close()
+
+    async def restart(self, *, without: Collection[str] = ()) -> None:
+        """Stop and start, the files that begin so being lost meanwhile."""
+        await self.embedded.close()
+        self._lose(without)
+        await self.open()
+
+    async def crash(self, *, without: Collection[str] = ()) -> None:
+        """Go on with the files as they are at this moment, as after `kill -9`.
+
+        A copy of the log is a state that the log was in: nothing is moved out of its WAL while it is that small.
+        """
+        before, self._life = self.data, self._life + 1
+        shutil.copytree(before, self.data, ignore=shutil.ignore_patterns("lock", "*-shm"))
+        await self.embedded.close()
+        self._lose(without)
+        await self.open()
+
+    async def follow(self, board: Board) -> None:
+        self.boards[board.number] = board
+        for ledger in self._both():
+            await ledger.follow(board)
+
+    async def freeze(self, number: int) -> None:
+        """Finish a board by hand, the position kept in its definition."""
+        first, second = [await ledger.freeze(number) for ledger in self._both()]
+        assert first == second
+        self.boards[number] = replace(self.boards[number], finished_position=first)
+        for ledger in self._both():
+            ledger.redefine(self.boards[number])
+
+    def forget(self, number: int) -> None:
+        for ledger in self._both():
+            ledger.forget(number)
+        del self.boards[number]
+
+    async def record(self, requests: Sequence[Sequence[Entry]]) -> None:
+        """Requests that arrive together, in that order; both tell each the same."""
+        answers = await asyncio.gather(*(_answer(self.embedded, request) for request in requests))
+        for request, answer in zip(requests, answers, strict=True):
+            assert answer == await _answer(self.slow, request), request
+
+    async def compare(self, users: Collection[str], metrics: Iterable[Metric]) -> None:
+        """Everything that can be read is the same."""
+        metrics = list(metrics)
+        boards = list(self.boards.values())
+        found, expected = [await everything(ledger, boards, users, metrics) for ledger in self._both()]
+        assert found == expected
+
+    def _both(self) -> tuple[Ledger, Ledger]:
+        return self.embedded, self.slow
+
+    def _lose(self, names: Collection[str]) -> None:
+        for path in list(self.data.iterdir()):
+            if path.name.startswith(tuple(names)):
+                with suppress(FileNotFoundError):
+                    path.unlink()
+
+
+async def _answer(ledger: Ledger, request: Sequence[Entry]) -> list[Told] | type[PalmaresError]:
+    try:
+        outcomes: list[Outcome] = await ledger.record(request)
+    except PalmaresError as error:
+        return type(error)
+    return [told(outcome) for outcome in outcomes]
