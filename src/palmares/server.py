@@ -26,7 +26,7 @@ from typing import TextIO, cast
 import structlog
 import uvicorn
 import uvloop
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from palmares.api.health import Distribution, LedgerFigures
 from palmares.api.meter import Meter
@@ -87,7 +87,7 @@ class Server:
             opened.pop_all()
         return cls(context, ledger, catalog, first_key)
 
-    def app(self, max_body_bytes: int) -> Starlette:
+    def app(self, max_body_bytes: int) -> ASGIApp:
         """The HTTP application."""
         return build_app(
             self.context,
@@ -194,7 +194,7 @@ def _calm_the_collector() -> None:
 class _Web(uvicorn.Server):
     """Uvicorn that tells when it is ready, and that ends normally when it is asked to stop."""
 
-    def __init__(self, app: Starlette, on_ready: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, on_ready: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app, loop="none", http="httptools", ws="none", lifespan="off", access_log=False, log_config=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 
 # Upper bounds of the latency classes, in seconds.
@@ -9,7 +10,7 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class Meter:
-    """Plain counters, cheap enough for the hottest route: a request costs two dictionary steps and a short scan."""
+    """Plain counters, cheap enough for the hottest route: a request costs three dictionary steps and a short search."""
 
     def __init__(self, timer: Callable[[], float]) -> None:
         self.now = timer
@@ -22,9 +23,7 @@ class Meter:
         elapsed = self.now() - began
         self.requests[label, status] = self.requests.get((label, status), 0) + 1
         self.seconds[label] = self.seconds.get(label, 0.0) + elapsed
-        classes = self.classes.setdefault(label, [0] * (len(BOUNDS) + 1))
-        for place, bound in enumerate(BOUNDS):
-            if elapsed <= bound:
-                classes[place] += 1
-                return
-        classes[-1] += 1
+        classes = self.classes.get(label)
+        if classes is None:
+            classes = self.classes[label] = [0] * (len(BOUNDS) + 1)
+        classes[bisect_left(BOUNDS, elapsed)] += 1

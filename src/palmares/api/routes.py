@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from palmares.api import admin_attributes, admin_boards, admin_metrics, events, leaderboards, user_metrics, users
@@ -55,7 +54,7 @@ def build_app(
     max_body_bytes: int,
     readiness: Readiness,
     ledger_figures: Callable[[], LedgerFigures],
-) -> Starlette:
+) -> ASGIApp:
     """The HTTP application.
 
     `readiness` says what keeps the ledger from its work, None when nothing does; `ledger_figures` are shown to

@@ -48,6 +48,7 @@ def demo(data: str | None, limit: int | None, keep: bool, **given: str | None) -
         settings = settings_from({**given, "data": folder}, log_level="warning")
         telling = Telling(_read(limit), settings.admin_key, stay=keep or sys.stdout.isatty(), temporary=data is None)
         serve(settings, telling.begin)
+        telling.leave()
     if telling.failure is not None:
         raise Failed(telling.failure)
 
@@ -72,12 +73,20 @@ class Telling:
         self._stay = stay
         self._temporary = temporary
         self._console = Console(highlight=False)
+        self._told = False
         self.failure: str | None = None
 
     def begin(self, server: Server, address: str) -> None:
         """Begin in a thread, so that the event loop that calls this goes on serving."""
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._run, args=(server, address, loop), name="demo", daemon=True).start()
+
+    def leave(self) -> None:
+        """To be called when the server has stopped, however far the telling has come."""
+        if not self._told and self.failure is None:
+            # The progress bar, which nobody ends any more, hid the cursor.
+            self._console.show_cursor()
+            self._console.print("\nStopped before the end; in the same folder (--data) the demo goes on.")
 
     def _run(self, server: Server, address: str, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -100,6 +109,7 @@ class Telling:
             events = send_flights(client, self._source.departed, advance)
         self._report(events, (clock() - began) / SECOND)
         scenes = show_rankings(client, self._console)
+        self._told = True
         if self._stay:
             self._farewell(address, key, scenes)
 
@@ -117,7 +127,8 @@ class Telling:
             f"{source.rows:,} rows read: {len(source.departed):,} flights, "
             f"{source.without_departure:,} without departure time and {source.without_tail_number:,} without "
             f"tail number left out.\n"
-            f"{events:,} events accepted in {seconds:.1f} seconds: {events / max(seconds, 0.001):,.0f} a second.\n"
+            f"{events:,} events accepted in {seconds:.1f} seconds: {events / max(seconds, 0.001):,.0f} a second.\n",
+            soft_wrap=True,
         )
 
     def _farewell(self, address: str, key: str, scenes: Sequence[Scene]) -> None:

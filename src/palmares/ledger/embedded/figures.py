@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 # Upper bounds of the classes of flush time, in seconds, and of batch size, in entries.
@@ -23,11 +24,7 @@ class Histogram:
     def observe(self, amount: float) -> None:
         """Count one observation."""
         self.total += amount
-        for place, bound in enumerate(self.bounds):
-            if amount <= bound:
-                self.counts[place] += 1
-                return
-        self.counts[-1] += 1
+        self.counts[bisect_left(self.bounds, amount)] += 1
 
 
 @dataclass(slots=True)

@@ -44,9 +44,11 @@ class Reader:
     def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         """See `Ledger.page`."""
         rows = []
-        for row in self._union(self._followed.get(board_number), run, groups).page(start, stop):
-            user = self._users.get(row.participant).user
-            rows.append(Row(row.row, row.rank, user.id, user.name, row.value))
+        for row, rank, participant, value in self._union(self._followed.get(board_number), run, groups).page(
+            start, stop
+        ):
+            user = self._users.get(participant).user
+            rows.append(Row(row, rank, user.id, user.name, value))
         return rows
 
     def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:

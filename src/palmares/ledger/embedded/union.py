@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import cmp_to_key
 from heapq import merge
 from itertools import islice
-from typing import NamedTuple
 
 from palmares.domain.board import Board
 from palmares.ledger.embedded._index import Index
@@ -20,13 +19,8 @@ from palmares.ledger.embedded._index import Index
 Entry = tuple[int, int, int]
 
 
-class UnionRow(NamedTuple):
-    """A row of the union, its rank by the board's numbering, and the entry."""
-
-    row: int
-    rank: int
-    participant: int
-    value: int
+# row, rank by the board's numbering, participant, value
+UnionRow = tuple[int, int, int, int]
 
 
 class Union:
@@ -105,17 +99,17 @@ class Union:
         return min(self._sizes[place], self._indexes[place].count_before(value, reached_at, participant))
 
     def _numbered(self, start: int, entries: list[Entry]) -> list[UnionRow]:
+        if self._board.numbering == "ordinal":
+            return [(row, row + 1, entry[0], entry[1]) for row, entry in enumerate(entries, start)]
         rows: list[UnionRow] = []
+        rank, held = 0, 0
         for row, (participant, value, _) in enumerate(entries, start):
             if not rows:
                 rank = self.rank(row, value)
-            elif self._board.numbering == "ordinal":
-                rank = row + 1
-            elif value == rows[-1].value:
-                rank = rows[-1].rank
-            else:
-                rank = row + 1 if self._board.numbering == "competition" else rows[-1].rank + 1
-            rows.append(UnionRow(row, rank, participant, value))
+            elif value != held:
+                rank = row + 1 if self._board.numbering == "competition" else rank + 1
+            held = value
+            rows.append((row, rank, participant, value))
         return rows
 
     def _better_values(self, value: int) -> set[int]:
