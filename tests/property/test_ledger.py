@@ -1,0 +1,232 @@
+"""Any life of a ledger: random boards, events, changes, restarts and losses, compared with the ledger that is right."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from palmares.catalog.contract import DEFAULT_SCOPE
+from palmares.domain.board import Aggregation, Board, Numbering, Order, Ties
+from palmares.domain.local_time import DAY, HOUR
+from palmares.domain.value import MICROS
+from palmares.ledger.contract import Entry
+from tests.ledger_world import CALM, Clock, everything, memory_folder, open_embedded
+from tests.twins import Twins
+from tests.world import HOURS, LAPS, LEVEL, POOL, day, make_board
+
+pytestmark = pytest.mark.anyio
+
+USERS = ["ann", "bob", "cat", "dee", "Eve"]
+METRICS = [LAPS, HOURS]
+ZONES = [None, "Pacific/Kiritimati", "America/New_York", "Etc/GMT+12"]
+LOSSES = [(), ("standings",), ("projection",), ("standings", "projection")]
+
+boards = st.builds(
+    lambda first, length, window, runs, **fields: make_board(
+        number=0,
+        start=first,
+        end=None if length is None else first + length,
+        start_time=window[0],
+        end_time=window[1],
+        run_unit=runs[0],
+        run_interval=runs[1],
+        **fields,
+    ),
+    first=st.integers(day("2026-02-20"), day("2026-03-06")),
+    length=st.sampled_from([None, None, 5, 12]),
+    window=st.sampled_from([(None, None), (None, None), ("06:00", "18:00")]),
+    runs=st.sampled_from([(None, None), ("day", 1), ("day", 7), ("month", 1)]),
+    metric=st.sampled_from([LAPS, LAPS, HOURS]),
+    breakdown=st.sampled_from([(), (), (POOL,), (POOL, LEVEL)]),
+    filters=st.sampled_from([(), (), ((LEVEL, "pro"),)]),
+    aggregation=st.sampled_from(get_args(Aggregation)),
+    order=st.sampled_from(get_args(Order)),
+    ties=st.sampled_from(get_args(Ties)),
+    numbering=st.sampled_from(get_args(Numbering)),
+    max_participants=st.sampled_from([None, 1, 2, 10]),
+)
+
+
+def numbered(made: list[Board]) -> list[Board]:
+    return [replace(board, number=number, key=f"board-{number}") for number, board in enumerate(made, 1)]
+
+
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "attributes": st.dictionaries(
+            st.sampled_from(["pool", "level"]), st.sampled_from(["pro", "east", "west", None]), max_size=2
+        ),
+        "tz": st.sampled_from(ZONES),
+        "name": st.sampled_from(["A", "B", None]),
+    },
+)
+# Few instants and few amounts, so that ties, standstills and late events are common.
+events = st.builds(
+    lambda **fields: fields,
+    user_id=st.sampled_from(USERS),
+    changes=st.one_of(st.just({}), changes),
+    metric=st.sampled_from([LAPS, LAPS, LAPS, HOURS, None]),
+    amount=st.sampled_from([-2 * MICROS, -1, 0, 1, MICROS, MICROS, 2 * MICROS, 3 * MICROS]),
+    idempotency_key=st.sampled_from([None, None, None, "one", "two"]),
+    hours_ago=st.sampled_from([None, None, 0, 1, 7, 24, 24 * 6, 24 * 15]),
+)
+refused = st.just({"user_id": "ann", "changes": {"tz": "nowhere"}, "metric": LAPS, "amount": MICROS})
+requests = st.lists(st.one_of(events, events, events, events, events, refused), min_size=1, max_size=4)
+
+Action = Callable[[Twins], Awaitable[None]]
+
+
+def entry_of(now: int, hours_ago: int | None = None, **fields: Any) -> Entry:
+    occurred_at = None if hours_ago is None or fields["metric"] is None else now - hours_ago * HOUR
+    return Entry(DEFAULT_SCOPE, occurred_at=occurred_at, **fields)
+
+
+def record(together: list[list[dict[str, Any]]]) -> Action:
+    async def act(twins: Twins) -> None:
+        now = twins.clock()
+        await twins.record([[entry_of(now, **fields) for fields in request] for request in together])
+
+    return act
+
+
+def wait(hours: int) -> Action:
+    async def act(twins: Twins) -> None:
+        twins.clock.now += hours * HOUR
+
+    return act
+
+
+def restart(how: str, without: tuple[str, ...]) -> Action:
+    async def act(twins: Twins) -> None:
+        await getattr(twins, how)(without=without)
+        await twins.compare(USERS, METRICS)
+
+    return act
+
+
+def about_board(what: str, board: Board) -> Action:
+    async def act(twins: Twins) -> None:
+        number = board.number or 1
+        if what == "follow":
+            await twins.follow(replace(board, number=number, key=f"board-{number}"))
+        elif number in twins.boards:
+            if what == "forget":
+                twins.forget(number)
+            else:
+                await twins.freeze(number)
+
+    return act
+
+
+actions = st.one_of(
+    st.builds(record, st.lists(requests, min_size=1, max_size=3)),
+    st.builds(record, st.lists(requests, min_size=1, max_size=3)),
+    st.builds(record, st.lists(requests, min_size=1, max_size=3)),
+    st.builds(wait, st.sampled_from([0, 1, 5, 24, 24 * 7])),
+    st.builds(restart, st.sampled_from(["restart", "crash"]), st.sampled_from(LOSSES)),
+    st.builds(
+        about_board,
+        st.sampled_from(["follow", "forget", "freeze"]),
+        st.builds(lambda board, number: replace(board, number=number), boards, st.integers(1, 4)),
+    ),
+)
+
+
+@given(made=st.lists(boards, min_size=1, max_size=3).map(numbered), life=st.lists(actions, min_size=4, max_size=25))
+async def test_any_life_is_told_like_the_slow_ledger_tells_it(made: list[Board], life: list[Action]) -> None:
+    """Every outcome, every rank, every place, total and day, with restarts and losses at any point."""
+    with memory_folder() as folder:
+        twins = Twins(folder, Clock())
+        await twins.open()
+        try:
+            for board in made:
+                await twins.follow(board)
+            for action in life:
+                await action(twins)
+            await twins.compare(USERS, METRICS)
+        finally:
+            await twins.close()
+
+
+happened = st.lists(
+    st.tuples(
+        st.sampled_from(USERS),
+        st.sampled_from([-2 * MICROS, -1, 0, 1, MICROS, 2 * MICROS]),
+        # One instant each: between events of one instant, the order of the log is part of what happened.
+        st.integers(0, 400),
+    ),
+    min_size=2,
+    max_size=14,
+    unique_by=lambda event: event[2],
+)
+
+
+@given(made=st.lists(boards, min_size=3, max_size=6).map(numbered), story=happened, data=st.data())
+@settings(max_examples=60)
+async def test_the_order_of_arrival_does_not_matter(
+    made: list[Board], story: list[tuple[str, int, int]], data: st.DataObject
+) -> None:
+    """What is recorded with its time gives the same rankings in any order, in lists of any length."""
+    shuffled = data.draw(st.permutations(story))
+    pieces = data.draw(st.integers(1, len(story)))
+    found = []
+    for arrival, size in ((sorted(story, key=lambda event: event[2]), 1), (shuffled, pieces)):
+        with memory_folder() as folder:
+            clock = Clock("2026-03-10T12:00:00Z")
+            ledger = await open_embedded(folder, clock, [replace(board, metric=LAPS) for board in made], CALM)
+            # All users first: who has the lower number must not depend on the order of arrival either.
+            await ledger.record([Entry(DEFAULT_SCOPE, user_id, PROFILES[user_id]) for user_id in USERS])
+            entries = [
+                Entry(DEFAULT_SCOPE, user_id, metric=LAPS, amount=amount, occurred_at=clock() - hours * HOUR)
+                for user_id, amount, hours in arrival
+            ]
+            for start in range(0, len(entries), size):
+                await ledger.record(entries[start : start + size])
+            found.append(await everything(ledger, [replace(board, metric=LAPS) for board in made], USERS, [LAPS]))
+            await ledger.close()
+    assert found[0] == found[1]
+
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "ann": {"attributes": {"pool": "east", "level": "pro"}},
+    "bob": {"attributes": {"pool": "west", "level": "pro"}, "tz": "Pacific/Kiritimati"},
+    "cat": {"attributes": {"pool": "east"}, "tz": "America/New_York"},
+    "dee": {"attributes": {"level": "new", "pool": "west"}},
+    "Eve": {},
+}
+
+
+@given(made=st.lists(boards, min_size=1, max_size=3).map(numbered), story=st.lists(requests, min_size=1, max_size=8))
+@settings(max_examples=60)
+async def test_recording_everything_twice_changes_nothing(made: list[Board], story: list[list[dict[str, Any]]]) -> None:
+    """Each request is sent once more, after a restart and much later, with the same keys: all are replays."""
+    keyed = [
+        [
+            fields | {"idempotency_key": f"{number}-{place}", "metric": fields["metric"] or LAPS}
+            for place, fields in enumerate(request)
+            if "tz" not in fields["changes"] or fields["changes"]["tz"] != "nowhere"
+        ]
+        for number, request in enumerate(story)
+    ]
+    with memory_folder() as folder:
+        twins = Twins(folder, Clock())
+        await twins.open()
+        for board in made:
+            await twins.follow(board)
+        now = twins.clock()
+        requests_of_all = [[entry_of(now, **fields) for fields in request] for request in keyed]
+        await twins.record(requests_of_all)
+        before = await everything(twins.embedded, made, USERS, METRICS)
+        log = await twins.embedded.records(0, 1000)
+        await twins.restart()
+        twins.clock.now += 40 * DAY
+        for request in requests_of_all:
+            outcomes = await twins.embedded.record(request)
+            assert all(outcome.replayed for outcome in outcomes)
+        assert await everything(twins.embedded, made, USERS, METRICS) == before
+        assert await twins.embedded.records(0, 1000) == log
+        await twins.close()
