@@ -103,7 +103,6 @@ class Server:
         with contextlib.suppress(asyncio.CancelledError):
             await self._refreshing
         await self._ledger.close()
-        await self._catalog.refresh()
         await self._catalog.close()
 
     async def _refresh(self) -> None:
@@ -222,7 +221,12 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def configure_logging(settings: Settings) -> None:
     """Lines for people or JSON for machines, on stderr."""
-    shown = structlog.processors.JSONRenderer() if settings.log_format == "json" else structlog.dev.ConsoleRenderer()
+    # Plain tracebacks: the pretty ones print local variables, which may be secrets.
+    shown = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    )
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
         processors=[

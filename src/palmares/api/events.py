@@ -104,7 +104,7 @@ def _numbered(place: int, item: BatchItem) -> NewEvent:
     """An item as an event; what is wrong with it is told with its place in the list."""
     try:
         event = _event(item, item.key, item.idempotency_key or None)
-        if item.timestamp:
+        if isinstance(item.timestamp, str):
             event.occurred_at = parse_instant(item.timestamp, "timestamp")
         return event
     except PalmaresError as error:

@@ -62,16 +62,20 @@ def build_app(
     """
 
     def doors(base: str, endpoints: Sequence[Endpoint], *aliases: str) -> Iterator[tuple[str, str, ASGIApp]]:
-        for endpoint in endpoints:
-            # The meter counts by the path as it is served, since both APIs have endpoints of the same name.
-            door = Door(replace(endpoint, path=base + endpoint.path), context, meter, max_body_bytes)
-            for prefix in (base, *aliases):
+        # The meter counts by the path as it is served, since both APIs have endpoints of the same name.
+        served = [
+            (endpoint, Door(replace(endpoint, path=base + endpoint.path), context, meter, max_body_bytes))
+            for endpoint in endpoints
+        ]
+        for prefix in (base, *aliases):
+            for endpoint, door in served:
                 yield endpoint.method, prefix + endpoint.path, door
 
     return application(
         [
-            *doors(APPLICATION_BASE, APPLICATION, LEGACY_BASE),
-            *doors(ADMIN_BASE, ADMIN),
+            # Some clients join a base that ends with a slash and a path that begins with one.
+            *doors(APPLICATION_BASE, APPLICATION, APPLICATION_BASE + "/", LEGACY_BASE, LEGACY_BASE + "/"),
+            *doors(ADMIN_BASE, ADMIN, ADMIN_BASE + "/"),
             *doors("", health_endpoints(readiness)),
             ("GET", "/metrics", Exposition(meter, ledger_figures)),
         ]

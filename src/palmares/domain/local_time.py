@@ -8,6 +8,7 @@ a date (`date.toordinal`).
 from __future__ import annotations
 
 import functools
+import re
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +19,10 @@ HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# Python reads more than these: weeks (2026-W10-3), any letter in the middle, forms without separators.
+_DAY_TEXT = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_INSTANT_TEXT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 @functools.cache
@@ -44,11 +49,6 @@ def local_at(instant: int, tz: str | None) -> int:
 def day_of(local: int) -> int:
     """The day that a local time (or, for UTC, an instant) lies in."""
     return local // DAY + EPOCH_ORDINAL
-
-
-def second_of(local: int) -> int:
-    """Seconds since local midnight."""
-    return local % DAY // SECOND
 
 
 def start_of(day: int) -> int:
@@ -79,7 +79,7 @@ def format_day(day: int) -> str:
 def parse_day(text: str, name: str) -> int:
     """The day of a `YYYY-MM-DD` text; `Invalid` for any other form and for dates that do not exist."""
     try:
-        if len(text) != 10 or not text.isascii():
+        if not _DAY_TEXT.fullmatch(text):
             raise ValueError
         return date.fromisoformat(text).toordinal()
     except ValueError:
@@ -89,10 +89,9 @@ def parse_day(text: str, name: str) -> int:
 def parse_instant(text: str, name: str) -> int:
     """The instant of an RFC 3339 date-time with a zone; `Invalid` for any other form."""
     try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None or len(text) < 19:
+        if not _INSTANT_TEXT.fullmatch(text):
             raise ValueError
-        return from_datetime(moment)
+        return from_datetime(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         raise Invalid(f"{name}: expected a date-time such as 2026-03-04T09:15:00Z, got {text[:64]!r}") from None
 

@@ -55,7 +55,7 @@ def changed(user: User, changes: Mapping[str, Any], now: int) -> User:
     """The user after a change; the very same object when nothing differs.
 
     `changes` holds any of email, name, tz, sign_up_date, device_tokens, subscribe_to_emails and attributes, of the
-    types that `User` has (attributes may carry None to remove a key). Raises `Invalid` for an unknown zone or a
+    types that `User` has (attributes may carry None to remove a key). Raises `Invalid` for an unknown zone or a new
     sign-up day after the user's today, `NotAllowed` when emails are asked for without an address.
     """
     given = {name: value for name, value in changes.items() if name not in ("attributes", "subscribe_to_emails")}
@@ -68,9 +68,15 @@ def changed(user: User, changes: Mapping[str, Any], now: int) -> User:
     if not differing:
         return user
     after = replace(user, **differing, updated=now)
-    if after.sign_up_date is not None and after.sign_up_date > day_of(local_at(now, after.tz)):
-        raise Invalid(f"signUpDate: {format_day(after.sign_up_date)} lies after today in the user's time zone")
+    if "sign_up_date" in differing:
+        _check_sign_up(after, now)
     return after
+
+
+def _check_sign_up(user: User, now: int) -> None:
+    """Only of a day that is new: who signed up today and then travels west is not refused."""
+    if user.sign_up_date is not None and user.sign_up_date > day_of(local_at(now, user.tz)):
+        raise Invalid(f"signUpDate: {format_day(user.sign_up_date)} lies after today in the user's time zone")
 
 
 def _settle_email(user: User, given: dict[str, Any], subscribe: bool | None) -> None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from palmares.catalog.contract import Definitions
-from palmares.domain.errors import Invalid, NotFound, PalmaresError
+from palmares.domain.errors import Invalid, PalmaresError
 from palmares.domain.local_time import DAY, format_instant
 from palmares.domain.metric import LONGEST_TEXT, Metric
 from palmares.domain.user import check_id
 from palmares.ledger.contract import Entry, Outcome
 from palmares.service.attributes import check_attributes
 from palmares.service.context import Context
+from palmares.service.read_user import metric_with
 
 
 @dataclass(slots=True)
@@ -57,9 +58,7 @@ async def record(context: Context, scope: int, events: Sequence[NewEvent]) -> li
 
 
 def _entry(definitions: Definitions, scope: int, event: NewEvent, now: int) -> Entry:
-    metric = definitions.metric_by_key.get(event.metric_key)
-    if metric is None:
-        raise NotFound(f"metric {event.metric_key!r} was not found")
+    metric = metric_with(definitions, event.metric_key)
     check_attributes(definitions, event.changes.get("attributes"), event.attributes)
     if event.idempotency_key is not None and not 1 <= len(event.idempotency_key) <= LONGEST_TEXT:
         raise Invalid("idempotencyKey: expected 1 to 255 characters")
