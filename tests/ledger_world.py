@@ -211,3 +211,14 @@ async def _everything_of_run(ledger: Ledger, board: Board, run: Run, users: Coll
         )
         for some in chosen
     ]
+
+
+async def rankings_of(ledger: Ledger, boards: Iterable[Board]) -> dict[Any, list[Row]]:
+    """Every ranking of every run of the boards, and the union of the groups of each run."""
+    found: dict[Any, list[Row]] = {}
+    for board in boards:
+        for run in await ledger.runs(board.number):
+            groups = sorted(await ledger.groups(board.number, run))
+            for some in [[group] for group in groups] + [groups]:
+                found[board.number, run, tuple(some)] = await ledger.page(board.number, run, some, 0, 1_000_000)
+    return found

@@ -18,6 +18,18 @@ async def test_the_older_base_is_another_name_of_the_application_api() -> None:
     assert old.content == new.content
 
 
+@pytest.mark.parametrize("base", ["/v1", "/api", "/admin/v1"])
+async def test_a_base_may_end_with_a_slash(base: str) -> None:
+    """Then some clients send two in a row."""
+    world = World()
+    await world.define(make_board())
+    async with client(world, "") as http:
+        once, twice = await http.get(f"{base}/leaderboards"), await http.get(f"{base}//leaderboards")
+
+    assert twice.status_code == 200
+    assert twice.content == once.content
+
+
 @pytest.mark.parametrize("key", [None, "", "abcd1234", "abcd1234.wrong", "wrong.secret", "abcd1234.secret.more", "é.x"])
 @pytest.mark.parametrize("path", ["/v1/leaderboards", "/api/users/nobody", "/admin/v1/leaderboards"])
 async def test_without_the_right_key_the_answer_is_401_before_anything_else(path: str, key: str | None) -> None:

@@ -1,0 +1,70 @@
+"""Disks that fail when told to."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from palmares.ledger.embedded.ledger import EmbeddedLedger
+
+
+class FaultyConnection:
+    """A connection that does not do statements beginning with one of `failing`, but raises what a bad disk raises."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.failing: tuple[str, ...] = ()
+        self.failures = 0
+        self._connection = connection
+
+    def execute(self, statement: str, *arguments: Any) -> sqlite3.Cursor:
+        self._check(statement)
+        return self._connection.execute(statement, *arguments)
+
+    def executemany(self, statement: str, rows: Any) -> sqlite3.Cursor:
+        self._check(statement)
+        return self._connection.executemany(statement, rows)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def _check(self, statement: str) -> None:
+        if self.failing and statement.startswith(self.failing):
+            self.failures += 1
+            raise sqlite3.OperationalError("disk I/O error")
+
+
+def faulty_log(ledger: EmbeddedLedger) -> FaultyConnection:
+    """The connection that writes the log, from now on faulty."""
+    found: Any = ledger._log
+    if not isinstance(found._writer, FaultyConnection):
+        found._writer = FaultyConnection(found._writer)
+    connection: FaultyConnection = found._writer
+    return connection
+
+
+def faulty_projection(ledger: EmbeddedLedger) -> FaultyConnection:
+    """The connection that writes the projection, from now on faulty."""
+    found: Any = ledger._projection
+    if not isinstance(found._writer, FaultyConnection):
+        found._writer = FaultyConnection(found._writer)
+    connection: FaultyConnection = found._writer
+    return connection
+
+
+def write_wal_only(ledger: EmbeddedLedger) -> None:
+    """Let the WALs only grow, until they are closed. Then copying the files one after another, while other threads
+    write, gives files as a kill leaves them: those that are not a WAL do not change."""
+    for connection in (ledger._log._writer, ledger._projection._writer):
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+
+
+@contextmanager
+def full_disk(ledger: EmbeddedLedger) -> Iterator[None]:
+    """While this lasts, the log's file may grow no further: SQLite says that the disk is full."""
+    connection = ledger._log._writer
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA max_page_count = 1073741823")

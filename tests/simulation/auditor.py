@@ -1,0 +1,110 @@
+"""The auditor: knows every entry that was ever asked for, and what became of it.
+
+Each entry carries a mark that ends up in the log: in the attributes of its event, else in the name of its user. So
+the log tells which entries were recorded, in which order and how often.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+from palmares.domain.board import Board
+from palmares.domain.metric import Metric
+from palmares.ledger.contract import Entry, Outcome, Record
+from palmares.ledger.embedded.event_id import position_of
+from palmares.ledger.embedded.ledger import EmbeddedLedger
+from tests.ledger_world import rankings_of
+from tests.slow_ledger import SlowLedger
+
+Request = Sequence[tuple[str, Entry]]
+
+
+class Auditor:
+    """Told of every request and answer; `audit` compares them with what the ledger holds."""
+
+    def __init__(self) -> None:
+        self._now = 0
+        self._entries: dict[str, Entry] = {}
+        self._requests: list[Request] = []
+        self._must: set[str] = set()
+        self._must_not: set[str] = set()
+        self._may: set[str] = set()
+        self._positions: dict[str, int] = {}
+        self._lines: list[Record] = []
+        self._recorded: list[str] = []
+        self._slow = SlowLedger(lambda: self._now, lambda: str(UUID(int=0)))
+
+    def asked(self, request: Request) -> None:
+        """A request is on its way: it may be stored as a whole or not at all."""
+        self._requests.append(request)
+        self._entries |= dict(request)
+        self._must_not -= {mark for mark, _ in request}
+
+    def acknowledged(self, request: Request, outcomes: Sequence[Outcome]) -> None:
+        """It is stored, for ever. An event's id names its place in the log."""
+        for (mark, _), outcome in zip(request, outcomes, strict=True):
+            self._must.add(mark)
+            if outcome.event_id is not None:
+                position = position_of(outcome.event_id)
+                assert self._positions.setdefault(mark, position) == position, "one event, two ids"
+
+    def refused(self, request: Request) -> None:
+        """Nothing of it was stored, unless an earlier try was."""
+        self._must_not |= {mark for mark, _ in request} - self._must - self._may
+
+    def unanswered(self, request: Request) -> None:
+        """Whether it is stored, nobody was told."""
+        self._may |= {mark for mark, _ in request}
+
+    async def audit(self, ledger: EmbeddedLedger, boards: Collection[Board], metrics: Collection[Metric]) -> None:
+        """Nothing acknowledged is lost or doubled, nothing refused has left a trace, and the rankings are right."""
+        lines = await ledger.records(0, 1_000_000)
+        assert lines[: len(self._lines)] == self._lines, "the past has changed"
+        assert [line.position for line in lines] == list(range(1, len(lines) + 1))
+        await self._take_in(lines[len(self._lines) :])
+        self._check_marks()
+        await self._compare(ledger, boards, metrics)
+
+    async def _take_in(self, lines: Sequence[Record]) -> None:
+        for line, mark in zip(lines, marks_of(lines), strict=True):
+            if mark not in self._recorded[-1:]:
+                self._recorded.append(mark)
+                self._now = line.recorded_at
+                await self._slow.record([self._entries[mark]])
+            assert self._positions.get(mark, line.position) >= line.position
+            if line.kind == "event":
+                assert self._positions.setdefault(mark, line.position) == line.position
+        self._lines += lines
+
+    def _check_marks(self) -> None:
+        recorded = set(self._recorded)
+        assert len(recorded) == len(self._recorded), "recorded twice"
+        assert self._must <= recorded, "acknowledged and lost"
+        assert not self._must_not & recorded, "refused and recorded"
+        for request in self._requests:
+            marks = {mark for mark, _ in request}
+            assert marks <= recorded or not marks & recorded, "half of a request"
+
+    async def _compare(self, ledger: EmbeddedLedger, boards: Collection[Board], metrics: Collection[Metric]) -> None:
+        assert [line[:-1] for line in await self._slow.records(0, 1_000_000)] == [line[:-1] for line in self._lines]
+        for board in boards:
+            await self._slow.follow(board)
+        assert await rankings_of(ledger, boards) == await rankings_of(self._slow, boards)
+        for user_id in {entry.user_id for entry in self._entries.values()}:
+            user, expected = await ledger.user(1, user_id), await self._slow.user(1, user_id)
+            assert user == expected
+            for metric in metrics:
+                if user is not None and expected is not None:
+                    assert await ledger.total(user, metric) == await self._slow.total(expected, metric)
+        for board in boards:
+            self._slow.forget(board.number)
+
+
+def marks_of(lines: Sequence[Record]) -> list[str]:
+    """The mark of each line. A user who was created by an event alone has that of the event, which follows."""
+    marks: list[str] = []
+    for line in reversed(lines):
+        body: dict[str, Any] = json.loads(line.body or "{}")
+        marks.append(body["mark"] if line.kind == "event" else body["name"] or marks[-1])
+    return marks[::-1]
