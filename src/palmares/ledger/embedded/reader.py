@@ -10,6 +10,7 @@ from palmares.domain.metric import Metric
 from palmares.domain.run import Run
 from palmares.domain.user import User
 from palmares.ledger.contract import DayChange, Place, Record, Row
+from palmares.ledger.embedded._index import Index
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import EVENT, Line, Log
 from palmares.ledger.embedded.rankings import Rankings
@@ -39,14 +40,14 @@ class Reader:
 
     def size(self, board_number: int, run: Run, groups: Collection[Group]) -> int:
         """See `Ledger.size`."""
-        return len(self._union(self._followed.get(board_number), run, groups))
+        rankings = self._followed.get(board_number)
+        return sum([rankings.ranked(index) for index in rankings.shown(run, groups)])
 
     def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         """See `Ledger.page`."""
+        rankings = self._followed.get(board_number)
         rows = []
-        for row, rank, participant, value in self._union(self._followed.get(board_number), run, groups).page(
-            start, stop
-        ):
+        for row, rank, participant, value in self._union(rankings, rankings.shown(run, groups)).page(start, stop):
             user = self._users.get(participant).user
             rows.append(Row(row, rank, user.id, user.name, value))
         return rows
@@ -54,16 +55,11 @@ class Reader:
     def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
         """See `Ledger.place`."""
         rankings = self._followed.get(board_number)
-        for index in rankings.shown(run, groups):
+        indexes = rankings.shown(run, groups)
+        for index in indexes:
             row = index.row(user.number)
-            if row < 0:
-                continue
-            entry = index.at(row)
-            if row >= rankings.ranked(index):
-                return Place(None, None, entry[1])
-            union = self._union(rankings, run, groups)
-            row = union.row(entry)
-            return Place(row, union.rank(row, entry[1]), entry[1])
+            if row >= 0:
+                return self._place(rankings, indexes, index, row)
         return None
 
     def user(self, scope: int, user_id: str) -> User | None:
@@ -86,8 +82,16 @@ class Reader:
         """See `Ledger.records`."""
         return [_record(line) for line in self._log.read(after, limit) if line.position <= self._log.position]
 
-    def _union(self, rankings: Rankings, run: Run, groups: Collection[Group]) -> Union:
-        indexes = rankings.shown(run, groups)
+    def _place(self, rankings: Rankings, indexes: list[Index], index: Index, row: int) -> Place:
+        entry = index.at(row)
+        if row >= rankings.ranked(index):
+            return Place(None, None, entry[1])
+        union = self._union(rankings, indexes)
+        if len(indexes) > 1:
+            row = union.row(entry)
+        return Place(row, union.rank(row, entry[1]), entry[1])
+
+    def _union(self, rankings: Rankings, indexes: list[Index]) -> Union:
         sizes = [rankings.ranked(index) for index in indexes]
         return Union(rankings.plan.board, indexes, sizes, self._users.id_of)
 
