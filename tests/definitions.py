@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from palmares.catalog.sql import SqlCatalog
 from palmares.domain.board import Board
-from palmares.domain.errors import Unavailable
+from palmares.domain.errors import Invalid, Unavailable
 from palmares.domain.local_time import from_datetime, parse_day
 from palmares.ledger.contract import Ledger
 from palmares.service.bulk import Bulk, Item
@@ -50,9 +50,12 @@ class NotingLedger:
     position: int = 41
     told: list[tuple[str, Any]] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
+    refusing: set[str] = field(default_factory=set)
 
     async def follow(self, board: Board) -> None:
         self._note("follow", board)
+        if board.key in self.refusing:
+            raise Invalid("value: out of range")
 
     def redefine(self, board: Board) -> None:
         self._note("redefine", board)
@@ -127,6 +130,16 @@ def complaints(bulk: Bulk[Any]) -> list[tuple[int | str | None, str]]:
         for issue in bulk.issues
         if issue.severity == "error"
     ]
+
+
+@contextmanager
+def refusing(ledger: NotingLedger, key: str) -> Iterator[None]:
+    """Let the past of the board with that key lead out of the range of values."""
+    ledger.refusing.add(key)
+    try:
+        yield
+    finally:
+        ledger.refusing.remove(key)
 
 
 @contextmanager

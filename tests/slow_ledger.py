@@ -153,6 +153,8 @@ class SlowLedger:
         self._boards[board.number] = board
 
     def redefine(self, board: Board) -> None:
+        if board.number not in self._boards:
+            return
         frozen = self._board(board.number).finished_position
         self._boards[board.number] = replace(board, finished_position=board.finished_position or frozen)
 

@@ -87,8 +87,31 @@ async def test_a_board_that_nobody_follows_is_not_found(world: LedgerWorld) -> N
     ):
         with pytest.raises(NotFound):
             await read
+
+
+async def test_a_definition_of_a_board_that_nobody_follows_is_let_pass(world: LedgerWorld) -> None:
+    """It is not followed because of it."""
+    world.ledger.redefine(BOARD)
+
     with pytest.raises(NotFound):
-        ledger.redefine(BOARD)
+        await world.ledger.runs(BOARD.number)
+
+
+async def test_a_board_whose_past_leads_out_of_the_range_cannot_be_followed(world: LedgerWorld) -> None:
+    """What was followed before is read as it was; everything else goes on."""
+    most = 9_000_000_000_000
+    whole_time = replace(BOARD, start=day("2026-02-01"))
+    await world.follow(whole_time)
+    await world.swim("ann", -most, at="2026-03-01T10:00:00Z")
+    for hour in (11, 12):
+        await world.swim("ann", most, at=f"2026-03-03T{hour}:00:00Z")
+    whole = await world.standings(whole_time)
+
+    with pytest.raises(Invalid):
+        await world.ledger.follow(BOARD)
+
+    assert await world.standings(whole_time) == whole
+    await world.swim("ben", 1)
 
 
 async def test_a_forgotten_board_tells_nothing_and_comes_back_whole(world: LedgerWorld) -> None:

@@ -34,7 +34,7 @@ ANOTHER_VALUE = {
     "data": ("/srv/scores", Path("/srv/scores")),
     "host": ("::", "::"),
     "port": ("0", 0),
-    "admin_key": ("abcd1234.very.secret", "abcd1234.very.secret"),
+    "admin_key": ("abcd1234.very.long.secret", "abcd1234.very.long.secret"),
     "queue_limit": ("1", 1),
     "max_body_bytes": ("1024", 1024),
     "user_cache": ("7", 7),
@@ -131,7 +131,16 @@ def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed(name, text
     assert str(from_command_line.value) == f"{name} cannot be {text!r}; allowed is {allowed}"
 
 
-@pytest.mark.parametrize("text", ["hunter2", "short.hunter2", "abcd1234.", "abcd1234.hunter 2", "app_1234.hunter2"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hunter2",
+        "short.hunter2-hunter2!",
+        "abcd1234.hunter2-hunter2",
+        "abcd1234.hunter2 hunter2!",
+        "app_1234.hunter2-hunter2!",
+    ],
+)
 def test_a_wrong_admin_key_is_refused_and_not_shown(text) -> None:
     with pytest.raises(ConfigurationError, match="PALMARES_ADMIN_KEY cannot be the value given") as caught:
         load({"PALMARES_ADMIN_KEY": text})
@@ -140,7 +149,7 @@ def test_a_wrong_admin_key_is_refused_and_not_shown(text) -> None:
 
 
 def test_the_admin_key_is_not_in_what_is_printed_of_the_settings() -> None:
-    assert "hunter2" not in repr(load({"PALMARES_ADMIN_KEY": "abcd1234.hunter2"}))
+    assert "hunter2" not in repr(load({"PALMARES_ADMIN_KEY": "abcd1234.hunter2-hunter2!"}))
 
 
 def test_settings_do_not_change() -> None:

@@ -115,7 +115,9 @@ def _ledger(figures: LedgerFigures) -> Iterator[Metric]:
     yield _histogram("palmares_flush_seconds", "Time of one flush to the disk.", figures.flush_seconds)
     yield _histogram("palmares_batch_entries", "Entries that shared one flush.", figures.batch_entries)
     participants = GaugeMetricFamily(
-        "palmares_participants", "Participants of a leaderboard, over all its runs.", labels=["leaderboard"]
+        "palmares_participants",
+        "Users with a value on a leaderboard, ranked or not, over all its runs.",
+        labels=["leaderboard"],
     )
     for board, count in figures.participants_by_board.items():
         participants.add_metric([board], count)

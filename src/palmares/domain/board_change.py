@@ -58,7 +58,7 @@ def changed(board: Board, given: Mapping[str, Any], now: int) -> Change:
     check(after)
     status = given.get("status", present)
     if status == present:
-        return Change(after)
+        return _remarked(after, present, now)
     if present == "finished":
         raise Invalid("status: a finished board stays finished")
     return _asked(after, status, now)
@@ -103,6 +103,11 @@ def _asked(board: Board, status: Status, now: int) -> Change:
     if status == "finished":
         return Change(_finished(board, now))
     board = replace(board, asked_status="active")
+    return _remarked(board, status, now)
+
+
+def _remarked(board: Board, status: Status, now: int) -> Change:
+    """The board, with a remark when its status is not that one."""
     reached = board.status_at(now)
     return Change(board, None if reached == status else _REMARKS[reached])
 

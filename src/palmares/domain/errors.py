@@ -10,7 +10,7 @@
      ├── Overloaded      nothing was stored; try again after a moment
      └── Unavailable     nothing was stored; the disk or another part does not work at present
 
-`code` names the kind and is the same in process and in logs; `api/errors.py` maps it to a status.
+The class tells the kind; one table, in `api/errors.py`, maps it to a status.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from typing import Self
 
 class PalmaresError(Exception):
     """Something that may happen, told to the caller."""
-
-    code = "error"
 
     @property
     def message(self) -> str:
@@ -36,48 +34,34 @@ class PalmaresError(Exception):
 class Invalid(PalmaresError):
     """The request is malformed."""
 
-    code = "invalid"
-
 
 class NotAllowed(PalmaresError):
     """The request is well-formed but not allowed."""
-
-    code = "not_allowed"
 
 
 class Unauthorized(PalmaresError):
     """The API key is missing, malformed, unknown or revoked."""
 
-    code = "unauthorized"
-
 
 class Forbidden(PalmaresError):
     """The API key does not open this."""
-
-    code = "forbidden"
 
 
 class NotFound(PalmaresError):
     """There is no such thing."""
 
-    code = "not_found"
-
 
 class TooLarge(PalmaresError):
     """The request body is too large."""
-
-    code = "too_large"
 
 
 class Overloaded(PalmaresError):
     """Too many events wait for the disk; nothing was stored, try again."""
 
-    code = "overloaded"
     retry_after_seconds = 1
 
 
 class Unavailable(PalmaresError):
     """The server cannot write at present; nothing was stored, try again."""
 
-    code = "unavailable"
     retry_after_seconds = 5

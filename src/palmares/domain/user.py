@@ -12,6 +12,7 @@ from typing import Any
 
 from palmares.domain.errors import Invalid, NotAllowed
 from palmares.domain.local_time import day_of, format_day, local_at, zone
+from palmares.domain.metric import check_text
 
 LONGEST_ID = 255
 
@@ -41,14 +42,14 @@ class User:
 
 
 def check_id(user_id: str) -> str:
-    """The id itself, or `Invalid`: 1 to 255 characters that UTF-8 can carry."""
+    """The id itself, or `Invalid`: 1 to 255 characters that UTF-8 can carry, without NUL."""
     if not 1 <= len(user_id) <= LONGEST_ID:
         raise Invalid("user.id: expected 1 to 255 characters")
     try:
         user_id.encode()
     except UnicodeEncodeError:
         raise Invalid("user.id: holds half of a surrogate pair") from None
-    return user_id
+    return check_text(user_id, "user.id")
 
 
 def changed(user: User, changes: Mapping[str, Any], now: int) -> User:
@@ -67,10 +68,20 @@ def changed(user: User, changes: Mapping[str, Any], now: int) -> User:
     differing = {name: value for name, value in given.items() if getattr(user, name) != value}
     if not differing:
         return user
+    _check_texts(differing)
     after = replace(user, **differing, updated=now)
     if "sign_up_date" in differing:
         _check_sign_up(after, now)
     return after
+
+
+def _check_texts(differing: Mapping[str, Any]) -> None:
+    for name in ("email", "name"):
+        check_text(differing.get(name) or "", name)
+    for token in differing.get("device_tokens") or ():
+        check_text(token, "deviceTokens")
+    for key, text in differing.get("attributes", {}).items():
+        check_text(text, f"attributes.{key}")
 
 
 def _check_sign_up(user: User, now: int) -> None:

@@ -123,12 +123,16 @@ class Ledger(Protocol):
     async def follow(self, board: Board) -> None:
         """Make the board's rankings from the events already recorded, then keep them current.
 
-        Following a followed board replaces its definition and makes the rankings anew. Recording goes on meanwhile.
-        Cost: one pass over the metric's events.
+        Following a followed board replaces its definition and makes the rankings anew; until they are complete, the
+        former ones are read. Recording goes on meanwhile. Raises `Invalid` when the recorded events lead a value out
+        of its range; then nothing has changed. Cost: one pass over the metric's events.
         """
 
     def redefine(self, board: Board) -> None:
-        """Replace the definition of a followed board by one with the same rankings (a new name, a later end)."""
+        """Replace a followed board's definition by one with the same rankings (a new name, a later end).
+
+        A board that is not followed stays so.
+        """
 
     def forget(self, board_number: int) -> None:
         """Stop following a board and let go of its rankings. Nothing recorded is lost."""

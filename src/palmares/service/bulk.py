@@ -54,7 +54,11 @@ class Bulk(Generic[Thing]):
                     raise Invalid(item.problem)
                 self.things.append(judge(item))
             except (Invalid, NotAllowed, NotFound) as refusal:
-                self._note("error", item, refusal.message)
+                self.refuse(item, refusal.message)
+
+    def refuse(self, item: Item, message: str) -> None:
+        """Note that an item is not applied."""
+        self._note("error", item, message)
 
     def warn(self, item: Item, message: str) -> None:
         """Note a remark on an item that is applied all the same."""

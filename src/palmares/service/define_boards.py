@@ -1,9 +1,10 @@
 """Define boards: create, change, delete.
 
-The catalog is the truth about boards and the ledger follows it. A board is saved first, and then the ledger is told;
-whoever dies in between finds, at the next start, the ledger following every board that is not inactive. A board that
-is finished by hand is the other way round: its place in the log is only known when the ledger has stopped counting,
-so it is saved last, and not at all if that fails.
+The catalog is the truth about boards, and at each start the ledger follows those that are not inactive. When a change
+needs rankings made from the past, the ledger makes them first and the board is saved when they are complete: nobody
+sees a board without its rankings, and a board whose past leads out of the range of values becomes an issue and stays
+as it was. Whoever dies in between finds the board as it was, too. Everything else is saved first and then told to the
+ledger.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from palmares.service.context import Context
 
 
 class _Step(NamedTuple):
-    """A board before and after; a new one was inactive before."""
+    """What an item makes of a board. A new one was inactive before, and goes if it cannot become what was asked."""
 
+    item: Item
     before: Board
     after: Board
+    new: bool = False
 
     @property
     def finishes(self) -> bool:
@@ -43,19 +46,25 @@ async def create_boards(context: Context, scope: int, items: Sequence[Item]) -> 
     async with context.catalog.changing():
         definitions, now = context.catalog.definitions(scope), context.clock()
         taken = set(definitions.board_by_key)
-        drafts = Bulk[Board]()
+        drafts = Bulk[_Step]()
 
-        def judge(item: Item) -> Board:
+        def judge(item: Item) -> _Step:
             fields = _resolved(item.fields, definitions)
             status = fields.pop("status", "inactive")
             draft = Board(number=0, id=context.new_id(), scope=scope, **{"start": day_of(now), **fields})
             change = created(draft, status, now)
             _take_key(change.board.key, taken)
             _remark(drafts, item, change)
-            return change.board
+            return _Step(item, _inactive(change.board), change.board, new=True)
 
         drafts.judge(items, judge)
-        return Bulk(await _save_new(context, drafts.things), drafts.issues)
+        # The ledger needs a board's number, so all are stored before any becomes active.
+        stored = await context.catalog.save_boards([step.before for step in drafts.things])
+        drafts.things = [
+            step._replace(before=board, after=replace(step.after, number=board.number))
+            for step, board in zip(drafts.things, stored, strict=True)
+        ]
+        return await _apply_all(context, drafts)
 
 
 async def update_boards(context: Context, scope: int, items: Sequence[Item]) -> Bulk[Board]:
@@ -73,10 +82,10 @@ async def update_boards(context: Context, scope: int, items: Sequence[Item]) -> 
                 _take_key(change.board.key, taken)
                 taken.remove(board.key)
             _remark(steps, item, change)
-            return _Step(board, change.board)
+            return _Step(item, board, change.board)
 
         steps.judge(items, judge)
-        return Bulk(await _save(context, steps.things), steps.issues)
+        return await _apply_all(context, steps)
 
 
 async def delete_boards(context: Context, scope: int, ids: Sequence[str]) -> Bulk[Board]:
@@ -137,50 +146,59 @@ def _user_attribute(attribute_id: str, definitions: Definitions, field: str) -> 
 # Saving, and telling the ledger
 
 
-async def _save_new(context: Context, drafts: Sequence[Board]) -> list[Board]:
-    """Store new boards and let the ledger follow them; the stored ones, in the same order.
-
-    One that begins finished is stored inactive first, since the ledger needs its number to count it.
-    """
-    first = [_inactive(board) if board.asked_status == "finished" else board for board in drafts]
-    stored = await context.catalog.save_boards(first)
-    steps = [
-        _Step(_inactive(board), replace(draft, number=board.number))
-        for board, draft in zip(stored, drafts, strict=True)
-    ]
-    for step in steps:
-        if not step.finishes:
-            await _tell_ledger(context, step)
-    return [await _finish(context, step) if step.finishes else step.after for step in steps]
+async def _apply_all(context: Context, steps: Bulk[_Step]) -> Bulk[Board]:
+    """Make boards what their items ask, one after the other; one that cannot be counted becomes an issue."""
+    applied = Bulk[Board](issues=steps.issues)
+    for step in steps.things:
+        try:
+            applied.things.append(await _apply(context, step))
+        except Exception as error:
+            if step.new:
+                await context.catalog.delete_boards([step.before.id])
+            if not isinstance(error, Invalid):
+                raise
+            applied.refuse(step.item, error.message)
+    return applied
 
 
-async def _save(context: Context, steps: Sequence[_Step]) -> list[Board]:
-    """Store changed boards and let the ledger follow them; the stored ones, in the same order."""
-    finishing = [step for step in steps if step.finishes]
-    others = [step for step in steps if not step.finishes]
-    await context.catalog.save_boards([step.after for step in others if step.after != step.before])
-    for step in others:
-        await _tell_ledger(context, step)
-    finished = {step.after.id: await _finish(context, step) for step in finishing}
-    return [finished.get(step.after.id, step.after) for step in steps]
-
-
-async def _tell_ledger(context: Context, step: _Step) -> None:
-    """Let the ledger follow a board as it is now, with as little work as that takes."""
-    before, after = step
-    if after.asked_status == "inactive":
-        if before.asked_status != "inactive":
-            context.ledger.forget(after.number)
-    elif before.asked_status == "inactive" or not keeps_rankings(before, after, context.clock()):
-        await context.ledger.follow(after)
-    elif after != before:
+async def _apply(context: Context, step: _Step) -> Board:
+    """Make a board what is asked; if anything fails, all is as it was before."""
+    before, after = step.before, step.after
+    if step.finishes:
+        return await _finish(context, step)
+    if after.asked_status != "inactive" and _needs_rankings(context, step):
+        return await _follow(context, step)
+    if after == before:
+        return after
+    await context.catalog.save_boards([after])
+    if after.asked_status != "inactive":
         context.ledger.redefine(after)
+    elif before.asked_status != "inactive":
+        context.ledger.forget(after.number)
+    return after
+
+
+def _needs_rankings(context: Context, step: _Step) -> bool:
+    return step.before.asked_status == "inactive" or not keeps_rankings(step.before, step.after, context.clock())
+
+
+async def _follow(context: Context, step: _Step) -> Board:
+    await context.ledger.follow(step.after)
+    try:
+        await context.catalog.save_boards([step.after])
+    except Exception:
+        await _restore(context, step.before)
+        raise
+    return step.after
 
 
 async def _finish(context: Context, step: _Step) -> Board:
-    """Stop counting on a board and store where in the log that was; if anything fails, all is as it was before."""
+    """Stop counting on a board and store where in the log that was."""
     try:
-        await _tell_ledger(context, step)
+        if _needs_rankings(context, step):
+            await context.ledger.follow(step.after)
+        else:
+            context.ledger.redefine(step.after)
         position = await context.ledger.freeze(step.after.number)
         [board] = await context.catalog.save_boards([replace(step.after, finished_position=position)])
     except Exception:

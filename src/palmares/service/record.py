@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from palmares.catalog.contract import Definitions
 from palmares.domain.errors import Invalid, PalmaresError
 from palmares.domain.local_time import DAY, format_instant
-from palmares.domain.metric import LONGEST_TEXT, Metric
+from palmares.domain.metric import LONGEST_TEXT, Metric, check_text
 from palmares.domain.user import check_id
 from palmares.ledger.contract import Entry, Outcome
 from palmares.service.attributes import check_attributes
@@ -60,14 +60,22 @@ async def record(context: Context, scope: int, events: Sequence[NewEvent]) -> li
 def _entry(definitions: Definitions, scope: int, event: NewEvent, now: int) -> Entry:
     metric = metric_with(definitions, event.metric_key)
     check_attributes(definitions, event.changes.get("attributes"), event.attributes)
-    if event.idempotency_key is not None and not 1 <= len(event.idempotency_key) <= LONGEST_TEXT:
-        raise Invalid("idempotencyKey: expected 1 to 255 characters")
+    if event.idempotency_key is not None:
+        _check_key(event.idempotency_key)
+    for key, text in (event.attributes or {}).items():
+        check_text(text, f"attributes.{key}")
     if event.occurred_at is not None:
         _check_time(event.occurred_at, now)
     return Entry(
         scope, check_id(event.user_id), event.changes, metric, event.amount, event.attributes, event.idempotency_key,
         event.occurred_at,
     )  # fmt: skip
+
+
+def _check_key(key: str) -> None:
+    if not 1 <= len(key) <= LONGEST_TEXT:
+        raise Invalid("idempotencyKey: expected 1 to 255 characters")
+    check_text(key, "idempotencyKey")
 
 
 def _check_time(occurred_at: int, now: int) -> None:

@@ -37,3 +37,18 @@ def test_who_signed_up_today_may_travel_west() -> None:
 
     assert (moved.tz, moved.sign_up_date) == ("Pacific/Honolulu", TOMORROW)
     assert changed(moved, {"sign_up_date": TODAY}, NOW).sign_up_date == TODAY
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": "a\0b"}, "name"),
+        ({"email": "\0"}, "email"),
+        ({"device_tokens": ("fine", "\0")}, "deviceTokens"),
+        ({"attributes": {"pool": "\0east"}}, "attributes.pool"),
+    ],
+)
+def test_the_character_that_postgresql_cannot_keep_is_refused(changes: dict[str, Any], field: str) -> None:
+    """A log with it could never move to a cluster."""
+    with pytest.raises(Invalid, match=rf"^{field}: "):
+        changed(make_user(), changes, NOW)

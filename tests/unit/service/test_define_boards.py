@@ -14,7 +14,7 @@ from palmares.service.bulk import Bulk
 from palmares.service.define_attributes import create_attributes
 from palmares.service.define_boards import create_boards, delete_boards, update_boards
 from palmares.service.define_metrics import create_metrics
-from tests.definitions import SCOPE, Desk, complaints, day, failing, items, open_desk
+from tests.definitions import SCOPE, Desk, complaints, day, failing, items, open_desk, refusing
 
 pytestmark = pytest.mark.anyio
 
@@ -145,13 +145,33 @@ async def test_a_board_created_finished_is_counted_and_frozen(desk: Desk) -> Non
     ]
 
 
-async def test_a_board_that_cannot_be_finished_at_once_is_left_inactive(desk: Desk) -> None:
-    """A server that dies here leaves the same."""
+async def test_a_board_that_cannot_be_finished_at_once_is_not_made(desk: Desk) -> None:
+    """Asked again, it is made as if for the first time."""
     with failing(desk.ledger, "freeze"), pytest.raises(Unavailable):
         await create(desk, STREAK | {"status": "finished", "end": day("2026-03-02")})
 
-    assert [board.asked_status for board in desk.definitions.boards] == ["inactive"]
+    assert list(desk.definitions.boards) == []
     assert desk.ledger.names == ["follow", "freeze", "forget"]
+
+
+async def test_a_new_board_that_cannot_be_counted_is_an_issue_and_not_made(desk: Desk) -> None:
+    """The good item beside it is."""
+    with refusing(desk.ledger, "second"):
+        bulk = await create(desk, *(STREAK | {"key": key, "status": "active"} for key in ("first", "second", "third")))
+
+    assert [board.key for board in bulk.things] == ["first", "third"]
+    assert complaints(bulk) == [(1, "value")]
+    assert [board.key for board in desk.definitions.boards] == ["first", "third"]
+
+
+async def test_a_board_that_cannot_be_counted_anew_stays_as_it_was(desk: Desk) -> None:
+    """Neither catalog nor ledger hears of the change."""
+    board = await make(desk, key="second", status="active")
+    with refusing(desk.ledger, "second"):
+        bulk = await change(desk, board, end=day("2026-03-02"))
+
+    assert (bulk.things, complaints(bulk)) == ([], [(board.id, "value")])
+    assert list(desk.definitions.boards) == [board]
 
 
 async def test_of_two_items_with_one_key_the_first_wins(desk: Desk) -> None:

@@ -46,6 +46,9 @@ class Watcher(Protocol):
     def standing_changes(self, board: int, run_start: int, user: int, group: Group | None) -> None:
         """The standing of a user, in that group until now, is about to change."""
 
+    def rankings_doubtful(self) -> None:
+        """The rankings may differ from the log from now on: they must not be written down."""
+
     async def batch_applied(self) -> None:
         """A batch was applied; the next one waits for this."""
 
@@ -135,10 +138,12 @@ class Committer:
         """What is in memory may no longer be what the log says; only a restart can tell."""
         self._closing = True
         self.figures.failing = True
+        self._watcher.rankings_doubtful()
         for request in batch:
             request.refuse(Unavailable("the ledger needs a restart, which will tell whether this was stored"))
-        for request in self._take():
-            request.refuse(Unavailable("the ledger needs a restart; nothing was stored"))
+        while self._queue:
+            for request in self._take():
+                request.refuse(Unavailable("the ledger needs a restart; nothing was stored"))
 
     def _take(self) -> list[Request]:
         """The requests of the next batch: all that wait, up to a bound that keeps the wait of the first short."""

@@ -13,8 +13,6 @@ from palmares.domain.errors import PalmaresError
 class FolderInUse(PalmaresError):
     """Another process has the data folder open."""
 
-    code = "folder_in_use"
-
 
 class Folder:
     """A data folder held by this process until `release`; opening it makes it when missing."""

@@ -46,11 +46,13 @@ class Followed:
         if rankings.plan.grouped:
             self._grouped.setdefault(board.scope, []).append(rankings)
 
-    def replace(self, rankings: Rankings, plan: Plan) -> None:
-        """Give rankings that stay as they are a new definition."""
-        self.remove(rankings.plan.board.number)
-        rankings.define(plan)
-        self.install(rankings)
+    def redefine(self, plan: Plan) -> None:
+        """Give the rankings of a board, if it is followed, a new definition; they stay as they are."""
+        rankings = self._by_number.get(plan.board.number)
+        if rankings is not None:
+            self.remove(plan.board.number)
+            rankings.define(plan)
+            self.install(rankings)
 
     def remove(self, board_number: int) -> None:
         """Follow a board no longer."""

@@ -15,6 +15,7 @@ import structlog
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
+from palmares.domain.errors import Invalid
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
@@ -56,7 +57,7 @@ class EmbeddedLedger:
         self._folder = Folder(path)
         self._log = Log(self._folder.log)
         self._projection = Projection(self._folder.projection, self._folder.log, self._log.position)
-        self._projection.position = self._projection.fill(self._log.position)
+        self._projection.catch_up(self._log.position)
         self._users = Users(self._projection, limits.cached_users)
         self._followed = Followed()
         self._reader = Reader(self._log, self._users, self._followed)
@@ -86,7 +87,7 @@ class EmbeddedLedger:
         restored = ledger._restore(boards)
         for board in boards:
             if board.number not in restored:
-                await ledger.follow(board)
+                await ledger._follow_again(board)
         return ledger
 
     async def record(self, entries: Sequence[Entry]) -> list[Outcome]:
@@ -111,9 +112,16 @@ class EmbeddedLedger:
         finally:
             self._upkeep.unwatch(steps)
 
+    async def _follow_again(self, board: Board) -> None:
+        """Follow at the start. A board that cannot be must not keep the others from being served."""
+        try:
+            await self.follow(board)
+        except Invalid as error:
+            logger.error("a leaderboard cannot be followed", leaderboard=board.key, reason=error.message)
+
     def redefine(self, board: Board) -> None:
         """See `Ledger.redefine`."""
-        self._followed.replace(self._followed.get(board.number), Plan(board))
+        self._followed.redefine(Plan(board))
 
     def forget(self, board_number: int) -> None:
         """See `Ledger.forget`."""

@@ -31,33 +31,44 @@ class Projection:
     """The projection file. Reads see everything up to `position`."""
 
     def __init__(self, path: Path, log_path: Path, log_position: int) -> None:
-        self._path = path
+        self._path, self._log_path = path, log_path
         try:
-            self._open(log_path)
+            self._open()
         except sqlite3.DatabaseError:
             # Damaged, by a lost power supply say: it holds nothing that the log does not.
-            self._make_again(log_path)
+            self._make_again()
         if self.position > log_position:
-            self._make_again(log_path)
+            self._make_again()
 
-    def _make_again(self, log_path: Path) -> None:
+    def _make_again(self) -> None:
         # Closed before deleted: a connection that closes later would delete the new file's WAL by its name.
         self.close()
         _delete(self._path)
-        self._open(log_path)
+        self._open()
 
-    def _open(self, log_path: Path) -> None:
+    def _open(self) -> None:
         self._writer, self._reader = _connect(self._path), _connect(self._path)
         # A power failure may cost the newest steps, never the file: they are made again from the log.
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = NORMAL")
-        self._writer.execute("ATTACH ? AS source", (str(log_path),))
+        self._writer.execute("ATTACH ? AS source", (str(self._log_path),))
         for table in _TABLES:
             self._writer.execute(query(table))
         row = self._reader.execute(query("progress")).fetchone()
         if row is None:
             self._writer.execute("INSERT INTO progress VALUES (0)")
         self.position: int = row[0] if row else 0
+
+    def catch_up(self, upto: int) -> None:
+        """Take in the log up to a position, at the start: nobody reads yet, so a damaged file is made again."""
+        try:
+            self.position = self.fill(upto)
+        except sqlite3.OperationalError:
+            # No damage but a full disk, say.
+            raise
+        except sqlite3.DatabaseError:
+            self._make_again()
+            self.position = self.fill(upto)
 
     def fill(self, upto: int) -> int:
         """Take in the log up to a position and return it; for another thread. The reads see it at once.

@@ -117,6 +117,8 @@ class Rankings:
         after = tally.step(self.plan.board.aggregation, before, event.amount, event.occurred_at, not late)
         if after is None:
             after = self.refold(run, self.history(users, run, user, event.position))
+        # While a board is built, nobody refuses the events that lead out of its range.
+        value.checked(after.value, f"a value on leaderboard {self.plan.board.key!r}")
         self.set(run.start, group, user, after)
 
     def history(self, users: Users, run: Run, user: int, upto: int) -> list[PastEvent]:

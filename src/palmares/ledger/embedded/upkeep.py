@@ -56,6 +56,7 @@ class Upkeep:
         self._checkpointing: asyncio.Task[None] | None = None
         self._filling, self._writing = asyncio.Lock(), asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "palmares-upkeep")
+        self._trusted = True
         self.checkpoint_position = 0
 
     @property
@@ -82,6 +83,11 @@ class Upkeep:
         behind = self._log.position - self.checkpoint_position
         if self._checkpointing is None and behind >= self._events_between_checkpoints:
             self._checkpointing = asyncio.create_task(_logged("checkpoint", self.checkpoint()))
+
+    def rankings_doubtful(self) -> None:
+        """See `Watcher`."""
+        self._trusted = False
+        self._writer = None
 
     def watch(self, steps: list[Step]) -> None:
         """Add every step applied from now on to a list."""
@@ -114,6 +120,8 @@ class Upkeep:
                 self._checkpointing = None
 
     async def _write_checkpoint(self, file: IO[bytes]) -> None:
+        if not self._trusted:
+            return
         writer = self._writer = checkpoint.Writer(self._followed)
         await writer.write_slices(file, pause)
         if self._writer is not writer:
