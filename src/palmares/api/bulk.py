@@ -13,7 +13,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from palmares.api.endpoint import Answer, Call, read_body, read_list, read_query, sentence
+from palmares.api.complaint import sentence
+from palmares.api.endpoint import Answer, Call, read_body, read_list, read_query
 from palmares.api.wire_admin import Deleted, DeletedItem, Issue, issue
 from palmares.domain.errors import Invalid, NotFound
 from palmares.service.bulk import Bulk, Item
@@ -49,6 +50,19 @@ class _Named(Struct):
 
 
 _NAMED = msgspec.json.Decoder(_Named)
+
+
+# Types that are known only where the program runs
+
+
+def many(item: Any) -> Any:
+    """The type of a request's body with these items."""
+    return Annotated[list[item], Many]
+
+
+def list_of(item: Any) -> Any:
+    """The type of a list's answer with these items."""
+    return list[item]
 
 
 # Reading
@@ -102,7 +116,7 @@ def _item(
     try:
         return Item(index, thing_id, fields(decoder.decode(raw)))
     except msgspec.ValidationError as error:
-        return Item(index, thing_id, {}, sentence(error))
+        return Item(index, thing_id, {}, sentence(error, decoder.type))
     except Invalid as error:
         return Item(index, thing_id, {}, error.message)
 

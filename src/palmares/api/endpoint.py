@@ -17,6 +17,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from palmares.api import errors
+from palmares.api.complaint import sentence
 from palmares.api.meter import Meter
 from palmares.domain.errors import Invalid, NotFound, Overloaded, PalmaresError, TooLarge, Unavailable
 from palmares.service.authenticate import authenticate
@@ -154,7 +155,7 @@ def read_body(call: Call, decoder: msgspec.json.Decoder[Struct]) -> Struct:
     try:
         return decoder.decode(call.body)
     except msgspec.ValidationError as error:
-        raise Invalid(sentence(error)) from None
+        raise Invalid(sentence(error, decoder.type)) from None
     except msgspec.DecodeError:
         raise Invalid("the body is not valid JSON") from None
     except RecursionError:
@@ -177,7 +178,7 @@ def _parse_query(query: bytes, kind: type[Struct]) -> Struct:
         given = dict(parse_qsl(query.decode(), keep_blank_values=True, errors="strict"))
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Invalid(sentence(error)) from None
+        raise Invalid(sentence(error, kind)) from None
     except (UnicodeDecodeError, ValueError):
         raise Invalid("the query string is malformed") from None
 
@@ -192,11 +193,3 @@ def read_list(call: Call, name: str) -> list[str]:
     except (UnicodeDecodeError, ValueError):
         raise Invalid("the query string is malformed") from None
     return [part for key, value in pairs if key == name for part in value.split(",") if part]
-
-
-def sentence(error: Exception) -> str:
-    """A decoder's complaint with the field first: `user.id: expected str, got int`."""
-    problem, _, place = str(error).partition(" - at `")
-    place = place.removesuffix("`").removeprefix("key in ").removeprefix("$").removeprefix(".")
-    problem = (problem[:1].lower() + problem[1:]).replace("`", "")
-    return f"{place}: {problem}" if place else problem

@@ -7,13 +7,16 @@ request. Only then is everything saved, at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
 from palmares.domain.errors import Invalid, NotAllowed, NotFound
+from palmares.domain.metric import Attribute, Metric
 
 Thing = TypeVar("Thing")
+# What an update changes field by field; a board has rules of its own.
+Plain = TypeVar("Plain", Metric, Attribute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,29 @@ class Finder(Generic[Thing]):
         return thing
 
 
-def refuse_change(present: Any, given: Mapping[str, Any], wire_names: Mapping[str, str]) -> None:
-    """Raise `NotAllowed` when a given field that never changes differs from the present one."""
-    for name, wire_name in wire_names.items():
+async def judge_and_save(
+    items: Sequence[Item], judge: Callable[[Item], Thing], save: Callable[[Sequence[Thing]], Awaitable[list[Thing]]]
+) -> Bulk[Thing]:
+    """Judge all items, then save what they become, at once. Raises what `save` raises; nothing is saved then."""
+    bulk = Bulk[Thing]()
+    bulk.judge(items, judge)
+    bulk.things = await save(bulk.things)
+    return bulk
+
+
+def take_key(key: str, taken: set[str], what: str) -> None:
+    """Add a key to those taken; `Invalid` when it is one of them."""
+    if key in taken:
+        raise Invalid(f"key: another {what} has the key {key!r}")
+    taken.add(key)
+
+
+def changed(present: Plain, given: Mapping[str, Any], fixed: Mapping[str, str]) -> Plain:
+    """The definition with the given fields.
+
+    `fixed` are those that never change, with their names on the wire: `NotAllowed` when one is given and differs.
+    """
+    for name, wire_name in fixed.items():
         if name in given and given[name] != getattr(present, name):
             raise NotAllowed(f"{wire_name}: never changes")
+    return replace(present, **given)

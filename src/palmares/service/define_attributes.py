@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from palmares.domain.board import Board
-from palmares.domain.errors import Invalid, NotAllowed
+from palmares.domain.errors import NotAllowed
 from palmares.domain.metric import Attribute, check_key, check_name
-from palmares.service.bulk import Bulk, Finder, Item, named, refuse_change
+from palmares.service.bulk import Bulk, Finder, Item, changed, judge_and_save, named, take_key
 from palmares.service.context import Context
+
+_FIXED = {"key": "key", "kind": "type"}
 
 
 async def create_attributes(context: Context, scope: int, items: Sequence[Item]) -> Bulk[Attribute]:
     """Make attributes of items with the fields name, key and kind."""
     async with context.catalog.changing():
-        taken = {(attribute.kind, attribute.key) for attribute in context.catalog.definitions(scope).attributes}
+        definitions = context.catalog.definitions(scope)
+        taken = {"user": set(definitions.user_attribute_keys), "event": set(definitions.event_attribute_keys)}
 
         def judge(item: Item) -> Attribute:
             attribute = _checked(Attribute(id=context.new_id(), scope=scope, **item.fields))
-            if (attribute.kind, attribute.key) in taken:
-                raise Invalid(f"key: there is a {attribute.kind} attribute with the key {attribute.key!r} already")
-            taken.add((attribute.kind, attribute.key))
+            take_key(attribute.key, taken[attribute.kind], f"{attribute.kind} attribute")
             return attribute
 
-        bulk = Bulk[Attribute]()
-        bulk.judge(items, judge)
-        bulk.things = await context.catalog.save_attributes(bulk.things)
-        return bulk
+        return await judge_and_save(items, judge, context.catalog.save_attributes)
 
 
 async def update_attributes(context: Context, scope: int, items: Sequence[Item]) -> Bulk[Attribute]:
@@ -36,15 +33,10 @@ async def update_attributes(context: Context, scope: int, items: Sequence[Item])
         attributes = Finder("attribute", context.catalog.definitions(scope).attribute_by_id)
 
         def judge(item: Item) -> Attribute:
-            attribute = attributes.find(item)
-            refuse_change(attribute, item.fields, {"key": "key", "kind": "type"})
-            return _checked(replace(attribute, **item.fields))
+            return _checked(changed(attributes.find(item), item.fields, _FIXED))
 
-        bulk = Bulk[Attribute]()
-        bulk.judge(items, judge)
         # A ledger reads only keys and ids, so it need not hear of a name.
-        bulk.things = await context.catalog.save_attributes(bulk.things)
-        return bulk
+        return await judge_and_save(items, judge, context.catalog.save_attributes)
 
 
 async def delete_attributes(context: Context, scope: int, ids: Sequence[str]) -> Bulk[Attribute]:

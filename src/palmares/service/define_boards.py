@@ -19,7 +19,7 @@ from palmares.domain.board_change import Change, changed, created, keeps_ranking
 from palmares.domain.errors import Invalid
 from palmares.domain.local_time import day_of
 from palmares.domain.metric import Attribute
-from palmares.service.bulk import Bulk, Finder, Item, named
+from palmares.service.bulk import Bulk, Finder, Item, named, take_key
 from palmares.service.context import Context
 
 
@@ -53,7 +53,7 @@ async def create_boards(context: Context, scope: int, items: Sequence[Item]) -> 
             status = fields.pop("status", "inactive")
             draft = Board(number=0, id=context.new_id(), scope=scope, **{"start": day_of(now), **fields})
             change = created(draft, status, now)
-            _take_key(change.board.key, taken)
+            take_key(change.board.key, taken, "leaderboard")
             _remark(drafts, item, change)
             return _Step(item, _inactive(change.board), change.board, new=True)
 
@@ -79,7 +79,7 @@ async def update_boards(context: Context, scope: int, items: Sequence[Item]) -> 
             board = boards.find(item)
             change = changed(board, _resolved(item.fields, definitions), now)
             if change.board.key != board.key:
-                _take_key(change.board.key, taken)
+                take_key(change.board.key, taken, "leaderboard")
                 taken.remove(board.key)
             _remark(steps, item, change)
             return _Step(item, board, change.board)
@@ -99,12 +99,6 @@ async def delete_boards(context: Context, scope: int, ids: Sequence[str]) -> Bul
             if board.asked_status != "inactive":
                 context.ledger.forget(board.number)
         return bulk
-
-
-def _take_key(key: str, taken: set[str]) -> None:
-    if key in taken:
-        raise Invalid(f"key: there is a leaderboard with the key {key!r} already")
-    taken.add(key)
 
 
 def _remark(bulk: Bulk[Any], item: Item, change: Change) -> None:

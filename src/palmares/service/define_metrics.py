@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from palmares.domain.board import Board
-from palmares.domain.errors import Invalid, NotAllowed
+from palmares.domain.errors import NotAllowed
 from palmares.domain.metric import Metric, check_key, check_name, check_units
-from palmares.service.bulk import Bulk, Finder, Item, named, refuse_change
+from palmares.service.bulk import Bulk, Finder, Item, changed, judge_and_save, named, take_key
 from palmares.service.context import Context
+
+_FIXED = {"key": "key"}
 
 
 async def create_metrics(context: Context, scope: int, items: Sequence[Item]) -> Bulk[Metric]:
@@ -19,15 +20,10 @@ async def create_metrics(context: Context, scope: int, items: Sequence[Item]) ->
 
         def judge(item: Item) -> Metric:
             metric = _checked(Metric(number=0, id=context.new_id(), scope=scope, **item.fields))
-            if metric.key in taken:
-                raise Invalid(f"key: there is a metric with the key {metric.key!r} already")
-            taken.add(metric.key)
+            take_key(metric.key, taken, "metric")
             return metric
 
-        bulk = Bulk[Metric]()
-        bulk.judge(items, judge)
-        bulk.things = await context.catalog.save_metrics(bulk.things)
-        return bulk
+        return await judge_and_save(items, judge, context.catalog.save_metrics)
 
 
 async def update_metrics(context: Context, scope: int, items: Sequence[Item]) -> Bulk[Metric]:
@@ -36,13 +32,9 @@ async def update_metrics(context: Context, scope: int, items: Sequence[Item]) ->
         metrics = Finder("metric", context.catalog.definitions(scope).metric_by_id)
 
         def judge(item: Item) -> Metric:
-            metric = metrics.find(item)
-            refuse_change(metric, item.fields, {"key": "key"})
-            return _checked(replace(metric, **item.fields))
+            return _checked(changed(metrics.find(item), item.fields, _FIXED))
 
-        bulk = Bulk[Metric]()
-        bulk.judge(items, judge)
-        bulk.things = await context.catalog.save_metrics(bulk.things)
+        bulk = await judge_and_save(items, judge, context.catalog.save_metrics)
         _rename_in_ledger(context, scope, bulk.things)
         return bulk
 

@@ -169,7 +169,7 @@ async def test_a_board_has_a_cap_unless_null_says_otherwise(admin: Admin) -> Non
         ({"breakdownAttributes": [5]}, "breakdownAttributes[0]"),
         ({"breakdownAttributes": ["pool"]}, "breakdownAttributes"),
         ({"userAttributes": {}}, "userAttributes"),
-        ({"userAttributes": [{"attributeId": UNKNOWN}]}, "userAttributes[0]"),
+        ({"userAttributes": [{"attributeId": UNKNOWN}]}, "userAttributes[0].attributeValue"),
         ({"userAttributes": [{"attributeId": UNKNOWN, "attributeValue": "x"}]}, "userAttributes"),
         ({"runUnit": "week", "runInterval": 1}, "runUnit"),
         ({"runUnit": "day", "runInterval": 7}, "runUnit"),

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from palmares.api.routes import ADMIN_BASE
 from tests.admin_client import UNKNOWN, Admin, named, open_admin
+from tests.http import DOCUMENTS
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +29,27 @@ async def admin(tmp_path: Path) -> AsyncIterator[Admin]:
 
 def new(path: str, number: int) -> dict[str, Any]:
     return NEW[path] | {"key": f"key-{number}"}
+
+
+@pytest.mark.parametrize(
+    ("path", "one"), [(THINGS[0], "a metric"), (THINGS[1], "an attribute"), (THINGS[2], "a leaderboard")]
+)
+def test_each_kind_has_the_same_five_operations(path: str, one: str) -> None:
+    """Generated clients name their methods by the ids."""
+    many = path[1:]
+    operations = {
+        operation["operationId"]: operation["summary"]
+        for place in (path, path + "/{id}")
+        for operation in DOCUMENTS[ADMIN_BASE]["paths"][place].values()
+    }
+
+    assert operations == {
+        f"get{many.title()}": f"List {many}",
+        f"get{many.title()}ById": f"Get {one}",
+        f"post{many.title()}": f"Create {many}",
+        f"patch{many.title()}": f"Update {many}",
+        f"delete{many.title()}": f"Delete {many}",
+    }
 
 
 # Requests that are unusable as a whole

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from palmares.api.endpoint import sentence
+from palmares.api.complaint import sentence
 from palmares.api.wire import (
     BATCH_DECODER,
     ENCODER,
@@ -273,7 +273,7 @@ def test_a_field_of_the_wrong_type_or_length_is_refused_by_name(body: dict[str, 
     with pytest.raises(msgspec.ValidationError) as caught:
         UPDATED_USER_DECODER.decode(json.dumps(body))
 
-    assert sentence(caught.value).startswith(field)
+    assert sentence(caught.value, UPDATED_USER_DECODER.type).startswith(field)
 
 
 @pytest.mark.parametrize("body", ['{"id": ""}', json.dumps({"id": "x" * 256}), "{}", '{"id": 7}', '{"id": null}'])
@@ -355,7 +355,7 @@ def test_a_batch_has_1_to_1000_items_and_tells_the_place_of_a_bad_one() -> None:
             BATCH_DECODER.decode(body)
     with pytest.raises(msgspec.ValidationError) as caught:
         BATCH_DECODER.decode(f'[{item}, {{"key": "laps-swum", "user": {{"id": 5}}, "value": 1}}]')
-    assert sentence(caught.value) == "[1].user.id: expected str, got int"
+    assert sentence(caught.value, BATCH_DECODER.type) == "[1].user.id: expected string, got integer"
 
 
 def test_a_batch_item_may_carry_a_key_and_a_time_or_nulls() -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from palmares.domain.errors import Invalid
+from palmares.domain.errors import Invalid, NotAllowed
 from palmares.domain.local_time import parse_day, parse_instant
-from palmares.domain.user import User, changed
+from palmares.domain.user import User, changed, check_id
 
 # In Kiritimati it is the 15th already, in Honolulu still the 14th.
 NOW = parse_instant("2026-03-14T12:00:00Z", "now")
@@ -52,3 +52,68 @@ def test_the_character_that_postgresql_cannot_keep_is_refused(changes: dict[str,
     """A log with it could never move to a cluster."""
     with pytest.raises(Invalid, match=rf"^{field}: "):
         changed(make_user(), changes, NOW)
+
+
+def test_absent_fields_stay_and_none_clears() -> None:
+    """A change is of the given fields only."""
+    user = make_user(name="Noor", tz="Asia/Tokyo", device_tokens=("one",))
+
+    after = changed(user, {"name": None, "device_tokens": ("two",)}, NOW)
+
+    assert (after.name, after.tz, after.device_tokens, after.updated) == (None, "Asia/Tokyo", ("two",), NOW)
+
+
+def test_a_change_to_what_is_there_is_no_change() -> None:
+    """The very same user, with the time of the last real change."""
+    user = make_user(name="Noor", attributes={"pool": "east"})
+
+    assert changed(user, {"name": "Noor", "attributes": {"pool": "east", "level": None}}, NOW) is user
+    assert changed(user, {}, NOW) is user
+
+
+def test_attributes_are_merged_and_none_removes_a_key() -> None:
+    user = make_user(attributes={"pool": "east", "level": "pro"})
+
+    assert changed(user, {"attributes": {"pool": "west", "level": None, "new": "x"}}, NOW).attributes == {
+        "pool": "west",
+        "new": "x",
+    }
+    assert user.attributes == {"pool": "east", "level": "pro"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "changes", "email", "subscribed"),
+    [
+        ({}, {}, None, False),
+        ({}, {"email": "a@b.c"}, "a@b.c", True),
+        ({"email": "a@b.c"}, {"email": None}, None, False),
+        ({"email": "a@b.c"}, {"subscribe_to_emails": False}, None, False),
+        ({"email": "a@b.c"}, {"subscribe_to_emails": True}, "a@b.c", True),
+        ({}, {"email": "a@b.c", "subscribe_to_emails": False}, None, False),
+        ({"emails_declined": True}, {"email": "a@b.c", "subscribe_to_emails": True}, "a@b.c", True),
+        ({"emails_declined": True}, {"name": "Noor"}, None, False),
+    ],
+)
+def test_emails_are_kept_for_those_who_did_not_decline(
+    stored: dict[str, Any], changes: dict[str, Any], email: str | None, subscribed: bool
+) -> None:
+    after = changed(make_user(**stored), changes, NOW)
+
+    assert (after.email, after.subscribe_to_emails) == (email, subscribed)
+
+
+@pytest.mark.parametrize("changes", [{}, {"email": None}])
+def test_emails_cannot_be_asked_for_without_an_address(changes: dict[str, Any]) -> None:
+    with pytest.raises(NotAllowed, match=r"^subscribeToEmails: "):
+        changed(make_user(), {"subscribe_to_emails": True, **changes}, NOW)
+
+
+@pytest.mark.parametrize("user_id", ["", "x" * 256, "\ud800"])
+def test_a_bad_id_is_refused(user_id: str) -> None:
+    with pytest.raises(Invalid, match=r"^user\.id: "):
+        check_id(user_id)
+
+
+@pytest.mark.parametrize("user_id", ["x", "x" * 255, "org/7", "ä€😀", " "])
+def test_any_other_text_is_an_id(user_id: str) -> None:
+    assert check_id(user_id) == user_id
