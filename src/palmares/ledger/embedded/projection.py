@@ -97,6 +97,10 @@ class Projection:
         row: tuple[int, str, str] | None = self._reader.execute(query("user_by_number"), (number,)).fetchone()
         return row
 
+    def id_of(self, number: int) -> str:
+        """The id of a user who has one."""
+        return str(self._reader.execute(query("id_of"), (number,)).fetchone()[0])
+
     def last_user(self) -> int:
         """The highest user number given up to `position`; 0 when there is none."""
         return int(self._reader.execute(query("last_user")).fetchone()[0] or 0)

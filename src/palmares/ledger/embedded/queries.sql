@@ -127,6 +127,9 @@ SELECT number, body FROM users WHERE scope = ? AND id = ?
 -- name: user_by_number
 SELECT scope, id, body FROM users WHERE number = ?
 
+-- name: id_of
+SELECT id FROM users WHERE number = ?
+
 -- name: last_user
 -- The highest number given so far.
 SELECT max(number) FROM users
