@@ -25,7 +25,6 @@ from palmares.domain.user import User
 from palmares.ledger.embedded.log import PastEvent
 from palmares.ledger.embedded.projection import FirstUse, Projection
 
-
 # An id is small beside a user's state.
 _IDS_PER_CACHED_USER = 10
 
