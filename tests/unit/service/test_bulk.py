@@ -103,7 +103,7 @@ def test_a_key_is_taken_once() -> None:
     take_key("hours", taken, "metric")
 
     for key in ("laps", "hours"):
-        with pytest.raises(Invalid, match=f"^key: there is a metric with the key '{key}' already$"):
+        with pytest.raises(Invalid, match=f"^key: another metric has the key '{key}'$"):
             take_key(key, taken, "metric")
 
 
