@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 # ci tries the same examples every time, so that a change is to blame for a failure; dev looks for new ones every time.
@@ -11,6 +12,14 @@ COMMON = settings(max_examples=100, deadline=None, print_blob=True, suppress_hea
 settings.register_profile("ci", COMMON, derandomize=True)
 settings.register_profile("dev", COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+# Tests of faults log many tracebacks; with all their local variables, each would take a second.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")

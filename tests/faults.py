@@ -9,7 +9,7 @@ from palmares.ledger.embedded.ledger import EmbeddedLedger
 
 
 class FaultyConnection:
-    """A connection that does not do statements beginning with one of `failing`, but raises what a bad disk raises."""
+    """A connection that does not do statements with a line beginning with one of `failing`: it says the disk is bad."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.failing: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class FaultyConnection:
         return getattr(self._connection, name)
 
     def _check(self, statement: str) -> None:
-        if self.failing and statement.startswith(self.failing):
+        if self.failing and any(line.startswith(self.failing) for line in statement.splitlines()):
             self.failures += 1
             raise sqlite3.OperationalError("disk I/O error")
 

@@ -329,7 +329,9 @@ def record_of(line: Line, scopes: Mapping[int, int]) -> Record:
     if isinstance(line, UserLine):
         body = json.dumps(profile(line.user))
         number, scope = line.user.number, line.user.scope
-        return Record(line.position, "user", line.recorded_at, scope, number, *[None] * 6, body)
+        return Record(
+            line.position, "user", line.recorded_at, scope, number, None, None, None, None, None, None, body
+        )  # fmt: skip
     return Record(
         line.position,
         "event",

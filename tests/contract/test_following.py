@@ -271,6 +271,23 @@ async def test_a_frozen_board_survives_a_restart(world: LedgerWorld, restarts: i
     assert after == before
 
 
+async def test_a_frozen_board_can_be_made_again(world: LedgerWorld) -> None:
+    """From the log as far as it counted, and by the attributes that users had then."""
+    boards = BOARDS[:4]
+    world.at("2026-03-15T12:00:00Z")
+    await world.follow(*boards)
+    await tell_a_story(world)
+    before = await everything(world.ledger, boards, USERS, [])
+    frozen = [replace(board, finished_position=await world.ledger.freeze(board.number)) for board in boards]
+    await tell_a_story(world, 60, 90)
+    for board in frozen:
+        world.forget(board)
+        await world.follow(board)
+    after = await everything(world.ledger, boards, USERS, [])
+    del before["users"], after["users"]
+    assert after == before
+
+
 async def test_a_freezing_that_was_never_stored_did_not_happen(world: LedgerWorld) -> None:
     """The definition is what holds after a restart: without a position in it, everything counts again."""
     await world.follow(BOARD)

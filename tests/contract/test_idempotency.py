@@ -125,6 +125,19 @@ async def test_a_refused_event_does_not_use_its_key_up(world: LedgerWorld) -> No
     assert not (await world.swim("ann", 1, key="k")).replayed
 
 
+async def test_a_refused_list_leaves_its_keys_to_those_who_come_with_it(world: LedgerWorld) -> None:
+    """Also when they are recorded by the same flush."""
+    await world.change("ann")
+    refused, taken = await asyncio.gather(
+        world.record(swim("ann", 1, key="k"), swim("bob", 1, tz="nowhere")),
+        world.swim("ann", 2, key="k"),
+        return_exceptions=True,
+    )
+    assert isinstance(refused, Invalid)
+    assert not isinstance(taken, BaseException)
+    assert (taken.replayed, taken.total) == (False, 2 * MICROS)
+
+
 async def test_a_list_may_mix_replays_and_news(world: LedgerWorld) -> None:
     """Each entry is judged by itself."""
     await world.swim("ann", 1, key="a")

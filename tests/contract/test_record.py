@@ -91,9 +91,8 @@ async def test_totals_are_kept_per_metric(world: LedgerWorld) -> None:
 async def test_totals_and_values_are_exact(world: LedgerWorld, amounts: Sequence[str], total: int) -> None:
     """Sums are of exact decimals, whatever the sign."""
     await world.follow(BOARD)
-    for amount in amounts:
-        outcome = await world.swim("ann", amount)
-    assert outcome.total == total
+    outcomes = [await world.swim("ann", amount) for amount in amounts]
+    assert outcomes[-1].total == total
     assert await world.total("ann") == total
     assert await world.standings(BOARD) == [(1, "ann", total)]
 

@@ -137,6 +137,7 @@ actions = st.one_of(
 
 
 @given(made=st.lists(boards, min_size=1, max_size=3).map(numbered), life=st.lists(actions, min_size=4, max_size=25))
+@settings(max_examples=200)
 async def test_any_life_is_told_like_the_slow_ledger_tells_it(made: list[Board], life: list[Action]) -> None:
     """Every outcome, every rank, every place, total and day, with restarts and losses at any point."""
     with memory_folder() as folder:

@@ -188,7 +188,7 @@ class Simulation:
     async def crash(self) -> None:
         """At a random moment of a burst, the files are what they are, and all clients lose their connection."""
         load = [asyncio.ensure_future(self.send(self.make_request())) for _ in range(30)]
-        for _ in range(self.random.randint(0, 30)):
+        for _ in range(self.random.randint(1, 30)):
             await asyncio.sleep(0)
         killed, before = self.ledger, self.data
         self._lives += 1
@@ -200,8 +200,9 @@ class Simulation:
 
     async def recovers(self) -> None:
         """By itself, as soon as the fault is gone."""
-        assert await self.burst() == []
+        assert await self.send([self.make_entry()]) is None
         assert not self.ledger.figures.failing
+        assert await self.burst() == []
 
     async def step(self) -> None:
         kinds: list[tuple[Callable[[], Awaitable[None]], int]] = [
