@@ -114,7 +114,7 @@ class Server:
                 structlog.get_logger(__name__).exception("the catalog could not be refreshed")
 
     def _obstacle(self) -> str | None:
-        return "the last flush to the disk failed" if self._ledger.figures.failing else None
+        return self._ledger.obstacle
 
     def _figures(self) -> LedgerFigures:
         counted = self._ledger.figures

@@ -83,12 +83,15 @@ class Writer:
 
     def __init__(self, rankings: Iterable[Rankings]) -> None:
         self._rankings = {held.plan.board.number: held for held in rankings}
-        self._touched: dict[tuple[int, int], dict[int, Group | None]] = {}
+        # By board and run: of each user, the group at first and the group at present.
+        self._touched: dict[tuple[int, int], dict[int, tuple[Group | None, Group | None]]] = {}
         self._checksum = 0
 
-    def touch(self, board: int, run_start: int, user: int, group: Group | None) -> None:
-        """The entry of a user, in that group until now, is about to change. Constant time."""
-        self._touched.setdefault((board, run_start), {}).setdefault(user, group)
+    def touch(self, board: int, run_start: int, user: int, before: Group | None, after: Group | None) -> None:
+        """The entry of a user, in one group until now, changes and is in another, or the same. Constant time."""
+        users = self._touched.setdefault((board, run_start), {})
+        known = users.get(user)
+        users[user] = (before if known is None else known[0], after)
 
     async def write_slices(self, file: IO[bytes], pause: Callable[[], Awaitable[None]]) -> None:
         """Write every entry that nobody touches, a slice at a time."""
@@ -102,8 +105,8 @@ class Writer:
         touched = [
             entry
             for (board, run_start), users in self._touched.items()
-            for user, group in users.items()
-            for entry in self._entry(board, run_start, user, group)
+            for user, (group_at_first, group) in users.items()
+            for entry in self._entry(board, run_start, user, group_at_first, group)
         ]
         prints = {number: fingerprint(rankings.counted) for number, rankings in self._rankings.items()}
         end = End(position, prints, touched)
@@ -142,11 +145,13 @@ class Writer:
             self._checksum = zlib.crc32(part, self._checksum)
             file.write(part)
 
-    def _entry(self, board: int, run_start: int, user: int, group_at_first: Group | None) -> Iterable[Touched]:
-        for group, index in self._rankings[board].runs.get(run_start, {}).items():
-            found = index.get(user)
-            if found is not None:
-                yield Touched(board, run_start, user, group_at_first, group, *found)
+    def _entry(
+        self, board: int, run_start: int, user: int, group_at_first: Group | None, group: Group | None
+    ) -> Iterable[Touched]:
+        rankings = self._rankings.get(board)
+        found = None if rankings is None else rankings.stored(run_start, group, user)
+        if found is not None:
+            yield Touched(board, run_start, user, group_at_first, group, *found)
 
 
 def save(file: IO[bytes], path: Path) -> None:

@@ -32,6 +32,7 @@ from palmares.ledger.embedded.users import Users
 
 logger = structlog.get_logger(__name__)
 _MOST_ENTRIES_PER_BATCH = 5_000
+_FAILURE_SECONDS = 10.0
 
 
 class Watcher(Protocol):
@@ -43,8 +44,10 @@ class Watcher(Protocol):
     def step_applied(self, step: Step) -> None:
         """A step was applied."""
 
-    def standing_changes(self, board: int, run_start: int, user: int, group: Group | None) -> None:
-        """The standing of a user, in that group until now, is about to change."""
+    def standing_changes(
+        self, board: int, run_start: int, user: int, before: Group | None, after: Group | None
+    ) -> None:
+        """The standing of a user, in one group until now, changes and is in another, or the same, from now on."""
 
     def rankings_doubtful(self) -> None:
         """The rankings may differ from the log from now on: they must not be written down."""
@@ -97,7 +100,8 @@ class Committer:
         self._most_queued = most_queued
         self._queue: list[Request] = []
         self._awake = asyncio.Event()
-        self._closing = False
+        self._closing = self._stopped = False
+        self._failed_at: float | None = None
         self._disk = ThreadPoolExecutor(1, "palmares-flush")
         self._task = asyncio.create_task(self._commit_batches(), name="palmares-committer")
         self.queued_entries = 0
@@ -113,6 +117,18 @@ class Committer:
         self.queued_entries += len(entries)
         self._awake.set()
         return await request.answer
+
+    @property
+    def obstacle(self) -> str | None:
+        """What keeps events from being recorded, in words.
+
+        A failed flush counts for some seconds only: nobody would find out that the disk works again if nobody tried.
+        """
+        if self._stopped:
+            return "the ledger needs a restart"
+        if self._failed_at is not None and self._timer() - self._failed_at < _FAILURE_SECONDS:
+            return "the last flush to the disk failed"
+        return None
 
     async def close(self) -> None:
         """Take nothing new, record what has queued up, and stop."""
@@ -137,7 +153,7 @@ class Committer:
     def _stop(self, batch: list[Request]) -> None:
         """What is in memory may no longer be what the log says; only a restart can tell."""
         self._closing = True
-        self.figures.failing = True
+        self._stopped = True
         self._watcher.rankings_doubtful()
         for request in batch:
             request.refuse(Unavailable("the ledger needs a restart, which will tell whether this was stored"))
@@ -178,6 +194,7 @@ class Committer:
             try:
                 request.steps = draft.add(request.entries)
             except PalmaresError as error:
+                self.figures.refused += 1
                 request.refuse(error)
             except Exception as error:
                 logger.exception("an entry could not be drafted")
@@ -191,11 +208,11 @@ class Committer:
         self._log.position, self._log.recorded_at = lines[-1].position, lines[-1].recorded_at
         self.figures.flush_seconds.observe(self._timer() - began)
         self.figures.batch_entries.observe(len(lines))
-        self.figures.failing = False
+        self._failed_at = None
 
     def _flush_failed(self, batch: list[Request], error: Unavailable) -> None:
         logger.error("flush failed", reason=error.message, requests=len(batch))
-        self.figures.failing = True
+        self._failed_at = self._timer()
         self.figures.failed_flushes += 1
         for request in batch:
             request.refuse(error)
@@ -208,7 +225,7 @@ class Committer:
         self._users.put(step.state)
         for rankings, move in step.moves:
             for run_start in rankings.move(move, user.number):
-                self._watcher.standing_changes(rankings.number, run_start, user.number, move.before)
+                self._watcher.standing_changes(rankings.number, run_start, user.number, move.before, move.after)
         outcome = Outcome(user, step.created)
         if step.event is not None:
             self._apply_event(step, step.event, outcome, now)
@@ -234,7 +251,7 @@ class Committer:
         """Where an event leaves its user on a board; None when the user takes no part, or nobody may see it yet."""
         rankings, run, group, earned = count
         if self._watcher.minds_standings:
-            self._watcher.standing_changes(rankings.number, run.start, user, group)
+            self._watcher.standing_changes(rankings.number, run.start, user, group, group)
         if group is None:
             rankings.set(run.start, None, user, earned)
             return None

@@ -29,12 +29,11 @@ class Histogram:
 
 @dataclass(slots=True)
 class Figures:
-    """Since the start of the process; `failing` says that the last flush did not succeed."""
+    """Since the start of the process."""
 
     events: int = 0
     replays: int = 0
     refused: int = 0
     failed_flushes: int = 0
-    failing: bool = False
     flush_seconds: Histogram = field(default_factory=lambda: Histogram(FLUSH_BOUNDS))
     batch_entries: Histogram = field(default_factory=lambda: Histogram(BATCH_BOUNDS))

@@ -191,6 +191,11 @@ class EmbeddedLedger:
         return self._committer.figures
 
     @property
+    def obstacle(self) -> str | None:
+        """What keeps events from being recorded, in words; None when nothing does."""
+        return self._committer.obstacle
+
+    @property
     def queued_entries(self) -> int:
         """How many entries wait for the disk."""
         return self._committer.queued_entries

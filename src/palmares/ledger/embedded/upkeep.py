@@ -69,10 +69,12 @@ class Upkeep:
         for steps in self._newcomers:
             steps.append(step)
 
-    def standing_changes(self, board: int, run_start: int, user: int, group: Group | None) -> None:
+    def standing_changes(
+        self, board: int, run_start: int, user: int, before: Group | None, after: Group | None
+    ) -> None:
         """See `Watcher`."""
         if self._writer is not None:
-            self._writer.touch(board, run_start, user, group)
+            self._writer.touch(board, run_start, user, before, after)
 
     async def batch_applied(self) -> None:
         """See `Watcher`."""
@@ -133,8 +135,9 @@ class Upkeep:
         self.checkpoint_position = position
 
     def give_up_checkpoint(self) -> None:
-        """A board came or went: what has been written of a checkpoint no longer fits."""
+        """A board came or went: what has been written of a checkpoint no longer fits, nor does the last one."""
         self._writer = None
+        self.checkpoint_position = 0
 
     async def in_background(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Do slow work on the thread for it."""

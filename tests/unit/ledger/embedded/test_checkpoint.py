@@ -103,10 +103,10 @@ async def test_who_moves_while_slices_are_written_stands_where_the_end_says(fold
         user, run_start = step * 7 % 20, RUNS[step % 2]
         groups = pools.runs[run_start]
         [group] = [group for group, index in groups.items() if user in index]
-        writer.touch(1, run_start, user, group)
+        writer.touch(1, run_start, user, group, GROUPS[step % 3])
         groups[group].remove(user)
         pools.set(run_start, GROUPS[step % 3], user, Tally(step % 5, step))
-        writer.touch(1, run_start, 100 + step, ("new",))
+        writer.touch(1, run_start, 100 + step, ("new",), ("new",))
         pools.set(run_start, ("new",), 100 + step, Tally(step, step))
 
     writer = Writer([pools])
@@ -128,7 +128,7 @@ async def test_a_file_with_any_byte_changed_is_damaged(folder: Path) -> None:
     pools = make_rankings(BOARD, GROUPS)
     writer = Writer([pools])
     with path.open("wb") as file:
-        writer.touch(1, RUNS[0], 3, ("east",))
+        writer.touch(1, RUNS[0], 3, ("east",), ("east",))
         await writer.write_slices(file, nothing)
         writer.write_end(file, 42)
     whole = path.read_bytes()

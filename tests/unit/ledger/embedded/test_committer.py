@@ -11,6 +11,7 @@ import pytest
 from palmares.domain.errors import Invalid, NotAllowed, Overloaded, Unavailable
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Outcome
+from palmares.ledger.embedded import committer
 from palmares.ledger.embedded.committer import Committer
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
 from palmares.ledger.embedded.rankings import Rankings
@@ -76,12 +77,13 @@ async def test_a_flush_that_fails_refuses_its_batch_and_nothing_else(ledger: Emb
     connection.failing = ("COMMIT",)
     answers = await settled(*(ledger.record([swim("ann", 1), swim("new", 1)]) for _ in range(3)))
     assert by_kind(answers) == {"Unavailable": 3}
-    assert (ledger.figures.failing, ledger.figures.failed_flushes, connection.failures) == (True, 1, 1)
+    assert ledger.obstacle == "the last flush to the disk failed"
+    assert (ledger.figures.failed_flushes, connection.failures) == (1, 1)
     assert await ledger.user(1, "new") is None
     connection.failing = ()
     [outcome] = await ledger.record([swim("new", 1)])
     assert (outcome.created, outcome.user.number, outcome.total) == (True, 2, MICROS)
-    assert not ledger.figures.failing
+    assert ledger.obstacle is None
     assert len(await ledger.records(0, 100)) == 4
 
 
@@ -104,7 +106,7 @@ async def test_a_ledger_that_lost_its_way_stops_and_answers_everybody(folder: Pa
     with patch.object(Rankings, "count", side_effect=ZeroDivisionError):
         answers = await settled(*(ledger.record([swim("ann", 1)]) for _ in range(20)))
     assert by_kind(answers) == {"Unavailable": 20}
-    assert ledger.figures.failing
+    assert ledger.obstacle == "the ledger needs a restart"
     assert by_kind(await settled(ledger.record([swim("ann", 1)]))) == {"Unavailable": 1}
     await ledger.close()
     assert not checkpoint_exists(folder)
@@ -152,4 +154,32 @@ async def test_a_long_queue_is_taken_in_bounded_batches(folder: Path) -> None:
     assert taken == [8, 4, 30, 1] or taken[-4:] == [8, 4, 30, 1]
     outcomes: list[Outcome] = [outcome for answer in answers for outcome in answer]
     assert [outcome.total // MICROS for outcome in outcomes] == list(range(1, 44))
+    await ledger.close()
+
+
+async def test_however_much_waits_nothing_is_recorded_behind_a_step_that_could_not_be_applied(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the numbers of its users would be given a second time."""
+    monkeypatch.setattr(committer, "_MOST_ENTRIES_PER_BATCH", 2)
+    ledger = await open_embedded(folder, Clock(), [BOARD])
+    with patch.object(Rankings, "count", side_effect=[ZeroDivisionError, *[None] * 8]):
+        answers = await settled(*(ledger.record([swim(f"user-{number}", 1)]) for number in range(9)))
+    await ledger.close()
+
+    assert by_kind(answers) == {"Unavailable": 9}
+    ledger = await open_embedded(folder, Clock(), [BOARD])
+    assert [await ledger.user(1, f"user-{number}") is not None for number in range(3)] == [True, True, False]
+    await ledger.close()
+
+
+async def test_a_failed_flush_is_an_obstacle_for_some_seconds_only(folder: Path) -> None:
+    """A server that gets no events because it is said to be unwell would never be found well again."""
+    now = 0.0
+    ledger = await EmbeddedLedger.open(folder, [], Clock(), lambda: now)
+    faulty_log(ledger).failing = ("COMMIT",)
+    await settled(ledger.record([swim("ann", 1)]))
+    assert ledger.obstacle is not None
+    now = 10.0
+    assert ledger.obstacle is None
     await ledger.close()
