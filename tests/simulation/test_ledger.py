@@ -151,10 +151,10 @@ class Simulation:
                 failures += await self.burst()
                 if failures:
                     break
-            failing = self.ledger.figures.failing
+            failing = self.ledger.obstacle
             await self.audit()
         assert failures, "the disk was never full"
-        assert failing
+        assert failing is not None
         assert {type(error) for error in failures} == {Unavailable}
         await self.recovers()
 
@@ -201,7 +201,7 @@ class Simulation:
     async def recovers(self) -> None:
         """By itself, as soon as the fault is gone."""
         assert await self.send([self.make_entry()]) is None
-        assert not self.ledger.figures.failing
+        assert self.ledger.obstacle is None
         assert await self.burst() == []
 
     async def step(self) -> None:
