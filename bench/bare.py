@@ -39,7 +39,7 @@ async def serve(app: ASGIApp) -> None:
     print(f"bare serves http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     config = uvicorn.Config(
         app, loop="none", http="httptools", ws="none", lifespan="off", access_log=False, log_config=None,
-        server_header=False, date_header=False, timeout_graceful_shutdown=10,
+        server_header=False, date_header=False, proxy_headers=False, timeout_graceful_shutdown=10,
     )  # fmt: skip
     await uvicorn.Server(config).serve(sockets=[listener])
 

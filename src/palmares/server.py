@@ -197,7 +197,7 @@ class _Web(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app, loop="none", http="httptools", ws="none", lifespan="off", access_log=False, log_config=None,
-                server_header=False, date_header=False, timeout_graceful_shutdown=10,
+                server_header=False, date_header=False, proxy_headers=False, timeout_graceful_shutdown=10,
             )
         )  # fmt: skip
         self._on_ready = on_ready

@@ -8,7 +8,7 @@ read the log file directly: no line passes through Python, and the interpreter i
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -96,6 +96,11 @@ class Projection:
         """The scope, id and body of a user."""
         row: tuple[int, str, str] | None = self._reader.execute(query("user_by_number"), (number,)).fetchone()
         return row
+
+    def named(self, numbers: Sequence[int]) -> dict[int, tuple[str, str | None]]:
+        """The id and name of each of these users."""
+        rows = self._reader.execute(query("named"), (f"[{','.join(map(str, numbers))}]",))
+        return {number: (user_id, name) for number, user_id, name in rows}
 
     def id_of(self, number: int) -> str:
         """The id of a user who has one."""

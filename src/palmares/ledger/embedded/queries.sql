@@ -127,6 +127,10 @@ SELECT number, body FROM users WHERE scope = ? AND id = ?
 -- name: user_by_number
 SELECT scope, id, body FROM users WHERE number = ?
 
+-- name: named
+-- The ids and names of many users at once; the numbers are a JSON array.
+SELECT number, id, json_extract(body, '$.name') FROM users WHERE number IN (SELECT value FROM json_each(?))
+
 -- name: id_of
 SELECT id FROM users WHERE number = ?
 

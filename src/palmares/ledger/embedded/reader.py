@@ -46,11 +46,12 @@ class Reader:
     def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         """See `Ledger.page`."""
         rankings = self._followed.get(board_number)
-        rows = []
-        for row, rank, participant, value in self._union(rankings, rankings.shown(run, groups)).page(start, stop):
-            user = self._users.get(participant).user
-            rows.append(Row(row, rank, user.id, user.name, value))
-        return rows
+        rows = self._union(rankings, rankings.shown(run, groups)).page(start, stop)
+        names = self._users.named([participant for _, _, participant, _ in rows])
+        return [
+            Row(row, rank, user_id, name, value)
+            for (row, rank, _, value), (user_id, name) in zip(rows, names, strict=True)
+        ]
 
     def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
         """See `Ledger.place`."""

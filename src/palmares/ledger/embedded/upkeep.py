@@ -7,6 +7,10 @@ not taken in is held in memory, so when it falls a whole step behind, recording 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import sys
+import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
@@ -23,6 +27,15 @@ from palmares.ledger.embedded.projection import Projection
 from palmares.ledger.embedded.users import Users
 
 logger = structlog.get_logger(__name__)
+_NICE = 10
+
+
+def _step_back() -> None:
+    """Let the present thread take the processor only when nobody else wants it, where the system can do that."""
+    # Only on Linux is the number of a thread good for this.
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 async def pause() -> None:
@@ -55,7 +68,7 @@ class Upkeep:
         self._projecting: asyncio.Task[None] | None = None
         self._checkpointing: asyncio.Task[None] | None = None
         self._filling, self._writing = asyncio.Lock(), asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, "palmares-upkeep")
+        self._thread = ThreadPoolExecutor(1, "palmares-upkeep", _step_back)
         self._trusted = True
         self.checkpoint_position = 0
 
