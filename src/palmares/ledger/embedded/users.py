@@ -72,6 +72,8 @@ class Users:
         self._unprojected, self._filling = Layer(), Layer()
         self._young, self._old = Layer(), Layer()
         self._ids: dict[int, bytes] = {}
+        # Of users in no layer, so as the projection has them.
+        self._names: dict[int, tuple[str, str | None]] = {}
         self._most_ids = most_cached * _IDS_PER_CACHED_USER
         self._last_number = projection.last_user()
 
@@ -113,11 +115,20 @@ class Users:
 
     def named(self, numbers: Sequence[int]) -> list[tuple[str, str | None]]:
         """The id and name of each user, in the same order; one disk read for all who were not seen lately."""
-        seen = {number: (state.user.id, state.user.name) for number in numbers if (state := self._seen(number))}
-        unseen = [number for number in numbers if number not in seen]
+        names = {number: self._name(number) for number in numbers}
+        unseen = [number for number, name in names.items() if name is None]
         if unseen:
-            seen |= self._projection.named(unseen)
-        return [seen[number] for number in numbers]
+            self._remember_names(self._projection.named(unseen))
+        return [name or self._names[number] for number, name in names.items()]
+
+    def _name(self, number: int) -> tuple[str, str | None] | None:
+        state = self._seen(number)
+        return self._names.get(number) if state is None else (state.user.id, state.user.name)
+
+    def _remember_names(self, names: Mapping[int, tuple[str, str | None]]) -> None:
+        if len(self._names) >= self._most_ids:
+            self._names.clear()
+        self._names.update(names)
 
     def id_of(self, number: int) -> bytes:
         """The bytes that break ties between users. They never change, so they are remembered apart from the rest.
@@ -146,6 +157,7 @@ class Users:
     def put(self, state: UserState) -> None:
         """Keep the state that a batch left a user in."""
         self._unprojected.put(state)
+        self._names.pop(state.user.number, None)
         self._unprojected.step_count += 1
         if state.user.number > self._last_number:
             self._last_number = state.user.number

@@ -11,9 +11,12 @@ from palmares.domain.user import User
 from palmares.ledger.embedded.log import Log, PastEvent
 from palmares.ledger.embedded.projection import FirstUse, Projection
 from palmares.ledger.embedded.users import Sum, Users, UserState, attributes_before, decode_user, encode_user
+from tests.ledger_world import BUSY, Clock, open_embedded, swim
 from tests.log_lines import METRIC, STORY, event_line, user_line, write
+from tests.world import make_board
 
 EVER = (-(2**62), 2**62)
+BOARD = make_board()
 
 
 class Parts:
@@ -211,3 +214,20 @@ def test_a_user_comes_back_from_its_body(fields: dict[str, Any]) -> None:
         body = encode_user(user, before)
         assert decode_user(3, 2, "x", body) == user
         assert attributes_before(body) == before
+
+
+@pytest.mark.anyio
+async def test_a_page_shows_a_name_changed_since_it_was_read_from_the_disk(folder: Path) -> None:
+    """Names of users who were not seen lately are remembered until the user changes."""
+    ledger = await open_embedded(folder, Clock(), [BOARD], BUSY)
+    for number in range(12):
+        await ledger.record([swim(f"user-{number}", 1, name="before")])
+    run = BOARD.schedule.run_at(BOARD.start)
+    assert run is not None
+    assert {row.user_name for row in await ledger.page(BOARD.number, run, [()], 0, 20)} == {"before"}
+    await ledger.record([swim("user-0", 1, name="after")])
+    for number in range(1, 12):
+        await ledger.record([swim(f"user-{number}", 1)])
+    names = {row.user_id: row.user_name for row in await ledger.page(BOARD.number, run, [()], 0, 20)}
+    assert (names.pop("user-0"), set(names.values())) == ("after", {"before"})
+    await ledger.close()
