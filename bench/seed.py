@@ -12,11 +12,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from itertools import islice
 from pathlib import Path
 
 import uvloop
 
+import palmares.catalog
+import palmares.ledger.embedded
 from bench import world
 from palmares.domain.board import Board
 from palmares.ledger.embedded.ledger import EmbeddedLedger
@@ -30,10 +33,19 @@ def copy_of_world(users: int, target: Path) -> Path:
 
     Making it takes about a minute per million users and a gigabyte of disk.
     """
-    original = Path(tempfile.gettempdir()) / f"palmares-bench-{users}-{world.first_day()}"
+    original = Path(tempfile.gettempdir()) / f"palmares-world-{users}-{world.first_day()}-{_form():08x}"
     if not original.exists():
+        for older in original.parent.glob(f"palmares-world-{users}-*"):
+            shutil.rmtree(older)
         _make_in_process_of_its_own(original, users)
     return Path(shutil.copytree(original, target / f"world-{users}", dirs_exist_ok=True))
+
+
+def _form() -> int:
+    """Tells folders apart that were made by another form of the files or of the world."""
+    packages = Path(palmares.ledger.embedded.__path__[0]), Path(palmares.catalog.__path__[0]), Path(__file__).parent
+    sources = [folder / name for folder, name in zip(packages, ("queries.sql", "tables.py", "world.py"), strict=True)]
+    return zlib.crc32(b"".join(source.read_bytes() for source in sources))
 
 
 def _make_in_process_of_its_own(folder: Path, users: int) -> None:

@@ -27,6 +27,8 @@ from palmares.ledger.embedded.projection import FirstUse, Projection
 
 # An id is small beside a user's state.
 _IDS_PER_CACHED_USER = 10
+# A recorded user has a place by id and by number, and with an event one among the events and one among the keys.
+_FREED_FOR_EACH_USER = 5
 
 
 class Sum(NamedTuple):
@@ -71,6 +73,7 @@ class Users:
         self._most_young = max(1, most_cached // 2)
         self._unprojected, self._filling = Layer(), Layer()
         self._young, self._old = Layer(), Layer()
+        self._discarded: list[dict[Any, Any]] = []
         self._ids: dict[int, bytes] = {}
         # Of users in no layer, so as the projection has them.
         self._names: dict[int, tuple[str, str | None]] = {}
@@ -158,6 +161,7 @@ class Users:
         """Keep the state that a batch left a user in."""
         self._unprojected.put(state)
         self._names.pop(state.user.number, None)
+        self._free_some()
         self._unprojected.step_count += 1
         if state.user.number > self._last_number:
             self._last_number = state.user.number
@@ -206,9 +210,8 @@ class Users:
         """The projection has come to `position` and has all that was set aside."""
         self._projection.position = position
         projected, self._filling = self._filling, Layer()
-        projected.events.clear()
-        projected.keys.clear()
-        self._old, self._young = self._young, projected
+        self._discarded += [projected.events, projected.keys]
+        self._grow_older(projected)
 
     def undo_filling(self) -> None:
         """The step failed: what was set aside waits for the next one."""
@@ -219,6 +222,23 @@ class Users:
             self._unprojected.events[name].extend(events)
         self._unprojected.keys.update(newer.keys)
         self._unprojected.step_count += newer.step_count
+
+    def _grow_older(self, young: Layer) -> None:
+        self._discarded += [self._old.by_id, self._old.by_number]
+        self._old, self._young = self._young, young
+
+    def _free_some(self) -> None:
+        """Free a little of what layers have left behind, as much as one user adds.
+
+        Freed at once, a layer of 100,000 users and their events would stop the event loop for a tenth of a second.
+        """
+        for _ in range(_FREED_FOR_EACH_USER):
+            if not self._discarded:
+                return
+            if self._discarded[-1]:
+                self._discarded[-1].popitem()
+            else:
+                self._discarded.pop()
 
     def _held(self, user: int, metric: int, first: int, past: int) -> Iterable[PastEvent]:
         for layer in (self._filling, self._unprojected):
@@ -233,8 +253,9 @@ class Users:
 
     def _keep(self, state: UserState) -> UserState:
         if len(self._young.by_id) >= self._most_young:
-            self._old, self._young = self._young, Layer()
+            self._grow_older(Layer())
         self._young.put(state)
+        self._free_some()
         return state
 
 

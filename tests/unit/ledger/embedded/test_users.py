@@ -231,3 +231,13 @@ async def test_a_page_shows_a_name_changed_since_it_was_read_from_the_disk(folde
     names = {row.user_id: row.user_name for row in await ledger.page(BOARD.number, run, [()], 0, 20)}
     assert (names.pop("user-0"), set(names.values())) == ("after", {"before"})
     await ledger.close()
+
+
+@pytest.mark.anyio
+async def test_what_layers_leave_behind_is_freed_little_by_little(folder: Path) -> None:
+    """And wholly, so that memory stays bounded."""
+    ledger = await open_embedded(folder, Clock(), [BOARD], BUSY)
+    for number in range(50):
+        await ledger.record([swim(f"user-{number}", 1, key=f"key-{number}")])
+        assert sum(map(len, ledger._users._discarded)) < 50
+    await ledger.close()
