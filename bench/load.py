@@ -212,14 +212,15 @@ class _OpenLoad(_Load):
 
     def __init__(self) -> None:
         super().__init__()
-        self._free: list[Connection] = []
+        # Taken in turn, the longest free first: the server hangs up on those that rest for some seconds.
+        self._free: deque[Connection] = deque()
         self._late: deque[tuple[float, bytes]] = deque()
         self._expected = 0
         self._took: list[float] = []
 
     async def run(self, requests: Iterator[bytes], instants: Sequence[float]) -> list[float]:
         """Send a request at each instant, in seconds from now; returns when all are answered."""
-        self._free = list(self.connections)
+        self._free.extend(self.connections)
         self._expected = len(instants)
         began = time.perf_counter()
         for instant in instants:
@@ -245,7 +246,7 @@ class _OpenLoad(_Load):
         if not self._free:
             self._late.append((due, request))
             return
-        connection = self._free.pop()
+        connection = self._free.popleft()
         connection.due = due
         connection.send(request)
 

@@ -184,10 +184,11 @@ def _calm_the_collector() -> None:
     """Let the garbage collector come seldom: a batch makes thousands of short-lived tuples and nothing cyclic.
 
     Measured: with Python's defaults, every large batch has it look at all cached users again, which doubles its time.
+    Looking at 50,000 young objects at once stops everybody for 35 ms, at 3,000 for 4 ms; old ones are left alone.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(3_000, 2, 1_000_000)
 
 
 class _Web(uvicorn.Server):
