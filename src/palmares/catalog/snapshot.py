@@ -19,7 +19,7 @@ _ATTRIBUTE = "id scope kind key name".split()
 _KEY = "id scope name prefix secret_hash active created last_used".split()
 _BOARD = (
     "id scope key name description asked_status rank_by points_system_id max_participants start end start_time "
-    "end_time run_unit run_interval aggregation order ties numbering finished_position"
+    "end_time run_unit run_interval aggregation order ties numbering late_events ready finished_position"
 ).split()
 
 

@@ -134,6 +134,8 @@ boards = Table(
     Column("order", String(16), nullable=False),
     Column("ties", String(16), nullable=False),
     Column("numbering", String(16), nullable=False),
+    Column("late_events", String(16), nullable=False, server_default="ignore"),
+    Column("ready", Boolean, nullable=False, server_default=text("true")),
     Column("finished_position", BigInteger),
     Column("deleted", Boolean, nullable=False),
     _unique_while_not_deleted("scope", "key"),

@@ -7,6 +7,8 @@ open or to end:
     inactive   inactive                inactive               inactive
     active     scheduled               active                 finished
     finished   finished                finished               finished
+
+While the rankings of a board are being made from events that came before it, it is inactive whatever was asked.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ Aggregation = Literal["sum", "max", "min", "last", "count"]
 Order = Literal["desc", "asc"]
 Ties = Literal["first", "last"]
 Numbering = Literal["ordinal", "competition", "dense"]
+LateEvents = Literal["ignore", "revise"]
 
 DEFAULT_MAX_PARTICIPANTS = 1_000_000
 # What official clients can hold, and more than a ledger can rank.
@@ -33,7 +36,7 @@ MOST = 2**31 - 1
 # What may not change while a board is not inactive: everything that decides who stands where, except its end.
 LOCKED = frozenset(
     "key rank_by metric points_system_id max_participants start start_time end_time breakdown filters run_unit "
-    "run_interval aggregation order ties numbering".split()
+    "run_interval aggregation order ties numbering late_events".split()
 )
 
 
@@ -64,6 +67,9 @@ class Board:
     order: Order = "desc"
     ties: Ties = "first"
     numbering: Numbering = "ordinal"
+    late_events: LateEvents = "ignore"
+    # False while the rankings are made from the past; until then nobody sees the board.
+    ready: bool = True
     # Place in the log after which nothing counts any more; set when the board was finished by hand.
     finished_position: int | None = None
 
@@ -74,6 +80,8 @@ class Board:
 
     def status_at(self, now: int) -> Status:
         """The status at an instant: the table at the top of this file."""
+        if not self.ready:
+            return "inactive"
         if self.asked_status != "active":
             return self.asked_status
         if now < opens_at(self.start):

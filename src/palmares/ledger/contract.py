@@ -17,6 +17,7 @@ from palmares.domain.board import Board
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
+from palmares.domain.snapshot import DayStanding
 from palmares.domain.user import User
 
 
@@ -25,7 +26,9 @@ class Entry:
     """One thing to record: a change of a user, an event of that user, or both at once.
 
     `changes` are the given profile fields (`domain/user.py`). Without a metric there is no event. `occurred_at` None
-    means the instant of recording. With `must_exist` an unknown user raises `NotFound` instead of being created.
+    means the instant of recording. With `must_exist` an unknown user raises `NotFound` instead of being created. With
+    `history` an event with an `occurred_at` takes effect as if it had been recorded when it happened, also in runs
+    that are final and in days that are over.
     """
 
     scope: int
@@ -37,6 +40,7 @@ class Entry:
     idempotency_key: str | None = None
     occurred_at: int | None = None
     must_exist: bool = False
+    history: bool = False
 
 
 class BoardOutcome(NamedTuple):
@@ -83,6 +87,15 @@ class Place(NamedTuple):
     value: int
 
 
+class RunState(NamedTuple):
+    """How far a run has come. `revision` counts how often it was closed again since it became final, and
+    `ignored_late_events` what came after that and was left out."""
+
+    final: bool
+    revision: int
+    ignored_late_events: int
+
+
 class DayChange(NamedTuple):
     """What the events of one local day added to a user's total of one metric, in micros."""
 
@@ -120,13 +133,30 @@ class Ledger(Protocol):
         Cost: one append per entry, and per board counted O(log participants).
         """
 
+    async def advance(self, now: int) -> None:
+        """Do what is due until an instant, in order and once, and return when that is durable.
+
+        The end of a UTC day is kept in every ranking, and a run whose last day is over everywhere becomes final: it
+        leaves the memory and is read from where it is kept, like any other. Recording goes on meanwhile; an event
+        recorded later is recorded at `now` or later.
+        """
+
+    def next_due(self) -> int:
+        """The instant at which `advance` has something to do again."""
+
     async def follow(self, board: Board) -> None:
-        """Make the board's rankings from the events already recorded, then keep them current.
+        """Make the board's rankings from the events already recorded, of its past runs too, and keep them current.
 
         Following a followed board replaces its definition and makes the rankings anew; until they are complete, the
         former ones are read. Recording goes on meanwhile. Raises `Invalid` when the recorded events lead a value out
-        of its range; then nothing has changed. Cost: one pass over the metric's events.
+        of its range; then nothing has changed. Cost: one pass over the log.
         """
+
+    def progress(self, board_number: int) -> float | None:
+        """How much of its rankings is made, from 0 to 1, of a board that `follow` is at work on; else None."""
+
+    async def settle(self) -> None:
+        """Return when everything recorded so far can be read also in the final runs that it revises."""
 
     def redefine(self, board: Board) -> None:
         """Replace a followed board's definition by one with the same rankings (a new name, a later end).
@@ -141,7 +171,21 @@ class Ledger(Protocol):
         """Stop counting on a board for good and keep its rankings as they are; returns the last position counted."""
 
     async def runs(self, board_number: int) -> list[Run]:
-        """The runs in which anyone has a value, oldest first."""
+        """The runs in which anyone has a value, or is ranked in the end, oldest first."""
+
+    async def run_state(self, board_number: int, run: Run) -> RunState:
+        """Whether a run is final, and what happened to it since."""
+
+    async def group(self, board_number: int, run: Run, user: User) -> Group | None:
+        """The group that the user stands in: by the present attributes, in a final run by those of its end."""
+
+    async def history(
+        self, board_number: int, run: Run, user: User, first_day: int, last_day: int
+    ) -> list[DayStanding]:
+        """The ends of the UTC days of a range that lie in the life of a run, with where the user stood, ascending.
+
+        Only the newest `DAYS_KEPT` days of a run are kept. O(days).
+        """
 
     async def groups(self, board_number: int, run: Run) -> Collection[Group]:
         """The groups of a run in which anyone stands."""

@@ -1,0 +1,95 @@
+"""What a ledger keeps of the past, and the store that it needs for that.
+
+A run that is final and the ends of days leave the ledger for an `Archive`. Everything in it can be worked out again
+from the log. An *edition* is all that is kept of one board: the runs and days of one is current and read, another may
+be in the making, unseen, until it is installed in one go.
+
+The methods are blocking and may be called from any thread, one call at a time; what they write is durable on return.
+They raise `Unavailable` when the store cannot be written or read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from palmares.domain.group import Group
+from palmares.domain.run import Run
+from palmares.domain.snapshot import DayStanding, FinalPlace, FinalRun, Places, Rows
+
+
+class Order(Protocol):
+    """One ranking, read by row and by user; the live index has the same methods. An entry is a triple of
+    participant, value and reached_at."""
+
+    def __len__(self) -> int:
+        """How many stand in it."""
+
+    def at(self, row: int, /) -> tuple[int, int, int]:
+        """The entry of a row."""
+
+    def page(self, start: int, stop: int, /) -> list[tuple[int, int, int]]:
+        """The entries from one row to before another, cut to what exists."""
+
+    def row(self, participant: int, /) -> int:
+        """The row of a participant; -1 when absent."""
+
+    def count_better(self, value: int, /) -> int:
+        """How many have a strictly better value."""
+
+    def count_distinct_better(self, value: int, /) -> int:
+        """How many different values are strictly better."""
+
+    def count_before(self, value: int, reached_at: int, participant: int, /) -> int:
+        """How many stand before this entry, be it present or not."""
+
+
+class Archive(Protocol):
+    """Final runs and the ends of days."""
+
+    def begin_edition(self, board: int) -> int:
+        """The number of a new edition of a board, empty and unseen."""
+
+    def edition(self, board: int) -> int:
+        """The current edition of a board; begun and made current when there was none."""
+
+    def install(self, board: int, edition: int, runs: Collection[int] | None = None) -> None:
+        """Make an edition current instead of the former, all at once.
+
+        With `runs` (first days), only those are taken over, each one's revision raised by one if it was final
+        before, and the other runs stay; days of those runs that the new edition has replace the former ones.
+        """
+
+    def discard(self, edition: int) -> None:
+        """Forget an edition that was never installed."""
+
+    def forget(self, board: int) -> None:
+        """Forget everything of a board."""
+
+    def keep_day(self, edition: int, run_start: int, day: int, groups: Sequence[Group], places: Places) -> None:
+        """Keep where everybody of a run stood at the end of a day, instead of what was kept for that day; days of
+        the run that lie `DAYS_KEPT` or more before it are let go."""
+
+    def has_day(self, edition: int, run_start: int, day: int) -> bool:
+        """Whether that day of a run is kept."""
+
+    def keep_run(self, edition: int, run: Run, groups: Sequence[tuple[Group, Rows]], places: Places) -> None:
+        """Keep how a run ended: each group's ranked rows in order, and everybody's place in them."""
+
+    def final_run(self, board: int, run_start: int) -> FinalRun | None:
+        """A run of the current edition; None when it was not kept."""
+
+    def final_runs(self, board: int) -> list[int]:
+        """The first days of the runs that are kept in the current edition, ascending."""
+
+    def order(self, board: int, run_start: int, group: Group) -> Order:
+        """One group's ranking of a run that is kept, read where it lies: O(log n) small reads."""
+
+    def place(self, board: int, run_start: int, user: int) -> FinalPlace | None:
+        """Where a user stood when the run became final, in whichever group; None when not ranked."""
+
+    def history(self, board: int, run_start: int, user: int, first_day: int, last_day: int) -> list[DayStanding]:
+        """The days of a run that are kept, within a range, ascending, with where a user stood."""
+
+    def close(self) -> None:
+        """Let go of the store."""
