@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import zlib
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -23,7 +24,7 @@ import palmares.ledger.embedded
 from bench import world
 from palmares.domain.board import Board
 from palmares.ledger.embedded.ledger import EmbeddedLedger
-from palmares.server import open_catalog, system_clock
+from palmares.server import open_archive, open_catalog, system_clock
 
 _ENTRIES_PER_RECORD = 5_000
 
@@ -61,12 +62,16 @@ async def make(folder: Path, users: int) -> None:
     boards = await _define(folder)
     metric = boards[0].metric
     assert metric is not None
-    ledger = await EmbeddedLedger.open(folder, [], system_clock, time.perf_counter)
+    ledger = await EmbeddedLedger.open(
+        folder, [], system_clock, time.perf_counter, open_archive=partial(open_archive, folder)
+    )
     entries = world.first_entries(users, metric)
     while some := list(islice(entries, _ENTRIES_PER_RECORD)):
         await ledger.record(some)
     await ledger.close()
-    ledger = await EmbeddedLedger.open(folder, boards, system_clock, time.perf_counter)
+    ledger = await EmbeddedLedger.open(
+        folder, boards, system_clock, time.perf_counter, open_archive=partial(open_archive, folder)
+    )
     await ledger.checkpoint()
     await ledger.close()
 

@@ -13,6 +13,7 @@ from palmares.catalog.sql import SqlCatalog
 from palmares.domain.board import Board
 from palmares.domain.errors import Invalid, Unavailable
 from palmares.domain.local_time import from_datetime, parse_day
+from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.contract import Ledger
 from palmares.service.bulk import Bulk, Item
 from palmares.service.context import Context
@@ -45,7 +46,7 @@ class Clock:
 
 @dataclass
 class NotingLedger:
-    """Notes what it is told about boards, in order. It can be made to fail."""
+    """Notes what it is told about boards and streaks, in order. It can be made to fail."""
 
     position: int = 41
     told: list[tuple[str, Any]] = field(default_factory=list)
@@ -66,6 +67,9 @@ class NotingLedger:
     async def freeze(self, board_number: int) -> int:
         self._note("freeze", board_number)
         return self.position
+
+    async def set_streaks(self, scope: int, settings: StreakSettings) -> None:
+        self._note("set_streaks", (scope, settings))
 
     @property
     def names(self) -> list[str]:

@@ -6,6 +6,8 @@ It begins on Wednesday 2026-03-04, noon UTC, like the world of actions, and know
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, Protocol
@@ -13,13 +15,15 @@ from typing import Any, NamedTuple, Protocol
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
 from palmares.domain.group import Group
-from palmares.domain.local_time import parse_instant
+from palmares.domain.local_time import day_of, format_day, parse_instant
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
+from palmares.domain.snapshot import DayStanding
 from palmares.domain.user import User
-from palmares.domain.value import parse
-from palmares.ledger.contract import BoardOutcome, Entry, Ledger, Outcome, Place, Row
+from palmares.domain.value import MICROS, parse
+from palmares.ledger.contract import BoardOutcome, Entry, Ledger, Outcome, Place, Row, RunState
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
+from palmares.server import open_archive
 from tests.world import LAPS, day
 
 # So much that nothing is written behind the log unless a test asks for it.
@@ -49,17 +53,23 @@ class Clock:
         return self.now
 
 
-class Opener(Protocol):
-    """Opens the same ledger again and again; what was recorded is still there, the boards are told anew."""
+class Home(Protocol):
+    """Where one ledger lives."""
 
-    def __call__(self, boards: Sequence[Board]) -> Awaitable[Ledger]: ...
+    def open(self, boards: Sequence[Board]) -> Awaitable[Ledger]:
+        """Open it, also again and again; what was recorded is still there, the boards are told anew."""
+
+    def kill(self) -> None:
+        """Let what is opened next be what a kill at this moment leaves."""
 
 
 async def open_embedded(
     folder: Path, clock: Callable[[], int], boards: Sequence[Board] = (), limits: Limits = CALM
 ) -> EmbeddedLedger:
     """An embedded ledger whose stopwatch stands still."""
-    return await EmbeddedLedger.open(folder, boards, clock, lambda: 0.0, limits)
+    return await EmbeddedLedger.open(
+        folder, boards, clock, lambda: 0.0, limits, open_archive=partial(open_archive, folder)
+    )
 
 
 class Standing(NamedTuple):
@@ -70,26 +80,51 @@ class Standing(NamedTuple):
     value: int
 
 
+class DayLine(NamedTuple):
+    """A day of a history as a test writes it: `03-04`, rank, whole laps."""
+
+    day: str
+    rank: int | None
+    laps: int | None
+
+
 class LedgerWorld:
     """One ledger, and short ways to fill and read it. Amounts are texts or whole numbers, values micros."""
 
-    def __init__(self, open_ledger: Opener, clock: Clock) -> None:
-        self._open = open_ledger
+    def __init__(self, home: Home, clock: Clock) -> None:
+        self._home = home
         self.clock = clock
         self.boards: dict[int, Board] = {}
         self.ledger: Ledger
 
     async def open(self) -> None:
-        self.ledger = await self._open(list(self.boards.values()))
+        self.ledger = await self._home.open(list(self.boards.values()))
 
     async def restart(self) -> None:
         """Close the ledger and open it again, with the boards as they are defined now."""
         await self.ledger.close()
         await self.open()
 
+    async def crash(self) -> None:
+        """Kill the ledger and open it again."""
+        killed = self.ledger
+        self._home.kill()
+        await self.open()
+        await killed.close()
+
+    async def reopen(self, how: str) -> None:
+        """`restart` or `crash`, then do what became due meanwhile, as a server does when it starts."""
+        await getattr(self, how)()
+        await self.ledger.advance(self.clock())
+
     def at(self, text: str) -> None:
         """Set the clock."""
         self.clock.set(text)
+
+    async def advance(self, text: str) -> None:
+        """Set the clock, and do what is due by then."""
+        self.at(text)
+        await self.ledger.advance(self.clock())
 
     async def follow(self, *boards: Board) -> None:
         for board in boards:
@@ -119,6 +154,12 @@ class LedgerWorld:
         [outcome] = await self.ledger.record([swim(user_id, laps, at, key, **changes)])
         return outcome
 
+    async def swam(self, user_id: str, laps: str | int, at: str, **changes: Any) -> Outcome:
+        """One event imported as history, readable in what it revises too."""
+        [outcome] = await self.ledger.record([swam(user_id, laps, at, **changes)])
+        await self.ledger.settle()
+        return outcome
+
     async def user(self, user_id: str) -> User:
         found = await self.ledger.user(DEFAULT_SCOPE, user_id)
         assert found is not None, f"{user_id} is unknown"
@@ -143,6 +184,25 @@ class LedgerWorld:
 
     async def place(self, board: Board, user_id: str, *groups: Group, on: str = "2026-03-04") -> Place | None:
         return await self.ledger.place(board.number, run_on(board, on), groups or ((),), await self.user(user_id))
+
+    async def state(self, board: Board, on: str = "2026-03-04") -> RunState:
+        return await self.ledger.run_state(board.number, run_on(board, on))
+
+    async def history(
+        self, board: Board, user_id: str, on: str = "2026-03-04", first: str = "2000-01-01", last: str = "2099-12-31"
+    ) -> list[DayLine]:
+        """The days of a user in the run of a day."""
+        run, user = run_on(board, on), await self.user(user_id)
+        return list(map(day_line, await self.ledger.history(board.number, run, user, day(first), day(last))))
+
+
+def day_line(found: DayStanding) -> DayLine:
+    return DayLine(format_day(found.day)[5:], found.rank, None if found.value is None else found.value // MICROS)
+
+
+def swam(user_id: str, laps: str | int, at: str, metric: Metric = LAPS, **changes: Any) -> Entry:
+    """The entry of one event that is imported as history."""
+    return replace(swim(user_id, laps, at, metric=metric, **changes), history=True)
 
 
 def swim(
@@ -192,10 +252,35 @@ async def everything(
                 await ledger.total(user, metric),
                 await ledger.days(user, metric, day("2026-01-01"), day("2026-12-31")),
             )
+    return found | await everything_of_boards(ledger, boards, known)
+
+
+async def everything_of_boards(ledger: Ledger, boards: Iterable[Board], users: Collection[User]) -> dict[Any, Any]:
+    """All that can be read of some boards, run by run. How often a run was revised is each ledger's own affair."""
+    found: dict[Any, Any] = {}
     for board in boards:
+        last_day = await _last_sure_day(ledger, board)
         for run in await ledger.runs(board.number):
-            found[board.key, run] = await _everything_of_run(ledger, board, run, known)
+            found[board.key, run, "rankings"] = await _everything_of_run(ledger, board, run, users)
+            found[board.key, run, "state"] = (await ledger.run_state(board.number, run))._replace(revision=0)
+            for user in users:
+                found[board.key, run, user.id] = (
+                    await ledger.group(board.number, run, user),
+                    await ledger.history(board.number, run, user, day("2000-01-01"), last_day),
+                )
     return found
+
+
+async def _last_sure_day(ledger: Ledger, board: Board) -> int:
+    """The last day that histories have however they came about.
+
+    When a board was finished by hand, only its definition's end tells; the log tells just that it was not before the
+    last line that counts.
+    """
+    if board.finished_position is None:
+        return day("2099-12-31")
+    [line] = await ledger.records(board.finished_position - 1, 1) or [None]
+    return 0 if line is None else day_of(line.recorded_at) - 1
 
 
 async def _everything_of_run(ledger: Ledger, board: Board, run: Run, users: Collection[User]) -> list[Any]:

@@ -1,16 +1,18 @@
 """A catalog of definitions that are given once: enough for actions that read them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey, Definitions
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.streak_settings import StreakSettings
 from palmares.service.authenticate import secret_hash
 
 
 class PlainCatalog:
-    """The reading half of a `Catalog`, with one scope and one admin key."""
+    """The reading half of a `Catalog`, with one scope and one admin key; only the settings of streaks can be saved."""
 
     def __init__(self, metrics: Sequence[Metric] = (), attributes: Sequence[Attribute] = (), key: str = "") -> None:
         self._boards: dict[str, Board] = {}
@@ -35,6 +37,14 @@ class PlainCatalog:
             board_by_key=self._boards,
             board_by_id={board.id: board for board in self._boards.values()},
         )
+
+    async def save_streaks(self, scope: int, settings: StreakSettings) -> None:
+        assert scope == DEFAULT_SCOPE
+        self._definitions = replace(self._definitions, streaks=settings)
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[None]:
+        yield
 
     def definitions(self, scope: int) -> Definitions:
         return self._definitions if scope == DEFAULT_SCOPE else Definitions()

@@ -1,55 +1,50 @@
 """A ledger that is obviously right: what every real one is compared with.
 
 It keeps one list, the log, and computes every answer anew from all of it. Nothing is updated in place, so there is no
-state that could go wrong: recording extends a copy of the log and takes it over when nothing was refused.
+state that could go wrong: recording extends a copy of the log and takes it over when nothing was refused. Beside the
+log it knows which boards it follows, and how far the time has come.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from array import array
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan, threshold
 from palmares.domain.errors import NotFound, PalmaresError
 from palmares.domain.group import Group, group_of
-from palmares.domain.local_time import day_of, local_at
+from palmares.domain.local_time import HOUR, day_of, local_at
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
-from palmares.domain.standing import Standing, rank_all
-from palmares.domain.tally import Tally, fold
+from palmares.domain.snapshot import DayStanding
+from palmares.domain.standing import Standing
 from palmares.domain.user import User, changed
 from palmares.domain.value import checked
-from palmares.ledger.contract import BoardOutcome, DayChange, Entry, Outcome, Place, Record, Row
-
-
-@dataclass(frozen=True)
-class UserLine:
-    """A user as of this place in the log."""
-
-    position: int
-    recorded_at: int
-    user: User
-
-
-@dataclass(frozen=True)
-class EventLine:
-    """One event."""
-
-    position: int
-    recorded_at: int
-    event_id: str
-    user: int
-    metric: Metric
-    amount: int
-    occurred_at: int
-    local_at: int
-    total: int
-    idempotency_key: str | None
-    attributes: Mapping[str, str] | None
-
-
-Line = UserLine | EventLine
+from palmares.ledger.contract import BoardOutcome, DayChange, Entry, Outcome, Place, Ranks, Record, Row, RunState
+from tests.slow_fold import (
+    NEVER,
+    EventLine,
+    Line,
+    Places,
+    Rankings,
+    UserLine,
+    check_values,
+    days_of,
+    events_by_run,
+    events_of,
+    final_at,
+    ignored_late,
+    rank_in,
+    rankings,
+    revising,
+    tallies,
+    total_of,
+    union,
+    user_with,
+    users_of,
+)
 
 
 class SlowLedger:
@@ -59,16 +54,24 @@ class SlowLedger:
         self._clock = clock
         self._new_id = new_id
         self._log: list[Line] = []
+        self._now = clock()
         self._boards: dict[int, Board] = {}
+        # Where in the log each board was followed: what came before has revised nothing.
+        self._followed_at: dict[int, int] = {}
+        # When each board was finished by hand: its runs were final then.
+        self._frozen_at: dict[int, int] = {}
+        self._seen: dict[tuple[int, Run, Group], list[Standing]] | None = None
+        # Days are asked for user by user. The log only grows, so its length tells what it held.
+        self._days: dict[tuple[Board, Run, int, int], dict[int, Places]] = {}
 
     # Recording
 
     async def record(self, entries: Sequence[Entry]) -> list[Outcome]:
         log, outcomes = list(self._log), []
-        now = max([self._clock(), *(line.recorded_at for line in log[-1:])])
+        await self.advance(self._clock())
         for place, entry in enumerate(entries):
             try:
-                outcomes.append(self._record_one(log, entry, now))
+                outcomes.append(self._record_one(log, entry, self._now))
             except PalmaresError as error:
                 raise error.at(place) if len(entries) > 1 else error from None
         self._log = log
@@ -111,6 +114,7 @@ class SlowLedger:
             total=checked(total_of(log, user.number, entry.metric.number) + entry.amount, "total"),
             idempotency_key=entry.idempotency_key,
             attributes=entry.attributes,
+            history=entry.history,
         )
 
     def _check_values(self, log: list[Line], user: User, metric: Metric) -> None:
@@ -122,21 +126,24 @@ class SlowLedger:
     def _outcomes(
         self, before: list[Line], after: list[Line], user: User, metric: Metric, local: int, now: int
     ) -> list[BoardOutcome]:
-        """Where an event of that local time put its user, by the log before and after it, on the active boards."""
+        """Where an event of that local time put its user, by the log before and after it, on the active boards.
+
+        Of a run that is final nothing is told.
+        """
         outcomes = []
         for board in self._boards_of(metric):
             run = Plan(board).run_at(local)
             group = group_of(board, user.attributes)
             counts = board.finished_position is None and board.status_at(now) == "active"
-            if counts and run is not None and group is not None:
-                standings = ranking(after, board, run, group)
+            if counts and run is not None and group is not None and now < final_at(run):
+                standings = rankings(after, board, run).get(group, [])
                 outcomes.append(
                     BoardOutcome(
                         board,
                         run,
                         group,
                         rank_in(standings, user.id),
-                        rank_in(ranking(before, board, run, group), user.id),
+                        rank_in(rankings(before, board, run).get(group, []), user.id),
                         threshold(board, len(standings), standings[-1].value if standings else None),
                     )
                 )
@@ -146,11 +153,29 @@ class SlowLedger:
         boards = sorted(self._boards.values(), key=lambda board: board.number)
         return [board for board in boards if board.metric is not None and board.metric.number == metric.number]
 
+    # Time
+
+    async def advance(self, now: int) -> None:
+        self._now = max(self._now, now)
+
+    def next_due(self) -> int:
+        """Days end at midnight, runs become final at noon."""
+        return (self._now // (12 * HOUR) + 1) * 12 * HOUR
+
+    async def settle(self) -> None:
+        """There is nothing to wait for."""
+
     # Following boards
 
     async def follow(self, board: Board) -> None:
         check_values(self._log, board)
         self._boards[board.number] = board
+        self._followed_at[board.number] = len(self._log)
+        self._frozen_at[board.number] = self._now
+
+    def progress(self, board_number: int) -> float | None:
+        """Following takes no time."""
+        return None
 
     def redefine(self, board: Board) -> None:
         if board.number not in self._boards:
@@ -163,25 +188,71 @@ class SlowLedger:
 
     async def freeze(self, board_number: int) -> int:
         board = self._board(board_number)
-        position = len(self._log) if board.finished_position is None else board.finished_position
-        self._boards[board_number] = replace(board, finished_position=position)
-        return position
+        if board.finished_position is not None:
+            return board.finished_position
+        self._frozen_at[board_number] = self._now
+        self._boards[board_number] = replace(board, finished_position=len(self._log))
+        return len(self._log)
+
+    async def restart(self, boards: Iterable[Board]) -> None:
+        """What closing and opening is to others: these boards are followed, and are what they are said to be."""
+        followed = set(self._boards)
+        self._boards = {}
+        for board in boards:
+            if board.number in followed:
+                self._boards[board.number] = board
+            else:
+                await self.follow(board)
 
     # Reading rankings
 
     async def runs(self, board_number: int) -> list[Run]:
-        return sorted(runs_of(self._log, self._board(board_number)))
+        board = self._board(board_number)
+        runs = sorted(events_by_run(self._log, board))
+        return [run for run in runs if self._rankings(board, run) or self._earned(board, run)]
+
+    async def run_state(self, board_number: int, run: Run) -> RunState:
+        board = self._board(board_number)
+        since = [event for event in revising(self._log, board, run) if event.position > self._followed_at[board_number]]
+        return RunState(self._final(board, run), len(since), ignored_late(self._log, board, run))
+
+    async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
+        board = self._board(board_number)
+        numbers = {user.id: number for number, user in users_of(self._log).items() if user.scope == board.scope}
+        standings = {} if self._final(board, run) else self._rankings(board, run)
+        found = sorted(
+            (numbers[standing.participant], standing.rank, standing.value) for standing in standings.get(group, [])
+        )
+        users, ranks, values = zip(*found, strict=True) if found else ((), (), ())
+        return Ranks(array("I", users), array("I", ranks), array("q", values))
+
+    def changed_rankings(self) -> list[tuple[int, Run, Group]]:
+        before, after = self._seen, self._live_rankings()
+        self._seen = after
+        if before is None:
+            return []
+        live = [ranking for ranking in {**before, **after} if self._is_live(*ranking[:2])]
+        return sorted(ranking for ranking in live if before.get(ranking, []) != after.get(ranking, []))
+
+    async def group(self, board_number: int, run: Run, user: User) -> Group | None:
+        board = self._board(board_number)
+        for group, standings in self._rankings(board, run).items():
+            if rank_in(standings, user.id) is not None:
+                return group
+        present = user_with(self._log, user.scope, user.id)
+        return None if present is None or self._final(board, run) else group_of(board, present.attributes)
 
     async def groups(self, board_number: int, run: Run) -> Collection[Group]:
-        return groups_of(self._log, self._board(board_number), run)
+        return list(self._rankings(self._board(board_number), run))
 
     async def size(self, board_number: int, run: Run, groups: Collection[Group]) -> int:
-        return len(union(self._log, self._board(board_number), run, groups))
+        board = self._board(board_number)
+        return len(union(board, self._rankings(board, run), groups))
 
     async def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         board = self._board(board_number)
         names = {user.id: user.name for user in users_of(self._log).values() if user.scope == board.scope}
-        standings = union(self._log, board, run, groups)
+        standings = union(board, self._rankings(board, run), groups)
         return [
             Row(row, standing.rank, standing.participant, names[standing.participant], standing.value)
             for row, standing in list(enumerate(standings))[start:stop]
@@ -189,16 +260,63 @@ class SlowLedger:
 
     async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
         board = self._board(board_number)
-        for row, standing in enumerate(union(self._log, board, run, groups)):
+        for row, standing in enumerate(union(board, self._rankings(board, run), groups)):
             if standing.participant == user.id:
                 return Place(row, standing.rank, standing.value)
-        tally = tallies(self._log, board, run).get(user.number)
-        present = users_of(counted(self._log, board)).get(user.number)
+        tally = self._earned(board, run).get(user.number)
+        present = users_of(self._log).get(user.number)
         if tally is None or present is None or group_of(board, present.attributes) not in set(groups):
             return None
         return Place(None, None, tally.value)
 
+    async def history(
+        self, board_number: int, run: Run, user: User, first_day: int, last_day: int
+    ) -> list[DayStanding]:
+        board = self._board(board_number)
+        days = self._days_of(board, run)
+        asked = [day for day in sorted(days) if first_day <= day <= last_day]
+        return [DayStanding(day, *days[day].get(user.id, (None, None))) for day in asked]
+
+    def _live_rankings(self) -> dict[tuple[int, Run, Group], list[Standing]]:
+        return {
+            (board.number, run, group): standings
+            for board in self._boards.values()
+            for run in events_by_run(self._log, board)
+            if not self._final(board, run)
+            for group, standings in self._rankings(board, run).items()
+        }
+
+    def _is_live(self, number: int, run: Run) -> bool:
+        return number in self._boards and not self._final(self._boards[number], run)
+
+    def _final(self, board: Board, run: Run) -> bool:
+        """Whether a run is final: it is over everywhere, or the board was finished by hand."""
+        return board.finished_position is not None or self._now >= final_at(run)
+
+    def _rankings(self, board: Board, run: Run) -> Rankings:
+        """The rankings of a run: as they are now, or as they were when it became final."""
+        return rankings(self._log, board, run, final_at(run) if self._now >= final_at(run) else NEVER)
+
+    def _earned(self, board: Board, run: Run) -> Mapping[int, Any]:
+        """The tallies of a run that is not final; of one that is, nothing is known but who is ranked."""
+        return {} if self._final(board, run) else tallies(self._log, board, run)
+
+    def _days_of(self, board: Board, run: Run) -> dict[int, Places]:
+        """The days that are over; of a board that was finished by hand, up to the one on which that was."""
+        frozen_at = NEVER if board.finished_position is None else self._frozen_at[board.number]
+        known = (board, run, len(self._log), self._now)
+        if known not in self._days:
+            self._days[known] = days_of(self._log, board, run, self._now, frozen_at)
+        return self._days[known]
+
     # Reading users and the log
+
+    async def users(self, numbers: Sequence[int]) -> list[User]:
+        users = users_of(self._log)
+        return [users[number] for number in numbers]
+
+    def position(self) -> int:
+        return len(self._log)
 
     async def user(self, scope: int, user_id: str) -> User | None:
         return user_with(self._log, scope, user_id)
@@ -227,22 +345,6 @@ class SlowLedger:
         return self._boards[number]
 
 
-# The fold: everything below is a function of the log
-
-
-def users_of(log: Sequence[Line]) -> dict[int, User]:
-    """The users by number, each as of their last line."""
-    return {line.user.number: line.user for line in log if isinstance(line, UserLine)}
-
-
-def user_with(log: Sequence[Line], scope: int, user_id: str) -> User | None:
-    return next((user for user in users_of(log).values() if (user.scope, user.id) == (scope, user_id)), None)
-
-
-def events_of(log: Sequence[Line], metric_number: int) -> Iterator[EventLine]:
-    return (line for line in log if isinstance(line, EventLine) and line.metric.number == metric_number)
-
-
 def first_use(log: Sequence[Line], user: User, entry: Entry) -> EventLine | None:
     """The event of the same user, metric and idempotency key."""
     if entry.metric is None or entry.idempotency_key is None:
@@ -251,78 +353,6 @@ def first_use(log: Sequence[Line], user: User, entry: Entry) -> EventLine | None
         if event.user == user.number and event.idempotency_key == entry.idempotency_key:
             return event
     return None
-
-
-def total_of(log: Sequence[Line], user_number: int, metric_number: int) -> int:
-    return sum(event.amount for event in events_of(log, metric_number) if event.user == user_number)
-
-
-def counted(log: Sequence[Line], board: Board) -> Sequence[Line]:
-    """The part of the log that counts on a board: all, or what there was when it was finished by hand."""
-    return log if board.finished_position is None else log[: board.finished_position]
-
-
-def events_for(log: Sequence[Line], board: Board) -> Iterator[EventLine]:
-    """The events that may count on a board: those of its metric, if it has one."""
-    return iter(()) if board.metric is None else events_of(counted(log, board), board.metric.number)
-
-
-def check_values(log: Sequence[Line], board: Board) -> None:
-    """`Invalid` when anyone's value in any run does not fit."""
-    for run in runs_of(log, board):
-        for tally in tallies(log, board, run).values():
-            checked(tally.value, f"a value on leaderboard {board.key!r}")
-
-
-def events_in(log: Sequence[Line], board: Board, run: Run) -> list[EventLine]:
-    """The events of a run in the order in which they happened; those of one instant in the order of the log."""
-    plan = Plan(board)
-    events = [event for event in events_for(log, board) if plan.run_at(event.local_at) == run]
-    return sorted(events, key=lambda event: (event.occurred_at, event.position))
-
-
-def runs_of(log: Sequence[Line], board: Board) -> set[Run]:
-    plan = Plan(board)
-    runs = {plan.run_at(event.local_at) for event in events_for(log, board)}
-    return {run for run in runs if run is not None}
-
-
-def tallies(log: Sequence[Line], board: Board, run: Run) -> dict[int, Tally]:
-    """What everyone earned in a run, by the number of the user, whether they take part or not."""
-    amounts: dict[int, list[tuple[int, int]]] = {}
-    for event in events_in(log, board, run):
-        amounts.setdefault(event.user, []).append((event.amount, event.occurred_at))
-    found = {user: fold(board.aggregation, pairs) for user, pairs in amounts.items()}
-    return {user: tally for user, tally in found.items() if tally is not None}
-
-
-def groups_of(log: Sequence[Line], board: Board, run: Run) -> set[Group]:
-    users = users_of(counted(log, board))
-    found = {group_of(board, users[number].attributes) for number in tallies(log, board, run)}
-    return {group for group in found if group is not None}
-
-
-def ranking(log: Sequence[Line], board: Board, run: Run, group: Group) -> list[Standing]:
-    """One ranking, by the attributes that the users have now (or had when the board was finished by hand)."""
-    users = users_of(counted(log, board))
-    found = tallies(log, board, run)
-    members = {users[number].id: tally for number, tally in found.items() if in_group(board, users[number], group)}
-    return rank_all(board, members)
-
-
-def in_group(board: Board, user: User, group: Group) -> bool:
-    return group_of(board, user.attributes) == group
-
-
-def union(log: Sequence[Line], board: Board, run: Run, groups: Collection[Group]) -> list[Standing]:
-    """Those who are ranked in any of the groups, ranked anew as one; each group's own cap has been applied before."""
-    ranked = [standing for group in set(groups) for standing in ranking(log, board, run, group)]
-    members = {standing.participant: Tally(standing.value, standing.reached_at) for standing in ranked}
-    return rank_all(replace(board, max_participants=None), members)
-
-
-def rank_in(standings: list[Standing], participant: str) -> int | None:
-    return next((standing.rank for standing in standings if standing.participant == participant), None)
 
 
 def record_of(line: Line, scopes: Mapping[int, int]) -> Record:

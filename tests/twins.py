@@ -90,8 +90,16 @@ class Twins:
         for request, answer in zip(requests, answers, strict=True):
             assert answer == await _answer(self.slow, request), request
 
+    async def advance(self) -> None:
+        """Do what is due."""
+        for ledger in self._both():
+            await ledger.advance(self.clock())
+
     async def compare(self, users: Collection[str], metrics: Iterable[Metric]) -> None:
-        """Everything that can be read is the same."""
+        """Everything that can be read is the same, once all that is due is done."""
+        await self.advance()
+        for ledger in self._both():
+            await ledger.settle()
         metrics = list(metrics)
         boards = list(self.boards.values())
         found, expected = [await everything(ledger, boards, users, metrics) for ledger in self._both()]
@@ -110,7 +118,7 @@ class Twins:
 def copy_as_after_a_kill(source: Path, target: Path) -> None:
     """What is on the disk now. The log comes first, so everything else may be ahead of it by a moment."""
     target.mkdir()
-    for path in sorted(source.iterdir()):
+    for path in sorted(source.iterdir(), key=lambda path: (not path.name.startswith("log"), path.name)):
         if path.name != "lock" and not path.name.endswith("-shm"):
             with suppress(FileNotFoundError):
                 shutil.copyfile(path, target / path.name)

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from palmares.domain.errors import Invalid
+from palmares.service.test_clock import parse_stand
+
 PREFIX = "PALMARES_"
 
 
@@ -35,6 +38,7 @@ class Settings:
     user_cache: int
     checkpoint_events: int
     project_events: int
+    test_clock: int | None
     log_level: str
     log_format: str
 
@@ -77,6 +81,18 @@ def one_of(*words: str) -> Kind:
     return Kind(", ".join(words[:-1]) + " or " + words[-1], read)
 
 
+def instant() -> Kind:
+    """Where a test clock may stand, in microseconds."""
+
+    def read(text: str) -> int:
+        try:
+            return parse_stand(text)
+        except Invalid:
+            raise ValueError(text) from None
+
+    return Kind("an instant such as 2026-03-04T00:00:00Z", read)
+
+
 def admin_key() -> Kind:
     """A key as clients send it. A prefix that begins with `app_` would be taken for an application key."""
     allowed = "8 letters, digits, - or _ that do not begin with app_, a dot, and a secret of 16 characters or more"
@@ -116,6 +132,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("user_cache", "100000", whole_number(1), "Users held in memory; the others are read from disk."),
     Setting("checkpoint_events", "1000000", whole_number(1), "Events after which a checkpoint is taken."),
     Setting("project_events", "100000", whole_number(1), "Events held in memory before the projections are filled."),
+    Setting(
+        "test_clock", None, instant(), "A clock for tests in place of the real one: it stands there until it is moved."
+    ),
     Setting("log_level", "info", one_of("debug", "info", "warning", "error"), "The least serious line that is logged."),
     Setting("log_format", "text", one_of("text", "json"), "Lines for people, or JSON for machines."),
 )

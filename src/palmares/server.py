@@ -20,6 +20,7 @@ import time
 import uuid
 import zoneinfo
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -31,12 +32,16 @@ from starlette.types import ASGIApp
 from palmares.api.health import Distribution, LedgerFigures
 from palmares.api.meter import Meter
 from palmares.api.routes import build_app
+from palmares.archive.sql import SqlArchive
 from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
 from palmares.ledger.embedded.figures import Histogram
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
 from palmares.service.context import Context
 from palmares.service.keys import ensure_key
+from palmares.service.test_clock import ClockMover
+from palmares.service.timekeeper import Timekeeper, Worker
+from palmares.stored_clock import StoredClock
 
 Clock = Callable[[], int]
 _SECRET_LETTERS = string.ascii_letters + string.digits
@@ -62,30 +67,56 @@ def new_secret(length: int) -> str:
 
 
 class Server:
-    """The parts on one data folder, open. `first_key` is the text of the admin key, if this start made one."""
+    """The parts on one data folder, open. `first_key` is the text of the admin key, if this start made one, and
+    `clock_mover` is there when the clock is one for tests."""
 
-    def __init__(self, context: Context, ledger: EmbeddedLedger, catalog: SqlCatalog, first_key: str | None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        ledger: EmbeddedLedger,
+        catalog: SqlCatalog,
+        timekeeper: Timekeeper,
+        clock_mover: ClockMover | None,
+        first_key: str | None,
+    ) -> None:
         self.context = context
+        self.clock_mover = clock_mover
         self.first_key = first_key
         self._ledger = ledger
         self._catalog = catalog
+        self._timekeeper = timekeeper
+        self._timekeeper.start()
         self._refreshing = asyncio.create_task(self._refresh())
 
     @classmethod
     async def open(cls, settings: Settings, clock: Clock = system_clock) -> Server:
-        """Open the data folder, making it when missing. Raises `FolderInUse` when another process has it."""
+        """Open the data folder, making it when missing, and do everything that fell due since it was last open.
+
+        Raises `FolderInUse` when another process has it, and `ClockAhead` when a test clock was ahead of this one.
+        """
         # The zones of the tzdata package, so that every machine follows the same rules.
         zoneinfo.reset_tzpath(to=())
+        stored = StoredClock(settings.data)
+        standing = None if settings.test_clock is None else stored.standing(settings.test_clock)
+        if standing is None:
+            stored.leave(clock())
+        clock = standing or clock
         async with contextlib.AsyncExitStack() as opened:
             catalog = await open_catalog(settings.data, clock)
             opened.push_async_callback(catalog.close)
             ledger = await _open_ledger(settings, catalog, clock)
             opened.push_async_callback(ledger.close)
+            if standing is not None:
+                # Only now is the folder ours to write into.
+                await standing.stand_at(max(standing(), ledger.now))
             context = Context(ledger, catalog, clock, new_id, new_secret)
             first_key = await ensure_key(context, settings.admin_key)
+            timekeeper = Timekeeper(_workers(context), clock, time.perf_counter, asyncio.sleep)
+            await timekeeper.keep_up()
+            clock_mover = None if standing is None else ClockMover(standing, timekeeper, ledger.settle)
             # Whatever fails before this line closes what is open; from here on, `close` does.
             opened.pop_all()
-        return cls(context, ledger, catalog, first_key)
+        return cls(context, ledger, catalog, timekeeper, clock_mover, first_key)
 
     def app(self, max_body_bytes: int) -> ASGIApp:
         """The HTTP application."""
@@ -95,10 +126,12 @@ class Server:
             max_body_bytes=max_body_bytes,
             readiness=self._obstacle,
             ledger_figures=self._figures,
+            clock_mover=self.clock_mover,
         )
 
     async def close(self) -> None:
         """Flush, checkpoint, and let go of the folder."""
+        await self._timekeeper.close()
         self._refreshing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._refreshing
@@ -114,7 +147,7 @@ class Server:
                 structlog.get_logger(__name__).exception("the catalog could not be refreshed")
 
     def _obstacle(self) -> str | None:
-        return self._ledger.obstacle
+        return self._ledger.obstacle or self._timekeeper.obstacle
 
     def _figures(self) -> LedgerFigures:
         counted = self._ledger.figures
@@ -141,7 +174,7 @@ async def _open_ledger(settings: Settings, catalog: SqlCatalog, clock: Clock) ->
         board
         for scope in catalog.scopes()
         for board in catalog.definitions(scope).boards
-        if board.asked_status != "inactive"
+        if board.asked_status != "inactive" and board.ready
     ]
     limits = Limits(
         queued_entries=settings.queue_limit,
@@ -149,7 +182,19 @@ async def _open_ledger(settings: Settings, catalog: SqlCatalog, clock: Clock) ->
         events_between_projections=settings.project_events,
         events_between_checkpoints=settings.checkpoint_events,
     )
-    return await EmbeddedLedger.open(settings.data, boards, clock, time.perf_counter, limits)
+    return await EmbeddedLedger.open(
+        settings.data, boards, clock, time.perf_counter, limits, open_archive=partial(open_archive, settings.data)
+    )
+
+
+def open_archive(data: Path) -> SqlArchive:
+    """The archive of a data folder."""
+    return SqlArchive.open(f"sqlite:///{data / 'archive.sqlite3'}")
+
+
+def _workers(context: Context) -> list[Worker]:
+    """Who has work that falls due, in the order in which it is done: each finds done what those before it do."""
+    return [context.ledger]
 
 
 def _distribution(histogram: Histogram) -> Distribution:

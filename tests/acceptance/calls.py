@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -66,6 +67,12 @@ class Caller:
         """Create an active board that ranks by a metric since the beginning of 2026; returns its id."""
         fixed = {"name": key.title(), "key": key, "rankBy": "metric", "metricId": metric_id, "status": "active"}
         return self._define("leaderboards", fixed | {"start": "2026-01-01"} | fields)
+
+    def move_clock(self, now: datetime) -> None:
+        """Move the test clock; everything that is due until then is done on return."""
+        text = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        answer = self.send("PUT", "/admin/v1/test-clock", {"now": text})
+        assert (answer.status_code, answer.json()) == (200, {"now": text}), answer.text
 
     def _define(self, things: str, item: Mapping[str, Any]) -> str:
         answer = self.send("POST", f"/admin/v1/{things}", [item])

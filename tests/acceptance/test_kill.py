@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from palmares.domain.local_time import format_day
 from palmares.domain.value import exact
 from palmares.ledger.contract import Record
 from palmares.ledger.embedded.ledger import EmbeddedLedger
-from palmares.server import open_catalog
+from palmares.server import open_archive, open_catalog
 from tests.acceptance.calls import Caller
 from tests.acceptance.forked import Forked
 from tests.acceptance.process import ADMIN_KEY
@@ -231,7 +232,9 @@ async def rebuild(data: Path, copy: Path) -> tuple[list[Record], Rebuilt]:
     copy_log(data, copy)
     catalog = await open_catalog(copy)
     definitions = catalog.definitions(DEFAULT_SCOPE)
-    ledger = await EmbeddedLedger.open(copy, definitions.boards, lambda: 0, lambda: 0.0)
+    ledger = await EmbeddedLedger.open(
+        copy, definitions.boards, lambda: 0, lambda: 0.0, open_archive=partial(open_archive, copy)
+    )
     try:
         records = await ledger.records(0, 1_000_000)
         assert [record.position for record in records] == list(range(1, len(records) + 1))

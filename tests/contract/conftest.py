@@ -1,6 +1,7 @@
 """The adapters that this suite runs over. A new one is finished when it is in the table and everything passes."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -8,37 +9,54 @@ import pytest
 
 from palmares.domain.board import Board
 from palmares.ledger.contract import Ledger
-from tests.ledger_world import BUSY, CALM, Clock, LedgerWorld, Opener, memory_folder, open_embedded
+from palmares.ledger.embedded.ledger import Limits
+from tests.ledger_world import BUSY, CALM, Clock, Home, LedgerWorld, memory_folder, open_embedded
 from tests.slow_ledger import SlowLedger
+from tests.twins import copy_as_after_a_kill
 
 
-def slow(folder: Path, clock: Clock) -> Opener:
-    """The oracle. It has no disk: what is opened again is the same object, told anew which boards to follow."""
-    numbers = iter(range(1, 10**9))
-    ledger = SlowLedger(clock, lambda: str(UUID(int=next(numbers))))
+class SlowHome:
+    """The oracle's. It has no disk: what is opened again is the same object, told anew which boards to follow."""
 
-    async def open_ledger(boards: Sequence[Board]) -> Ledger:
-        for board in boards:
-            await ledger.follow(board)
-        return ledger
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        numbers = iter(range(1, 10**9))
+        self._ledger = SlowLedger(clock, lambda: str(UUID(int=next(numbers))))
 
-    return open_ledger
+    async def open(self, boards: Sequence[Board]) -> Ledger:
+        await self._ledger.restart(boards)
+        return self._ledger
 
-
-def embedded(folder: Path, clock: Clock) -> Opener:
-    """Everything since the start is in memory."""
-    return lambda boards: open_embedded(folder, clock, boards, CALM)
+    def kill(self) -> None:
+        """It remembers all the same."""
 
 
-def embedded_busy(folder: Path, clock: Clock) -> Opener:
-    """Users leave the cache, and projection and checkpoint are written, all the time."""
-    return lambda boards: open_embedded(folder, clock, boards, BUSY)
+class EmbeddedHome:
+    """A data folder for each life that a kill has ended, and one for the present."""
+
+    def __init__(self, limits: Limits, folder: Path, clock: Clock) -> None:
+        self._limits = limits
+        self._folder = folder
+        self._clock = clock
+        self._life = 0
+
+    @property
+    def data(self) -> Path:
+        return self._folder / str(self._life)
+
+    async def open(self, boards: Sequence[Board]) -> Ledger:
+        return await open_embedded(self.data, self._clock, boards, self._limits)
+
+    def kill(self) -> None:
+        before, self._life = self.data, self._life + 1
+        copy_as_after_a_kill(before, self.data)
 
 
-ADAPTERS: dict[str, Callable[[Path, Clock], Opener]] = {
-    "slow": slow,
-    "embedded": embedded,
-    "embedded, busy": embedded_busy,
+# Embedded: everything since the start is in memory. Busy: users leave the cache, and projection and checkpoint are
+# written, all the time.
+ADAPTERS: dict[str, Callable[[Path, Clock], Home]] = {
+    "slow": SlowHome,
+    "embedded": partial(EmbeddedHome, CALM),
+    "embedded, busy": partial(EmbeddedHome, BUSY),
 }
 
 

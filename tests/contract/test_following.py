@@ -2,64 +2,145 @@
 
 import asyncio
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 
-from palmares.domain.board import Aggregation, Board
+from palmares.domain.board import Board
 from palmares.domain.errors import Invalid, NotFound
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Entry
-from tests.ledger_world import LedgerWorld, everything, run_on, swim
-from tests.world import HOURS, LAPS, LEVEL, POOL, day, make_board
+from tests.contract.story import BOARD, BOARDS, all_that_is_told, tell_a_story
+from tests.ledger_world import LedgerWorld, run_on, swam, swim
+from tests.world import HOURS, LAPS, POOL, day, make_board
 
 pytestmark = pytest.mark.anyio
 
-BOARD = make_board()
-BOARDS = [
-    BOARD,
-    make_board(2, "weekly", run_unit="day", run_interval=7, numbering="dense"),
-    make_board(3, "pools", breakdown=(POOL,), ties="last"),
-    make_board(4, "pros", filters=((LEVEL, "pro"),), order="asc", numbering="competition"),
-    *(make_board(5 + place, key, aggregation=key) for place, key in enumerate(get_args(Aggregation)[1:])),
-    make_board(9, "morning", start_time="06:00", end_time="12:30", max_participants=3),
-]
-USERS = [f"user-{number}" for number in range(7)]
-
-
-async def tell_a_story(world: LedgerWorld, first: int = 0, past: int = 60) -> None:
-    """Some users swim, change pools and levels, forget to upload and do it later."""
-    for step in range(first, past):
-        user_id = USERS[step * step % 7]
-        attributes = {"pool": ["east", "west", None][step % 3]} if step % 4 == 0 else {}
-        attributes |= {"level": ["pro", None][step % 2]} if step % 5 == 0 else {}
-        at = f"2026-03-{2 + step * 5 % 13:02}T{step * 7 % 24:02}:00:00Z"
-        await world.record(swim(user_id, step % 6 - 1, at=at, attributes=attributes))
+WEEKLY_POOLS = make_board(20, "weekly-pools", run_unit="day", run_interval=7, breakdown=(POOL,))
+EAST, WEST = ("east",), ("west",)
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: str(board.key))
 async def test_following_later_is_like_following_from_the_start(world: LedgerWorld, board: Board) -> None:
-    """Rankings are a function of the events, not of when somebody began to look."""
+    """Rankings are a function of the events, not of when somebody began to look: past runs, groups, days and all."""
     later = replace(board, number=90, key="later", id="later")
-    world.at("2026-03-15T12:00:00Z")
     await world.follow(board)
     await tell_a_story(world)
     await world.follow(later)
     await assert_same(world, board.number, later.number)
-    await tell_a_story(world, 60, 70)
+    await tell_a_story(world, 60, 90)
     await assert_same(world, board.number, later.number)
 
 
 async def assert_same(world: LedgerWorld, one: int, other: int) -> None:
     boards = [replace(world.boards[number], key="same") for number in (one, other)]
-    [first, second] = [await everything(world.ledger, [board], USERS, []) for board in boards]
+    [first, second] = [await all_that_is_told(world, [board]) for board in boards]
     assert first == second
-    assert len(first) > 1, "nothing was compared"
+    assert first, "nothing was compared"
+
+
+async def test_past_runs_are_made_as_they_were_when_they_closed(world: LedgerWorld) -> None:
+    """Each by the attributes of its own end, with the days that it had."""
+    await world.record(swim("ann", 3, attributes={"pool": "east"}), swim("bob", 2, attributes={"pool": "east"}))
+    world.at("2026-03-06T12:00:00Z")
+    await world.change("bob", attributes={"pool": "west"})
+    world.at("2026-03-10T12:00:00Z")
+    await world.record(swim("ann", 1, attributes={"pool": "west"}), swim("bob", 5))
+    await world.advance("2026-06-01T12:00:00Z")
+    await world.change("ann", attributes={"pool": None})
+
+    await world.follow(WEEKLY_POOLS)
+
+    assert await world.standings(WEEKLY_POOLS, EAST) == [(1, "ann", 3 * MICROS)]
+    assert await world.standings(WEEKLY_POOLS, WEST) == [(1, "bob", 2 * MICROS)]
+    assert await world.order(WEEKLY_POOLS, WEST, on="2026-03-10") == ["bob", "ann"]
+    assert await world.state(WEEKLY_POOLS) == await world.state(WEEKLY_POOLS, on="2026-03-10") == (True, 0, 0)
+    assert await world.history(WEEKLY_POOLS, "bob") == [
+        ("03-04", 2, 2),
+        ("03-05", 2, 2),
+        *((f"03-{date:02}", 1, 2) for date in range(6, 10)),
+    ]
+    assert [line[1:] for line in await world.history(WEEKLY_POOLS, "ann", on="2026-03-10")] == [(2, 1)] * 7
+
+
+async def test_a_run_that_goes_on_is_made_with_the_days_that_are_over(world: LedgerWorld) -> None:
+    """Today is not among them yet; at midnight it will be."""
+    await world.swim("ann", 1)
+    world.at("2026-03-06T12:00:00Z")
+    await world.swim("bob", 2)
+    await world.follow(BOARD)
+    assert await world.history(BOARD, "ann") == [("03-04", 1, 1), ("03-05", 1, 1)]
+    await world.advance("2026-03-07T00:00:00Z")
+    assert await world.history(BOARD, "ann") == [("03-04", 1, 1), ("03-05", 1, 1), ("03-06", 2, 1)]
+
+
+async def test_late_events_of_before_are_ignored_or_revise(world: LedgerWorld) -> None:
+    """As the board says, and what was ignored is counted."""
+    ignoring = make_board(1, "ignoring", run_unit="day", run_interval=7)
+    revising = make_board(2, "revising", run_unit="day", run_interval=7, late_events="revise")
+    await world.swim("ann", 3)
+    world.at("2026-03-10T12:00:00Z")
+    await world.swim("bob", 5, at="2026-03-04T12:00:00Z")
+    await world.record(swam("cat", 1, "2026-03-04T13:00:00Z"))
+    await world.follow(ignoring, revising)
+    assert await world.order(ignoring) == ["ann", "cat"]
+    assert await world.order(revising) == ["bob", "ann", "cat"]
+    assert (await world.state(ignoring)).ignored_late_events == 1
+    assert (await world.state(revising)).ignored_late_events == 0
+    assert [line.rank for line in await world.history(revising, "bob")] == [None] * 5 + [1]
+    assert [line.rank for line in await world.history(ignoring, "cat")] == [2] * 6
+
+
+async def test_runs_close_on_while_a_board_is_made(world: LedgerWorld) -> None:
+    """Time goes on over the ends of days and runs, and all is as if the board had been there."""
+    twin = replace(WEEKLY_POOLS, number=21)
+    await world.follow(WEEKLY_POOLS)
+    await tell_a_story(world, 0, 30)
+    following = asyncio.ensure_future(world.follow(twin))
+    await asyncio.sleep(0)
+    await world.advance("2026-03-12T12:00:00Z")
+    await tell_a_story(world, 30, 60)
+    await following
+    await assert_same(world, 20, 21)
+
+
+async def test_progress_is_told_while_a_board_is_made(world: LedgerWorld) -> None:
+    """From 0 to 1, never less than before, and nothing when there is nothing to do."""
+    await tell_a_story(world)
+    told: list[float] = []
+    assert world.ledger.progress(BOARD.number) is None
+    following = asyncio.ensure_future(world.follow(BOARD))
+    while not following.done():
+        progress = world.ledger.progress(BOARD.number)
+        if progress is not None:
+            told.append(progress)
+        await asyncio.sleep(0)
+    await following
+    assert told == sorted(told)
+    assert all(0 <= progress <= 1 for progress in told)
+    assert world.ledger.progress(BOARD.number) is None
+
+
+@pytest.mark.parametrize("how", ["restart", "crash"])
+async def test_a_board_that_was_followed_late_is_the_same_after_opening_again(world: LedgerWorld, how: str) -> None:
+    """Nothing of its past is lost."""
+    await tell_a_story(world)
+    await world.follow(*BOARDS)
+    before = await all_that_is_told(world, BOARDS)
+    await world.reopen(how)
+    assert await all_that_is_told(world, BOARDS) == before
+
+
+async def test_following_a_followed_board_again_changes_nothing(world: LedgerWorld) -> None:
+    """Its past is made anew, and comes out as it was."""
+    await world.follow(*BOARDS)
+    await tell_a_story(world)
+    before = await all_that_is_told(world, BOARDS)
+    await world.follow(*BOARDS)
+    assert await all_that_is_told(world, BOARDS) == before
 
 
 async def test_events_that_come_while_a_board_is_made_are_in_it(world: LedgerWorld) -> None:
     """Recording goes on, and nothing is lost or counted twice."""
-    world.at("2026-03-15T12:00:00Z")
     await world.follow(*BOARDS)
     await tell_a_story(world)
     later = [replace(board, number=board.number + 90, key=f"{board.key}-later") for board in BOARDS]
@@ -215,98 +296,6 @@ async def test_a_failed_change_leaves_the_board_as_it_was(world: LedgerWorld) ->
     assert await world.standings(yearly) == [(1, "ann", 0)]
     await world.swim("ann", 1)
     assert await world.standings(yearly) == [(1, "ann", MICROS)]
-
-
-async def test_a_frozen_board_stays_as_it_is(world: LedgerWorld) -> None:
-    """Events count no more, and who changes attributes stays where they were."""
-    boards = BOARDS[:4]
-    world.at("2026-03-15T12:00:00Z")
-    await world.follow(*boards)
-    await tell_a_story(world)
-    before = await everything(world.ledger, boards, USERS, [])
-    positions = {await world.ledger.freeze(board.number) for board in boards}
-    assert positions == {len(await world.ledger.records(0, 10_000))}
-    await tell_a_story(world, 60, 90)
-    after = await everything(world.ledger, boards, USERS, [])
-    del before["users"], after["users"]
-    assert after == before
-    assert list((await world.swim("user-1", 1)).boards) == []
-
-
-async def test_a_frozen_board_shows_the_present_name_of_a_user(world: LedgerWorld) -> None:
-    """That is no part of the ranking."""
-    await world.follow(BOARD)
-    await world.swim("ann", 1, name="Ann")
-    await world.ledger.freeze(1)
-    await world.change("ann", name="Anna")
-    assert [row.user_name for row in await world.rows(BOARD)] == ["Anna"]
-
-
-async def test_freezing_twice_keeps_the_first_position(world: LedgerWorld) -> None:
-    """It is the last position counted, whatever came since."""
-    await world.follow(BOARD)
-    await world.swim("ann", 1)
-    position = await world.ledger.freeze(1)
-    await world.swim("ann", 1)
-    assert await world.ledger.freeze(1) == position
-    world.redefine(replace(BOARD, name="New"))
-    assert await world.ledger.freeze(1) == position
-
-
-@pytest.mark.parametrize("restarts", [1, 2])
-async def test_a_frozen_board_survives_a_restart(world: LedgerWorld, restarts: int) -> None:
-    """By the position that its definition keeps, attributes of that moment included."""
-    boards = BOARDS[:4]
-    world.at("2026-03-15T12:00:00Z")
-    await world.follow(*boards)
-    await tell_a_story(world)
-    before = await everything(world.ledger, boards, USERS, [])
-    for board in boards:
-        world.redefine(replace(board, finished_position=await world.ledger.freeze(board.number)))
-    for restart in range(restarts):
-        await tell_a_story(world, 60 + 10 * restart, 70 + 10 * restart)
-        await world.restart()
-    after = await everything(world.ledger, boards, USERS, [])
-    del before["users"], after["users"]
-    assert after == before
-
-
-async def test_a_frozen_board_can_be_made_again(world: LedgerWorld) -> None:
-    """From the log as far as it counted, and by the attributes that users had then."""
-    boards = BOARDS[:4]
-    world.at("2026-03-15T12:00:00Z")
-    await world.follow(*boards)
-    await tell_a_story(world)
-    before = await everything(world.ledger, boards, USERS, [])
-    frozen = [replace(board, finished_position=await world.ledger.freeze(board.number)) for board in boards]
-    await tell_a_story(world, 60, 90)
-    for board in frozen:
-        world.forget(board)
-        await world.follow(board)
-    after = await everything(world.ledger, boards, USERS, [])
-    del before["users"], after["users"]
-    assert after == before
-
-
-async def test_a_freezing_that_was_never_stored_did_not_happen(world: LedgerWorld) -> None:
-    """The definition is what holds after a restart: without a position in it, everything counts again."""
-    await world.follow(BOARD)
-    await world.swim("ann", 1)
-    await world.ledger.freeze(1)
-    await world.swim("ann", 2)
-    await world.restart()
-    assert await world.standings(BOARD) == [(1, "ann", 3 * MICROS)]
-
-
-async def test_a_frozen_board_that_is_followed_unfrozen_counts_again(world: LedgerWorld) -> None:
-    """When storing the position failed, all is as it was before."""
-    await world.follow(BOARD)
-    await world.swim("ann", 1)
-    await world.ledger.freeze(1)
-    await world.swim("ann", 2)
-    await world.follow(BOARD)
-    assert await world.standings(BOARD) == [(1, "ann", 3 * MICROS)]
-    assert (await world.swim("ann", 1)).boards[0].rank == 1
 
 
 async def test_boards_of_another_scope_know_other_users(world: LedgerWorld) -> None:

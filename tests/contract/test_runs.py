@@ -31,7 +31,7 @@ async def test_runs_are_told_oldest_first(world: LedgerWorld) -> None:
     await world.follow(WEEKLY)
     world.at("2026-04-01T12:00:00Z")
     for at in ("2026-03-31T12:00:00Z", "2026-03-04T12:00:00Z", "2026-03-18T12:00:00Z"):
-        await world.swim("ann", 1, at=at)
+        await world.swam("ann", 1, at)
     starts = [WEEKLY.start, WEEKLY.start + 14, WEEKLY.start + 28]
     assert await world.ledger.runs(1) == [Run(start, start + 6) for start in starts]
 
@@ -152,18 +152,19 @@ async def test_months_and_years_are_added_to_the_first_day(
     await world.follow(board)
     world.at("2028-12-31T00:00:00Z")
     for first in expected:
-        await world.swim("ann", 1, at=f"{first}T00:00:00Z")
+        await world.swam("ann", 1, f"{first}T00:00:00Z")
     assert [run.start for run in await world.ledger.runs(3)] == [day(first) for first in expected]
 
 
 async def test_only_active_boards_are_told(world: LedgerWorld) -> None:
     """An event may count before the opening and after the end; its answer tells of neither."""
     scheduled = make_board(3, "scheduled", start=day("2026-03-10"))
-    ended = make_board(4, "ended", end=day("2026-03-05"))
+    ended = make_board(4, "ended", end=day("2026-03-05"), late_events="revise")
     await world.follow(scheduled, ended)
     world.at("2026-03-07T12:00:00Z")
     outcome = await world.swim("ann", 1, at="2026-03-05T12:00:00Z")
     assert list(outcome.boards) == []
+    await world.ledger.settle()
     assert await world.order(ended) == ["ann"]
     world.at("2026-03-09T10:00:00Z")
     assert [board.board.key for board in (await world.swim("ann", 1, tz="Pacific/Kiritimati")).boards] == ["scheduled"]

@@ -21,6 +21,7 @@ def test_without_anything_said_the_defaults_hold() -> None:
         user_cache=100_000,
         checkpoint_events=1_000_000,
         project_events=100_000,
+        test_clock=None,
         log_level="info",
         log_format="text",
     )
@@ -40,6 +41,7 @@ ANOTHER_VALUE = {
     "user_cache": ("7", 7),
     "checkpoint_events": ("10", 10),
     "project_events": ("5", 5),
+    "test_clock": ("2026-03-04T00:00:00Z", 1_772_582_400_000_000),
     "log_level": ("debug", "debug"),
     "log_format": ("json", "json"),
 }
@@ -115,6 +117,8 @@ def test_an_unknown_setting_that_resembles_none_is_refused_with_all_names() -> N
         ("checkpoint_events", "1.5", "a whole number, 1 or more"),
         ("checkpoint_events", " 5", "a whole number, 1 or more"),
         ("project_events", "9" * 5000, "a whole number, 1 or more"),
+        ("test_clock", "2026-03-04", "an instant such as 2026-03-04T00:00:00Z"),
+        ("test_clock", "1969-12-31T23:59:59Z", "an instant such as 2026-03-04T00:00:00Z"),
         ("log_level", "loud", "debug, info, warning or error"),
         ("log_format", "xml", "text or json"),
     ],

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta, Struct
 
 from palmares.api.board_json import event_board_json, extended
-from palmares.api.endpoint import Answer, Call, Endpoint, read_body
+from palmares.api.endpoint import Answer, Call, Endpoint, read_body, read_query
 from palmares.api.wire import (
     BATCH_DECODER,
     ENCODER,
     EVENT_DECODER,
-    NO_STREAK,
     Batch,
     BatchAnswer,
     BatchItem,
@@ -22,13 +22,21 @@ from palmares.api.wire import (
     breakdown_values,
     profile_changes,
 )
+from palmares.api.wire_streak import streak_json
 from palmares.domain.errors import PalmaresError
 from palmares.domain.local_time import parse_instant
 from palmares.domain.value import exact
 from palmares.ledger.contract import BoardOutcome
+from palmares.service.read_streak import ShownStreak, shown_streak
 from palmares.service.record import NewEvent, Recorded, record
 
-_STREAK = msgspec.Raw(ENCODER.encode(NO_STREAK))
+
+class BatchQuery(Struct, frozen=True):
+    """The query of a batch."""
+
+    history: Annotated[
+        bool, Meta(description="Whether the events take effect when they happened, also in final runs.")
+    ] = False
 
 
 async def post_event(call: Call) -> Answer:
@@ -36,18 +44,21 @@ async def post_event(call: Call) -> Answer:
     key = _idempotency_key(call)
     event = _event(read_body(call, EVENT_DECODER), call.path["key"], key)
     [recorded] = await record(call.context, call.scope, [event])
-    return Answer(202 if recorded.outcome.replayed else 201, event_json(recorded, key))
+    outcome = recorded.outcome
+    streak = shown_streak(call.context, call.scope, outcome.user, outcome.streak)
+    return Answer(202 if outcome.replayed else 201, event_json(recorded, streak, key))
 
 
 async def post_events(call: Call) -> Answer:
     """All events of the list, or none when one of them cannot be accepted."""
+    history = read_query(call, BatchQuery).history
     items = read_body(call, BATCH_DECODER)
-    events = [_numbered(place, item) for place, item in enumerate(items)]
+    events = [_numbered(place, item, history) for place, item in enumerate(items)]
     await record(call.context, call.scope, events)
     return Answer(202, BatchAnswer(len(events)))
 
 
-def event_json(recorded: Recorded, idempotency_key: str | None) -> bytes:
+def event_json(recorded: Recorded, streak: ShownStreak, idempotency_key: str | None) -> bytes:
     """`EventAnswer` as JSON, with what each board gives taken from where it is kept."""
     outcome = recorded.outcome
     answer: dict[str, Any] = {
@@ -55,7 +66,7 @@ def event_json(recorded: Recorded, idempotency_key: str | None) -> bytes:
         "metricId": recorded.metric.id,
         "total": exact(outcome.total),
         "achievements": [],
-        "currentStreak": _STREAK,
+        "currentStreak": streak_json(streak, outcome.streak_extended),
         "points": {},
         "leaderboards": {counted.board.key: msgspec.Raw(_board_json(counted)) for counted in outcome.boards},
     }
@@ -100,10 +111,11 @@ def _event(request: EventRequest, metric_key: str, idempotency_key: str | None) 
     )
 
 
-def _numbered(place: int, item: BatchItem) -> NewEvent:
+def _numbered(place: int, item: BatchItem, history: bool) -> NewEvent:
     """An item as an event; what is wrong with it is told with its place in the list."""
     try:
         event = _event(item, item.key, item.idempotency_key or None)
+        event.history = history
         if isinstance(item.timestamp, str):
             event.occurred_at = parse_instant(item.timestamp, "timestamp")
         return event
@@ -132,6 +144,7 @@ ADMIN_ENDPOINTS = (
         "Record up to 1,000 events",
         {202: BatchAnswer},
         body=Batch,
+        query=BatchQuery,
         errors=(400, 404, 429, 503),
     ),
 )

@@ -8,7 +8,16 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from palmares.api.board_json import extended, shown_json
 from palmares.api.endpoint import Answer, Call, Endpoint, read_query
-from palmares.api.wire import Day, Leaderboard, LeaderboardPage, LeaderboardStanding, leaderboard, ranking
+from palmares.api.wire import (
+    Day,
+    Leaderboard,
+    LeaderboardPage,
+    LeaderboardStanding,
+    leaderboard,
+    ranking,
+    run_fields,
+    snapshots,
+)
 from palmares.domain.errors import Invalid
 from palmares.domain.local_time import parse_day
 from palmares.domain.value import exact, rounded
@@ -70,7 +79,7 @@ async def get_standing(call: Call) -> Answer:
     """One user's standing on a board."""
     query = read_query(call, StandingQuery)
     day = None if query.run is UNSET else parse_day(query.run, "run")
-    standing = await read_standing(call.context, call.scope, call.path["id"], call.path["key"], day)
+    standing = await read_standing(call.context, call.scope, call.path["id"], call.path["key"], day, query.num_events)
     return Answer(200, standing_json(standing))
 
 
@@ -98,7 +107,7 @@ def attribute_pairs(text: str) -> list[tuple[str, str]]:
 
 def page_json(page: Page) -> bytes:
     """`LeaderboardPage` as JSON."""
-    fields = {"totalParticipants": page.total, "rankings": [ranking(row) for row in page.rows]}
+    fields = {"totalParticipants": page.total, **run_fields(page.state), "rankings": [*map(ranking, page.rows)]}
     return extended(shown_json(page.board, page.status, page.run), fields)
 
 
@@ -110,7 +119,8 @@ def standing_json(standing: UserStanding) -> bytes:
         "rank": place and place.rank,
         "value": place and rounded(place.value),
         "exactValue": place and exact(place.value),
-        "history": (),
+        **run_fields(standing.state),
+        "history": snapshots(standing.history, standing.preceding),
     }
     return extended(shown_json(standing.board, standing.status, standing.run), fields)
 

@@ -11,13 +11,25 @@ from dataclasses import replace
 
 from starlette.types import ASGIApp
 
-from palmares.api import admin_attributes, admin_boards, admin_metrics, events, leaderboards, user_metrics, users
+from palmares.api import (
+    admin_attributes,
+    admin_boards,
+    admin_metrics,
+    admin_streaks,
+    admin_test_clock,
+    events,
+    leaderboards,
+    streaks,
+    user_metrics,
+    users,
+)
 from palmares.api.endpoint import Door, Endpoint
 from palmares.api.health import Exposition, LedgerFigures, Readiness, health_endpoints
 from palmares.api.meter import Meter
 from palmares.api.openapi import described
 from palmares.api.paths import application
 from palmares.service.context import Context
+from palmares.service.test_clock import ClockMover
 
 APPLICATION_BASE = "/v1"
 ADMIN_BASE = "/admin/v1"
@@ -31,20 +43,29 @@ APPLICATION = described(
         *events.ENDPOINTS,
         *leaderboards.ENDPOINTS,
         *user_metrics.ENDPOINTS,
+        *streaks.ENDPOINTS,
         *users.ENDPOINTS,
     ),
 )
 
-ADMIN = described(
-    "Palmares Admin API",
-    ADMIN_BASE,
-    (
-        *events.ADMIN_ENDPOINTS,
-        *admin_boards.ENDPOINTS,
-        *admin_metrics.ENDPOINTS,
-        *admin_attributes.ENDPOINTS,
-    ),
-)
+
+def admin(*others: Endpoint) -> tuple[Endpoint, ...]:
+    """The Admin API, with endpoints that only some servers have."""
+    return described(
+        "Palmares Admin API",
+        ADMIN_BASE,
+        (
+            *events.ADMIN_ENDPOINTS,
+            *admin_boards.ENDPOINTS,
+            *admin_metrics.ENDPOINTS,
+            *admin_attributes.ENDPOINTS,
+            *admin_streaks.ENDPOINTS,
+            *others,
+        ),
+    )
+
+
+ADMIN = admin()
 
 
 def build_app(
@@ -54,12 +75,14 @@ def build_app(
     max_body_bytes: int,
     readiness: Readiness,
     ledger_figures: Callable[[], LedgerFigures],
+    clock_mover: ClockMover | None = None,
 ) -> ASGIApp:
     """The HTTP application.
 
     `readiness` says what keeps the ledger from its work, None when nothing does; `ledger_figures` are shown to
-    Prometheus.
+    Prometheus; `clock_mover` moves the clock of a server that has one for tests.
     """
+    admin_endpoints = ADMIN if clock_mover is None else admin(*admin_test_clock.endpoints_of(clock_mover))
 
     def doors(base: str, endpoints: Sequence[Endpoint], *aliases: str) -> Iterator[tuple[str, str, ASGIApp]]:
         # The meter counts by the path as it is served, since both APIs have endpoints of the same name.
@@ -75,7 +98,7 @@ def build_app(
         [
             # Some clients join a base that ends with a slash and a path that begins with one.
             *doors(APPLICATION_BASE, APPLICATION, APPLICATION_BASE + "/", LEGACY_BASE, LEGACY_BASE + "/"),
-            *doors(ADMIN_BASE, ADMIN, ADMIN_BASE + "/"),
+            *doors(ADMIN_BASE, admin_endpoints, ADMIN_BASE + "/"),
             *doors("", health_endpoints(readiness)),
             ("GET", "/metrics", Exposition(meter, ledger_figures)),
         ]

@@ -9,8 +9,9 @@ from msgspec import Meta, Struct
 from palmares.api.endpoint import Answer, Call, Endpoint, read_query
 from palmares.api.wire import Day, MetricState, PeriodSummary, metric_state
 from palmares.domain.local_time import format_day, parse_day
+from palmares.domain.period import Period
 from palmares.domain.value import exact
-from palmares.service.read_summary import Period, read_summary
+from palmares.service.read_summary import read_summary
 from palmares.service.read_user import read_total, read_totals
 
 

@@ -18,12 +18,14 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from palmares.domain.board import Aggregation, Board, Numbering, Order, RankBy, Status, Ties
 from palmares.domain.errors import Invalid
-from palmares.domain.local_time import day_of, format_day, format_instant, parse_day, parse_instant
+from palmares.domain.local_time import day_of, format_day, format_instant, parse_day, parse_instant, start_of
 from palmares.domain.metric import Metric
+from palmares.domain.period import Period
 from palmares.domain.run import Run, RunUnit
+from palmares.domain.snapshot import DayStanding
 from palmares.domain.user import User
 from palmares.domain.value import MICROS, exact, parse, rounded
-from palmares.ledger.contract import Row
+from palmares.ledger.contract import Row, RunState
 
 # Decimals are sent as JSON numbers.
 ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -93,6 +95,10 @@ class Ranking(Struct, rename="camel"):
     exact_value: Exact
 
 
+Revision = Annotated[int, Meta(description="Of a run that is final: how often late events have changed it since.")]
+IgnoredLateEvents = Annotated[int, Meta(description="Of a run that is final: how many late events were left out.")]
+
+
 class LeaderboardPage(Leaderboard):
     """A board with a page of one run's ranking. The days of the run are null while the board has not opened."""
 
@@ -100,6 +106,8 @@ class LeaderboardPage(Leaderboard):
     run_end: Day | None
     total_participants: int
     rankings: list[Ranking]
+    revision: Revision | UnsetType = UNSET
+    ignored_late_events: IgnoredLateEvents | UnsetType = UNSET
 
 
 class Snapshot(Struct, rename="camel"):
@@ -123,6 +131,8 @@ class LeaderboardStanding(Leaderboard):
     value: int | None
     exact_value: Exact | None
     history: list[Snapshot]
+    revision: Revision | UnsetType = UNSET
+    ignored_late_events: IgnoredLateEvents | UnsetType = UNSET
 
 
 class EventLeaderboard(Leaderboard):
@@ -135,6 +145,34 @@ class EventLeaderboard(Leaderboard):
     threshold: int
     breakdown_attribute_values: list[KeyValue] | UnsetType = UNSET
     breakdown_attribute_value: str | UnsetType = UNSET
+
+
+def run_fields(state: RunState | None) -> dict[str, int]:
+    """What is told of a run only once it is final."""
+    if state is None or not state.final:
+        return {}
+    return {"revision": state.revision, "ignoredLateEvents": state.ignored_late_events}
+
+
+def snapshots(days: Sequence[DayStanding], preceding: DayStanding | None) -> list[Snapshot]:
+    """The wire form of a history; each entry tells of the one before, too."""
+    befores = [preceding, *days[:-1]]
+    return [_snapshot(day, before) for day, before in zip(days, befores, strict=True)] if days else []
+
+
+def _snapshot(day: DayStanding, before: DayStanding | None) -> Snapshot:
+    return Snapshot(
+        date=format_day(day.day),
+        timestamp=format_instant(start_of(day.day)),
+        rank=day.rank,
+        value=_rounded(day.value),
+        previous_rank=before and before.rank,
+        previous_value=None if before is None else _rounded(before.value),
+    )
+
+
+def _rounded(micros: int | None) -> int | None:
+    return None if micros is None else rounded(micros)
 
 
 def leaderboard(board: Board, status: Status, run: Run | None = None) -> Leaderboard:
@@ -208,10 +246,10 @@ class UserAnswer(Struct, rename="camel"):
 
 
 class StreakState(Struct, rename="camel"):
-    """A user's streak; length 0 is none, and then the days are null."""
+    """A user's streak after an event; length 0 is none, and then the days are null."""
 
     length: int
-    frequency: Literal["daily", "weekly", "monthly"]
+    frequency: Period
     started: Day | None
     period_start: Day | None
     period_end: Day | None
@@ -235,9 +273,6 @@ class PeriodSummary(Struct):
     date: Day
     total: Exact
     change: Exact
-
-
-NO_STREAK = StreakState(0, "daily", None, None, None, None, False)
 
 
 def user_answer(user: User) -> UserAnswer:

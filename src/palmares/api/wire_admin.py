@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from palmares.api.wire import Day, Text, Uuid
-from palmares.domain.board import MOST, Aggregation, Board, Numbering, Order, RankBy, Ties
+from palmares.domain.board import MOST, Aggregation, Board, LateEvents, Numbering, Order, RankBy, Ties
 from palmares.domain.board import Status as BoardStatus
 from palmares.domain.local_time import format_day, parse_day
 from palmares.domain.metric import Attribute, Metric, UnitType
@@ -29,6 +29,13 @@ _TIME = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$"
 Time = Annotated[str, Meta(description="Local time, HH:mm or HH:mm:ss.", extra_json_schema={"pattern": _TIME})]
 AttributeKind = Literal["user", "event"]
 Participants = Literal["users"]
+Late = Annotated[
+    LateEvents, Meta(description="What events do that are recorded after their run is final: nothing, or revise it.")
+]
+Revising = Annotated[bool, Meta(description="There when late events or history are not in all runs and days yet.")]
+Progress = Annotated[
+    float, Meta(ge=0, le=1, description="How much is made of the rankings of a leaderboard that is becoming active.")
+]
 
 
 # What all bulk answers have
@@ -219,6 +226,7 @@ class LeaderboardFields(Struct, rename="camel", kw_only=True):
     order: Order | UnsetType | None = UNSET
     ties: Ties | UnsetType | None = UNSET
     numbering: Numbering | UnsetType | None = UNSET
+    late_events: Late | UnsetType | None = UNSET
     participants: Participants | UnsetType | None = UNSET
 
 
@@ -263,7 +271,11 @@ class AdminLeaderboard(Struct, rename="camel", kw_only=True):
     order: Order
     ties: Ties
     numbering: Numbering
+    late_events: Late
     participants: Participants
+    progress: Progress | UnsetType = UNSET
+    revising: Revising | UnsetType = UNSET
+    problem: Annotated[str, Meta(description="Why its rankings could not be made.")] | UnsetType = UNSET
 
 
 class CreatedLeaderboards(Struct):
@@ -305,8 +317,10 @@ def board_fields(request: LeaderboardFields) -> dict[str, Any]:
     return fields
 
 
-def admin_board(board: Board, now: int) -> AdminLeaderboard:
-    """The wire form of a board, with its status at an instant."""
+def admin_board(
+    board: Board, now: int, progress: float | None = None, revising: bool = False, problem: str | None = None
+) -> AdminLeaderboard:
+    """The wire form of a board, with its status at an instant, and how the work on it goes."""
     return AdminLeaderboard(
         id=board.id,
         name=board.name,
@@ -329,7 +343,11 @@ def admin_board(board: Board, now: int) -> AdminLeaderboard:
         order=board.order,
         ties=board.ties,
         numbering=board.numbering,
+        late_events=board.late_events,
         participants="users",
+        progress=UNSET if progress is None else progress,
+        revising=revising or UNSET,
+        problem=_or_unset(problem),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.streak_settings import StreakSettings
 
 # The scope that exists from the start: the production environment, no tenant.
 DEFAULT_SCOPE = 1
@@ -46,6 +47,7 @@ class Definitions:
     event_attribute_keys: frozenset[str] = frozenset()
     board_by_key: Mapping[str, Board] = field(default_factory=dict)
     board_by_id: Mapping[str, Board] = field(default_factory=dict)
+    streaks: StreakSettings = field(default_factory=StreakSettings)
 
 
 class Catalog(Protocol):
@@ -78,6 +80,9 @@ class Catalog(Protocol):
 
     async def save_boards(self, boards: Sequence[Board]) -> list[Board]:
         """Insert (number 0) or update boards, all or none; returns them with their numbers."""
+
+    async def save_streaks(self, scope: int, settings: StreakSettings) -> None:
+        """Keep what counts for the streaks of a scope."""
 
     async def delete_metrics(self, ids: Sequence[str]) -> None:
         """Delete metrics; their numbers are never given again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -12,6 +12,7 @@ from palmares.catalog import tables
 from palmares.catalog.contract import ApiKey, Definitions
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.streak_settings import StreakSettings
 
 # What a thing and its row have alike. A board's metric, breakdown and filters are stored as references.
 _METRIC = "id scope key name unit_type units".split()
@@ -77,6 +78,11 @@ def board_row(board: Board) -> dict[str, Any]:
     }
 
 
+def streak_row(settings: StreakSettings) -> dict[str, Any]:
+    """The columns of the settings of streaks, but for their scope."""
+    return asdict(settings)
+
+
 def key_row(key: ApiKey) -> dict[str, Any]:
     """The columns of a key, but for its number."""
     return {name: getattr(key, name) for name in _KEY}
@@ -100,11 +106,13 @@ def _definitions(connection: Connection, scopes: Sequence[int]) -> dict[int, Def
         row.id: (Attribute(**_fields(row, _ATTRIBUTE)), row.deleted) for row in _rows(connection, tables.attributes)
     }
     boards = [_board(row, metrics, attributes) for row in _rows(connection, tables.boards) if not row.deleted]
+    streaks = {row.scope: _streaks(row) for row in connection.execute(select(tables.streak_settings))}
     return {
         scope: _of_scope(
             [metric for metric, deleted in metrics.values() if metric.scope == scope and not deleted],
             [attribute for attribute, deleted in attributes.values() if attribute.scope == scope and not deleted],
             [board for board in boards if board.scope == scope],
+            streaks.get(scope, StreakSettings()),
         )
         for scope in scopes
     }
@@ -122,7 +130,15 @@ def _board(
     )
 
 
-def _of_scope(metrics: Sequence[Metric], attributes: Sequence[Attribute], boards: Sequence[Board]) -> Definitions:
+def _streaks(row: Row[Any]) -> StreakSettings:
+    metrics = tuple((number, threshold) for number, threshold in row.metrics)
+    fields = _fields(row, ["frequency", "evaluation_mode", "customization_enabled", "version"])
+    return StreakSettings(metrics=metrics, days_off=tuple(row.days_off), **fields)
+
+
+def _of_scope(
+    metrics: Sequence[Metric], attributes: Sequence[Attribute], boards: Sequence[Board], streaks: StreakSettings
+) -> Definitions:
     return Definitions(
         metrics=tuple(metrics),
         attributes=tuple(attributes),
@@ -134,4 +150,5 @@ def _of_scope(metrics: Sequence[Metric], attributes: Sequence[Attribute], boards
         event_attribute_keys=frozenset(attribute.key for attribute in attributes if attribute.kind == "event"),
         board_by_key={board.key: board for board in boards},
         board_by_id={board.id: board for board in boards},
+        streaks=streaks,
     )

@@ -29,11 +29,13 @@ from palmares.catalog.snapshot import (
     key_row,
     load,
     metric_row,
+    streak_row,
     with_use,
 )
 from palmares.domain.board import Board
 from palmares.domain.errors import Unavailable
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.streak_settings import StreakSettings
 
 Result = TypeVar("Result")
 
@@ -104,6 +106,11 @@ class SqlCatalog:
         """Insert or update boards by their id."""
         await self._save(tables.boards, [board_row(board) for board in boards])
         return [self.definitions(board.scope).board_by_id[board.id] for board in boards]
+
+    async def save_streaks(self, scope: int, settings: StreakSettings) -> None:
+        """Insert or update the settings of a scope."""
+        row = streak_row(settings) | {"scope": scope}
+        await self._write(lambda writer: _upsert(writer, tables.streak_settings, [row], "scope"))
 
     async def delete_metrics(self, ids: Sequence[str]) -> None:
         """Mark metrics deleted."""
@@ -211,9 +218,9 @@ class SqlCatalog:
         return self._writing_engine.begin()
 
 
-def _upsert(writer: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+def _upsert(writer: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: str = "id") -> None:
     for row in rows:
-        if not writer.execute(update(table).where(table.c.id == row["id"]).values(**row)).rowcount:
+        if not writer.execute(update(table).where(table.c[key] == row[key]).values(**row)).rowcount:
             writer.execute(insert(table).values(**row))
 
 

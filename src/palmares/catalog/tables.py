@@ -140,3 +140,16 @@ boards = Table(
     Column("deleted", Boolean, nullable=False),
     _unique_while_not_deleted("scope", "key"),
 )
+
+# One row for each scope that has set anything; metrics is a list of [metric number, threshold in micros].
+streak_settings = Table(
+    "streak_settings",
+    metadata,
+    Column("scope", Integer, ForeignKey("scopes.id"), primary_key=True, autoincrement=False),
+    Column("frequency", String(16), nullable=False),
+    Column("evaluation_mode", String(16), nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("days_off", JSON, nullable=False),
+    Column("customization_enabled", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+)

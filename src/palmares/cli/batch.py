@@ -52,9 +52,10 @@ class Line(NamedTuple):
     item: bytes
 
 
-def poster(client: Client) -> Post:
-    """A function that sends a batch to the client's server."""
-    return lambda body: client.call("POST", "/admin/v1/metrics/events", body)
+def poster(client: Client, *, history: bool = False) -> Post:
+    """A function that sends a batch to the client's server; as history, events take effect when they happened."""
+    path = "/admin/v1/metrics/events?history=true" if history else "/admin/v1/metrics/events"
+    return lambda body: client.call("POST", path, body)
 
 
 class Sender:

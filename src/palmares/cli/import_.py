@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from palmares.cli.client import Client, Refused, ServerUnreachable
 from palmares.cli.event_file import Facts, Format, Unusable
 
 _MOST_SHOWN = 20
+_PAUSE_SECONDS = 0.5
 
 ALL_ACCEPTED, SOME_REJECTED, NOT_SENT = 0, 1, 2
 
@@ -122,6 +124,11 @@ def _lines(task: Task, reject: Callable[[int, str], None]) -> Iterator[Line]:
     help="Write the rejected lines' numbers and reasons to this file, as CSV.",
 )
 @click.option(
+    "--history",
+    is_flag=True,
+    help="Let events take effect when they happened, also in runs that are final and in days that are over.",
+)
+@click.option(
     "--most-rejected",
     type=click.IntRange(0),
     default=1000,
@@ -136,6 +143,7 @@ def import_command(
     identity: str | None,
     from_line: int,
     rejected_file: IO[str] | None,
+    history: bool,
     most_rejected: int,
 ) -> None:
     """Send the events of FILE to a running server.
@@ -148,9 +156,13 @@ def import_command(
     try:
         client = _connected(url, key)
         with event_file.opened(file) as content:
-            facts = _settled(event_file.facts(content), kind, identity)
+            facts = _chosen(event_file.facts(content), kind, identity)
             with _progress(facts.lines) as advance:
-                report = send_events(Task(content, facts, from_line, most_rejected), poster(client), advance)
+                report = send_events(
+                    Task(content, facts, from_line, most_rejected), poster(client, history=history), advance
+                )
+            if history:
+                settle(client)
     except (Unusable, Refused, ServerUnreachable, ValueError) as error:
         click.echo(f"palmares import: {error}", err=True)
         raise SystemExit(NOT_SENT) from None
@@ -167,7 +179,23 @@ def _connected(url: str, key: str) -> Client:
     return client
 
 
-def _settled(facts: Facts, kind: Format | None, identity: str | None) -> Facts:
+def settle(client: Client, wait: Callable[[float], None] = time.sleep) -> None:
+    """Wait until all leaderboards show what was imported as history, in final runs and past days too."""
+    skip = 0
+    while boards := client.fetch(list[_Revised], "GET", f"/admin/v1/leaderboards?limit=100&skip={skip}"):
+        if any(board.revising for board in boards):
+            wait(_PAUSE_SECONDS)
+        else:
+            skip += len(boards)
+
+
+class _Revised(msgspec.Struct):
+    """What tells of a leaderboard whether it shows everything yet."""
+
+    revising: bool = False
+
+
+def _chosen(facts: Facts, kind: Format | None, identity: str | None) -> Facts:
     return facts._replace(format=kind or facts.format, identity=identity or facts.identity)
 
 

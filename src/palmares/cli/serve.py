@@ -7,6 +7,7 @@ import shlex
 import click
 
 from palmares.cli.options import plain_errors, setting_options, settings_from
+from palmares.domain.local_time import format_instant
 from palmares.server import Server, serve
 
 
@@ -24,8 +25,10 @@ def serve_command(**given: str | None) -> None:
 
 
 def greet(server: Server, address: str) -> None:
-    """Say where the server listens and, if this start made the admin key, how to begin."""
+    """Say where the server listens, where a test clock stands and, if this start made the admin key, how to begin."""
     click.echo(f"Palmares serves {address}")
+    if server.clock_mover is not None:
+        click.echo(f"The test clock stands at {format_instant(server.clock_mover.now)}")
     if server.first_key is not None:
         click.echo(f"Admin key: {server.first_key}")
         click.echo("It is shown only now; `palmares keys` makes more.")

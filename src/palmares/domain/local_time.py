@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from palmares.domain.errors import Invalid
@@ -19,6 +19,8 @@ HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_DAY = date.max.toordinal()
+_LAST_INSTANT = (_LAST_DAY + 1 - EPOCH_ORDINAL) * DAY
 
 # Python reads more than these: weeks (2026-W10-3), any letter in the middle, forms without separators.
 _DAY_TEXT = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -54,6 +56,41 @@ def day_of(local: int) -> int:
 def start_of(day: int) -> int:
     """The local time at which a day begins."""
     return (day - EPOCH_ORDINAL) * DAY
+
+
+def begins_at(day: int, tz: str | None) -> int:
+    """The first instant at which the date of a zone is that day or a later one; no zone means UTC.
+
+    Behind the last day of the calendar it is where UTC leaves the calendar.
+    """
+    if day > _LAST_DAY:
+        return _LAST_INSTANT
+    return start_of(day) if tz is None else _begins_at(day, tz)
+
+
+@functools.lru_cache(maxsize=4096)
+def _begins_at(day: int, tz: str) -> int:
+    midnight = datetime.combine(date.fromordinal(day), time(), zone(tz))
+    # By the clock before and after a change of the clock at midnight; nearly always both are the same. A midnight
+    # that comes twice counts at first; one that the clock leaps over lies between the two.
+    before, after = (start_of(day) - _offset(midnight.replace(fold=fold)) for fold in (0, 1))
+    if after >= before:
+        return before
+    # Within a leap, the first second that shows the day.
+    low, high = after // SECOND, before // SECOND
+    while low < high:
+        middle = (low + high) // 2
+        if day_of(local_at(middle * SECOND, tz)) >= day:
+            high = middle
+        else:
+            low = middle + 1
+    return low * SECOND
+
+
+def _offset(moment: datetime) -> int:
+    offset = moment.utcoffset()
+    assert offset is not None
+    return (offset.days * 86_400 + offset.seconds) * SECOND
 
 
 def to_datetime(instant: int) -> datetime:

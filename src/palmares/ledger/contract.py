@@ -9,16 +9,22 @@ Reads of a board that is not followed raise `NotFound`.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from palmares.domain.board import Board
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
+from palmares.domain.streak import CountedPeriod, Streak
+from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User
+
+NO_STREAK = Streak()
+StreakOrder = Literal["active", "longest"]
 
 
 @dataclass(slots=True)
@@ -58,7 +64,8 @@ class BoardOutcome(NamedTuple):
 class Outcome:
     """What recording one entry did. `event_id`, `total` and `boards` belong to its event, if it had one.
 
-    A replayed entry changed nothing: `event_id` is the first one's, everything else the present state.
+    `streak` is the user's after the event, and `streak_extended` says that the event made it longer. A replayed entry
+    changed nothing: `event_id` is the first one's, everything else the present state.
     """
 
     user: User
@@ -67,6 +74,8 @@ class Outcome:
     total: int = 0
     replayed: bool = False
     boards: Sequence[BoardOutcome] = ()
+    streak: Streak = NO_STREAK
+    streak_extended: bool = False
 
 
 class Row(NamedTuple):
@@ -96,11 +105,27 @@ class RunState(NamedTuple):
     ignored_late_events: int
 
 
+class Ranks(NamedTuple):
+    """Who is ranked where in one group: parallel columns in ascending order of the users' numbers, values in micros."""
+
+    participants: array[int]
+    ranks: array[int]
+    values: array[int]
+
+
 class DayChange(NamedTuple):
     """What the events of one local day added to a user's total of one metric, in micros."""
 
     day: int
     change: int
+
+
+class StreakRow(NamedTuple):
+    """A user among the longest streaks, and how many periods it has."""
+
+    user_id: str
+    user_name: str | None
+    length: int
 
 
 class Record(NamedTuple):
@@ -155,6 +180,9 @@ class Ledger(Protocol):
     def progress(self, board_number: int) -> float | None:
         """How much of its rankings is made, from 0 to 1, of a board that `follow` is at work on; else None."""
 
+    def revising(self, board_number: int) -> bool:
+        """Whether something was recorded that a board's final runs or past days do not show yet."""
+
     async def settle(self) -> None:
         """Return when everything recorded so far can be read also in the final runs that it revises."""
 
@@ -199,6 +227,18 @@ class Ledger(Protocol):
     async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
         """The user's place in the union of the groups; None for a user without a value there. O(groups · log n)."""
 
+    async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
+        """Everybody's rank in a group of a live run, at one moment. O(participants)."""
+
+    def changed_rankings(self) -> list[tuple[int, Run, Group]]:
+        """The live rankings, as board number, run and group, that changed since the last call; at first none."""
+
+    async def users(self, numbers: Sequence[int]) -> list[User]:
+        """The users with these numbers, which were given to somebody."""
+
+    def position(self) -> int:
+        """The place of the last line of the log."""
+
     async def user(self, scope: int, user_id: str) -> User | None:
         """The user, or None. Constant time; a disk read when the user was not seen lately."""
 
@@ -207,6 +247,26 @@ class Ledger(Protocol):
 
     async def days(self, user: User, metric: Metric, first_day: int, last_day: int) -> list[DayChange]:
         """The days of the range on which the user's total changed or might have, ascending."""
+
+    async def set_streaks(self, scope: int, settings: StreakSettings) -> None:
+        """Count the streaks of a scope by these settings from now on; until then, the defaults hold.
+
+        When they count by other rules than before (another `version`), the streaks of all users and the boards that
+        rank by them are made anew from the events already recorded. Recording goes on meanwhile; what is read is by
+        the new rules once this returns. Cost: then, one pass over the events that count.
+        """
+
+    async def streak(self, user: User) -> Streak:
+        """The user's streak as of the last event; `domain/streak.at` tells what is left of it at an instant."""
+
+    async def counted_periods(self, user: User) -> list[CountedPeriod]:
+        """Every period that counted for the user's streaks, ascending. Linear in the user's events."""
+
+    async def streak_rankings(self, scope: int, order: StreakOrder, limit: int) -> list[StreakRow]:
+        """The users with the longest streaks, the longest first: those alive now, or those of all times.
+
+        Of equal ones, that which was reached earlier stands higher, then the smaller id. One pass over the users.
+        """
 
     async def records(self, after: int, limit: int) -> list[Record]:
         """The log in order, from the position behind `after`."""

@@ -10,7 +10,7 @@ They raise `Unavailable` when the store cannot be written or read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from palmares.domain.group import Group
@@ -53,11 +53,15 @@ class Archive(Protocol):
     def edition(self, board: int) -> int:
         """The current edition of a board; begun and made current when there was none."""
 
+    def holds(self, board: int) -> bool:
+        """Whether there is a current edition of a board."""
+
     def install(self, board: int, edition: int, runs: Collection[int] | None = None) -> None:
         """Make an edition current instead of the former, all at once.
 
-        With `runs` (first days), only those are taken over, each one's revision raised by one if it was final
-        before, and the other runs stay; days of those runs that the new edition has replace the former ones.
+        With `runs` (first days), only those are taken over, and the other runs stay: of a run that the new edition
+        has as final, the end replaces the former one; days that the new edition has replace the former ones. A run
+        that is final in both keeps the revision that it had, raised by one if any of its rows differs.
         """
 
     def discard(self, edition: int) -> None:
@@ -82,8 +86,20 @@ class Archive(Protocol):
     def final_runs(self, board: int) -> list[int]:
         """The first days of the runs that are kept in the current edition, ascending."""
 
-    def order(self, board: int, run_start: int, group: Group) -> Order:
-        """One group's ranking of a run that is kept, read where it lies: O(log n) small reads."""
+    def order(
+        self,
+        board: int,
+        run_start: int,
+        group: Group,
+        *,
+        descending: bool,
+        later_first: bool,
+        id_of: Callable[[int], bytes],
+    ) -> Order:
+        """One group's ranking of a run that is kept, read where it lies: O(log n) small reads.
+
+        The last arguments say how the board orders, as the index takes them.
+        """
 
     def place(self, board: int, run_start: int, user: int) -> FinalPlace | None:
         """Where a user stood when the run became final, in whichever group; None when not ranked."""

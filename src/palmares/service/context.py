@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from palmares.catalog.contract import Catalog
 from palmares.ledger.contract import Ledger
+from palmares.service.activate import Activations
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +22,7 @@ class Context:
     clock: Callable[[], int]
     new_id: Callable[[], str]
     new_secret: Callable[[int], str]
+    activations: Activations = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "activations", Activations(self.ledger, self.catalog))

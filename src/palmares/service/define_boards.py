@@ -1,10 +1,10 @@
 """Define boards: create, change, delete.
 
-The catalog is the truth about boards, and at each start the ledger follows those that are not inactive. When a change
-needs rankings made from the past, the ledger makes them first and the board is saved when they are complete: nobody
-sees a board without its rankings, and a board whose past leads out of the range of values becomes an issue and stays
-as it was. Whoever dies in between finds the board as it was, too. Everything else is saved first and then told to the
-ledger.
+The catalog is the truth about boards, and at each start the ledger follows those that are not inactive. A board that
+becomes active is saved as one in the making, and is seen when its rankings are complete (`activate.py`). When an active
+board needs other rankings, the ledger makes them first and the board is saved when they are complete. A board whose
+past leads out of the range of values becomes an issue and stays as it was. Everything else is saved first and then told
+to the ledger.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from palmares.domain.local_time import day_of
 from palmares.domain.metric import Attribute
 from palmares.service.bulk import Bulk, Finder, Item, named, take_key
 from palmares.service.context import Context
+
+_IN_THE_MAKING = (
+    "status: inactive until its rankings are made from the events of the past; progress tells how far that is"
+)
 
 
 class _Step(NamedTuple):
@@ -77,7 +81,11 @@ async def update_boards(context: Context, scope: int, items: Sequence[Item]) -> 
 
         def judge(item: Item) -> _Step:
             board = boards.find(item)
-            change = changed(board, _resolved(item.fields, definitions), now)
+            fields = _resolved(item.fields, definitions)
+            if not board.ready:
+                # Nobody has seen a board in the making: whatever changes, its making begins anew, or ends.
+                board, fields = _inactive(board), {"status": "active", **fields}
+            change = changed(board, fields, now)
             if change.board.key != board.key:
                 take_key(change.board.key, taken, "leaderboard")
                 taken.remove(board.key)
@@ -96,6 +104,7 @@ async def delete_boards(context: Context, scope: int, ids: Sequence[str]) -> Bul
         bulk.judge(named(ids), boards.find)
         await context.catalog.delete_boards([board.id for board in bulk.things])
         for board in bulk.things:
+            await context.activations.stop(board.number)
             if board.asked_status != "inactive":
                 context.ledger.forget(board.number)
         return bulk
@@ -146,6 +155,8 @@ async def _apply_all(context: Context, steps: Bulk[_Step]) -> Bulk[Board]:
     for step in steps.things:
         try:
             applied.things.append(await _apply(context, step))
+            if not applied.things[-1].ready:
+                applied.warn(step.item, _IN_THE_MAKING)
         except Exception as error:
             if step.new:
                 await context.catalog.delete_boards([step.before.id])
@@ -158,8 +169,11 @@ async def _apply_all(context: Context, steps: Bulk[_Step]) -> Bulk[Board]:
 async def _apply(context: Context, step: _Step) -> Board:
     """Make a board what is asked; if anything fails, all is as it was before."""
     before, after = step.before, step.after
+    await context.activations.stop(after.number)
     if step.finishes:
         return await _finish(context, step)
+    if before.asked_status == "inactive" and after.asked_status == "active":
+        return await _activate(context, step)
     if after.asked_status != "inactive" and _needs_rankings(context, step):
         return await _follow(context, step)
     if after == before:
@@ -174,6 +188,20 @@ async def _apply(context: Context, step: _Step) -> Board:
 
 def _needs_rankings(context: Context, step: _Step) -> bool:
     return step.before.asked_status == "inactive" or not keeps_rankings(step.before, step.after, context.clock())
+
+
+async def _activate(context: Context, step: _Step) -> Board:
+    """Let a board be made; it comes back as one in the making when that takes long."""
+    [making] = await context.catalog.save_boards([replace(step.after, ready=False)])
+    try:
+        complete = await context.activations.begin(step.after)
+        if complete:
+            await context.catalog.save_boards([step.after])
+    except Exception:
+        await context.catalog.save_boards([step.before])
+        context.ledger.forget(step.after.number)
+        raise
+    return step.after if complete else making
 
 
 async def _follow(context: Context, step: _Step) -> Board:
@@ -210,4 +238,4 @@ async def _restore(context: Context, board: Board) -> None:
 
 
 def _inactive(board: Board) -> Board:
-    return replace(board, asked_status="inactive")
+    return replace(board, asked_status="inactive", ready=True)

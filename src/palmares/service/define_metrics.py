@@ -40,7 +40,7 @@ async def update_metrics(context: Context, scope: int, items: Sequence[Item]) ->
 
 
 async def delete_metrics(context: Context, scope: int, ids: Sequence[str]) -> Bulk[Metric]:
-    """Delete metrics that no unfinished board ranks by. What was recorded stays in the log."""
+    """Delete metrics that no unfinished board ranks by and no streak counts. What was recorded stays in the log."""
     async with context.catalog.changing():
         definitions = context.catalog.definitions(scope)
         metrics = Finder("metric", definitions.metric_by_id)
@@ -50,6 +50,8 @@ async def delete_metrics(context: Context, scope: int, ids: Sequence[str]) -> Bu
             metric = metrics.find(item)
             if metric.number in users:
                 raise NotAllowed(f"the leaderboard {users[metric.number].key!r}, which is not finished, ranks by it")
+            if definitions.streaks.uses(metric.number):
+                raise NotAllowed("the streak settings name it")
             return metric
 
         bulk = Bulk[Metric]()

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from palmares.domain.board import Board, Status
 from palmares.domain.errors import Invalid, NotFound
-from palmares.domain.group import Group, group_of
+from palmares.domain.group import Group
 from palmares.domain.local_time import day_of, format_day, local_at
 from palmares.domain.run import Run, opens_at
 from palmares.domain.user import User
-from palmares.ledger.contract import Ledger, Row
+from palmares.ledger.contract import Ledger, Row, RunState
 from palmares.service.context import Context
 
 MOST_ROWS = 1000
@@ -47,6 +47,7 @@ class Page(NamedTuple):
     board: Board
     status: Status
     run: Run | None
+    state: RunState | None
     total: int
     rows: Sequence[Row]
 
@@ -95,14 +96,16 @@ async def read_page(context: Context, scope: int, key: str, asked: PageRequest) 
     user = None if asked.user_id is None else await context.ledger.user(scope, asked.user_id)
     run = shown_run(board, asked.day, user, now)
     if run is None:
-        return Page(board, status, None, 0, ())
+        return Page(board, status, None, None, 0, ())
+    state = await context.ledger.run_state(board.number, run)
     groups = await _groups(context.ledger, board, run, asked, user)
     total = await context.ledger.size(board.number, run, groups) if groups else 0
     start = await _start(context.ledger, board, run, groups, asked, user, total) if total else None
     if start is None or start >= total:
-        return Page(board, status, run, total, ())
+        return Page(board, status, run, state, total, ())
     stop = min(start + min(asked.limit, MOST_ROWS), total)
-    return Page(board, status, run, total, await context.ledger.page(board.number, run, groups, start, stop))
+    rows = await context.ledger.page(board.number, run, groups, start, stop)
+    return Page(board, status, run, state, total, rows)
 
 
 def _check(board: Board, asked: PageRequest) -> None:
@@ -125,7 +128,7 @@ async def _groups(ledger: Ledger, board: Board, run: Run, asked: PageRequest, us
     if not board.breakdown:
         return [()]
     if asked.attributes is None:
-        own = None if user is None else group_of(board, user.attributes)
+        own = None if user is None else await ledger.group(board.number, run, user)
         return [] if own is None else [own]
     wanted = dict(asked.attributes)
     if len(wanted) < len(set(asked.attributes)):

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from palmares.domain.errors import Invalid
+from palmares.domain.period import Period, start_of_period
 from palmares.service.context import Context
 from palmares.service.read_user import metric_with, read_user
-
-Period = Literal["daily", "weekly", "monthly"]
 
 MOST_DAYS_APART = 400
 _FIRST_DAY = date.min.toordinal()
@@ -50,16 +49,6 @@ async def read_summary(
         total += change
         rows.append(Summary(start, total, change))
     return rows
-
-
-def start_of_period(period: Period, day: int) -> int:
-    """The first day of the period that a day lies in; the calendar's first day where the week began before it."""
-    if period == "daily":
-        return day
-    if period == "weekly":
-        # Ordinals count from Monday 0001-01-01, so the multiples of seven are Sundays.
-        return max(day - day % 7, _FIRST_DAY)
-    return date.fromordinal(day).replace(day=1).toordinal()
 
 
 def _starts(period: Period, first: int, last: int) -> Iterator[int]:

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from palmares.catalog.contract import Definitions
 from palmares.domain.board import Board, Status
 from palmares.domain.errors import NotFound
-from palmares.domain.group import group_of
+from palmares.domain.local_time import day_of
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
+from palmares.domain.snapshot import DayStanding
 from palmares.domain.user import User
-from palmares.ledger.contract import Place
+from palmares.ledger.contract import Place, RunState
 from palmares.service.context import Context
 from palmares.service.read_board import shown_board, shown_run
+from palmares.service.read_history import read_history
 
 
 class UserStanding(NamedTuple):
-    """A user in one run of a board. `place` is None while the user is not ranked; `total` counts the group's ranked."""
+    """A user in one run of a board. `place` is None while the user is not ranked; `total` counts the group's ranked.
+
+    `history` are the ends of days, ascending, and what preceded the first of them, None when it is the first of all.
+    """
 
     board: Board
     status: Status
     run: Run | None
+    state: RunState | None
     total: int
     place: Place | None
+    history: Sequence[DayStanding] = ()
+    preceding: DayStanding | None = None
 
 
 class MetricTotal(NamedTuple):
@@ -41,21 +50,31 @@ async def read_user(context: Context, scope: int, user_id: str) -> User:
     return user
 
 
-async def read_standing(context: Context, scope: int, user_id: str, key: str, day: int | None) -> UserStanding:
-    """Where a user stands in the group of their own attributes, in the run of a day or of their today.
+async def read_standing(
+    context: Context, scope: int, user_id: str, key: str, day: int | None, days: int
+) -> UserStanding:
+    """Where a user stands in their group in the run of a day or of their today, and on the last so many days.
 
-    Raises `NotFound` for an unknown user, an unknown or inactive board and a day without run. O(log participants).
+    Raises `NotFound` for an unknown user, an unknown or inactive board and a day without run. O(log participants), and
+    one small read a day.
     """
     now = context.clock()
     board, status = shown_board(context, scope, key, now)
     user = await read_user(context, scope, user_id)
     run = shown_run(board, day, user, now)
-    group = group_of(board, user.attributes)
-    if run is None or group is None:
-        return UserStanding(board, status, run, 0, None)
-    place = await context.ledger.place(board.number, run, [group], user)
-    total = await context.ledger.size(board.number, run, [group])
-    return UserStanding(board, status, run, total, None if place is None or place.rank is None else place)
+    if run is None:
+        return UserStanding(board, status, None, None, 0, None)
+    state = await context.ledger.run_state(board.number, run)
+    group = await context.ledger.group(board.number, run, user)
+    groups = [] if group is None else [group]
+    place = await context.ledger.place(board.number, run, groups, user)
+    if place is not None and place.rank is None:
+        place = None
+    total = await context.ledger.size(board.number, run, groups)
+    today = None if state.final else DayStanding(day_of(now), place and place.rank, place and place.value)
+    history = await read_history(context.ledger, board, run, user, today, days + 1, now)
+    preceding = history[0] if len(history) > days else None
+    return UserStanding(board, status, run, state, total, place, history[len(history) - days :], preceding)
 
 
 async def read_totals(context: Context, scope: int, user_id: str) -> list[MetricTotal]:

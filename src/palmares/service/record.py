@@ -19,7 +19,10 @@ from palmares.service.read_user import metric_with
 
 @dataclass(slots=True)
 class NewEvent:
-    """An event as asked for. `changes` are as `domain.user.changed` takes them, the amount is in micros."""
+    """An event as asked for. `changes` are as `domain.user.changed` takes them, the amount is in micros.
+
+    With `history` it takes effect as if it had been recorded when it happened.
+    """
 
     metric_key: str
     user_id: str
@@ -28,6 +31,7 @@ class NewEvent:
     attributes: Mapping[str, str] | None = None
     idempotency_key: str | None = None
     occurred_at: int | None = None
+    history: bool = False
 
 
 class Recorded(NamedTuple):
@@ -68,7 +72,7 @@ def _entry(definitions: Definitions, scope: int, event: NewEvent, now: int) -> E
         _check_time(event.occurred_at, now)
     return Entry(
         scope, check_id(event.user_id), event.changes, metric, event.amount, event.attributes, event.idempotency_key,
-        event.occurred_at,
+        event.occurred_at, history=event.history,
     )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ from palmares.api.wire import (
     BATCH_DECODER,
     ENCODER,
     EVENT_DECODER,
-    NO_STREAK,
     UPDATED_USER_DECODER,
     UPSERTED_USER_DECODER,
     amount,
@@ -174,18 +173,6 @@ def test_a_user_has_every_field_with_null_where_nothing_is_set() -> None:
         "control": None,
         "created": "2026-02-27T08:00:00.000Z",
         "updated": "2026-02-27T08:00:01.234Z",
-    }
-
-
-def test_no_streak_has_the_full_shape_with_length_0() -> None:
-    assert shown(NO_STREAK) == {
-        "length": 0,
-        "frequency": "daily",
-        "started": None,
-        "periodStart": None,
-        "periodEnd": None,
-        "expires": None,
-        "extended": False,
     }
 
 

@@ -13,6 +13,7 @@ from palmares.catalog.sql import SqlCatalog
 from palmares.domain.board import Board
 from palmares.domain.errors import Unavailable
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.streak_settings import StreakSettings
 from tests.definitions import SCOPE, Clock, day, url
 
 pytestmark = pytest.mark.anyio
@@ -343,3 +344,27 @@ def rename(folder: Path, table: str, name: str) -> None:
     database = sqlite3.connect(folder / "catalog.db")
     database.execute(f"ALTER TABLE {table} RENAME TO {name}")
     database.close()
+
+
+async def test_a_scope_keeps_its_settings_of_streaks(tmp_path: Path) -> None:
+    """Every field, and the newest; until something is saved, the defaults hold."""
+    first = await open_at(tmp_path)
+    before = first.definitions(SCOPE).streaks
+    await first.save_streaks(SCOPE, StreakSettings("weekly", version=1))
+    saved = StreakSettings("daily", "AND", ((2, 5_000_000), (1, 1_000_000)), (0, 6), True, 2)
+    await first.save_streaks(SCOPE, saved)
+    await first.close()
+
+    second = await open_at(tmp_path)
+    found = second.definitions(SCOPE).streaks
+    await second.close()
+
+    assert before == StreakSettings()
+    assert first.definitions(SCOPE).streaks == found == saved
+
+
+async def test_another_process_picks_up_the_settings_of_streaks(catalog: SqlCatalog, other: SqlCatalog) -> None:
+    await catalog.save_streaks(SCOPE, StreakSettings("monthly", version=1))
+
+    assert await other.refresh()
+    assert other.definitions(SCOPE).streaks.frequency == "monthly"

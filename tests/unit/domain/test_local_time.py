@@ -1,10 +1,18 @@
 """The forms in which days and instants are read."""
 
+import zoneinfo
+from datetime import date
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from palmares.domain.errors import Invalid
 from palmares.domain.local_time import (
+    DAY,
     HOUR,
+    SECOND,
+    begins_at,
     day_of,
     format_day,
     format_instant,
@@ -102,3 +110,47 @@ def test_a_time_of_day_is_read(text: str, seconds: int) -> None:
 def test_any_other_form_of_a_time_of_day_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match=r"^startTime: "):
         parse_time(text, "startTime")
+
+
+@pytest.mark.parametrize(
+    ("text", "tz", "instant"),
+    [
+        ("2026-03-05", None, "2026-03-05T00:00:00Z"),
+        ("2026-03-05", "Asia/Tokyo", "2026-03-04T15:00:00Z"),
+        ("2026-03-08", "America/New_York", "2026-03-08T05:00:00Z"),
+        ("2026-03-09", "America/New_York", "2026-03-09T04:00:00Z"),
+        # At midnight the clock leaps to one, so the day begins at one.
+        ("2018-11-04", "America/Sao_Paulo", "2018-11-04T03:00:00Z"),
+        # At half past eleven it leaps to half past midnight.
+        ("1919-03-31", "America/Toronto", "1919-03-31T04:30:00Z"),
+        # At one it goes back to midnight, which then comes twice.
+        ("2026-11-01", "America/Havana", "2026-11-01T04:00:00Z"),
+        # At midnight it goes back to eleven, so the day waits for another hour.
+        ("2018-02-18", "America/Sao_Paulo", "2018-02-18T03:00:00Z"),
+        # There was no 30 December 2011: the clock leapt over the date line.
+        ("2011-12-30", "Pacific/Apia", "2011-12-30T10:00:00Z"),
+        ("2011-12-31", "Pacific/Apia", "2011-12-30T10:00:00Z"),
+        ("9999-12-31", "Pacific/Kiritimati", "9999-12-30T10:00:00Z"),
+    ],
+)
+def test_a_day_begins_when_the_zone_first_shows_it(text: str, tz: str | None, instant: str) -> None:
+    assert format_instant(begins_at(parse_day(text, "day"), tz)) == instant.replace("Z", ".000Z")
+
+
+def test_no_day_begins_behind_the_calendar() -> None:
+    last = parse_day("9999-12-31", "day")
+
+    assert begins_at(last + 1, "Asia/Tokyo") == begins_at(last, None) + DAY == begins_at(last + 400, None)
+
+
+@given(
+    st.sampled_from(sorted(zoneinfo.available_timezones() - {"localtime"})),
+    st.dates(date(1900, 1, 1), date(2100, 1, 1)),
+)
+def test_in_every_zone_a_day_begins_with_the_first_second_that_shows_it(tz: str, first: date) -> None:
+    """Clocks that change at midnight and zones that cross the date line included."""
+    day = first.toordinal()
+    instant = begins_at(day, tz)
+
+    assert day_of(local_at(instant, tz)) >= day
+    assert all(day_of(local_at(instant - seconds * SECOND, tz)) < day for seconds in (1, 60, 1_800, 3_600, 30_000))

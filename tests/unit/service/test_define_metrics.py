@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from palmares.domain.metric import Metric
+from palmares.domain.streak_settings import StreakSettings
+from palmares.domain.value import MICROS
 from palmares.service.define_boards import create_boards
 from palmares.service.define_metrics import create_metrics, delete_metrics, update_metrics
 from tests.definitions import SCOPE, Desk, complaints, day, items, open_desk
@@ -161,3 +163,14 @@ async def test_a_metric_of_a_finished_board_can_be_deleted(desk: Desk) -> None:
 
     assert (bulk.things, bulk.issues) == ([metric], [])
     assert desk.definitions.boards[0].metric == metric
+
+
+async def test_a_metric_that_streaks_count_cannot_be_deleted(desk: Desk) -> None:
+    """Others can."""
+    [laps, miles] = await make(desk, LAPS, {"name": "Miles", "key": "miles"})
+    await desk.catalog.save_streaks(SCOPE, StreakSettings(metrics=((laps.number, MICROS),), version=1))
+
+    bulk = await delete_metrics(desk.context, SCOPE, [laps.id, miles.id])
+
+    assert bulk.things == [miles]
+    assert [(issue.id, "streak" in issue.message) for issue in bulk.issues] == [(laps.id, True)]

@@ -6,8 +6,9 @@ import pytest
 
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.errors import Invalid, NotFound
+from palmares.domain.period import Period
 from palmares.domain.value import MICROS
-from palmares.service.read_summary import Period, read_summary, start_of_period
+from palmares.service.read_summary import read_summary
 from tests.world import World, day
 
 pytestmark = pytest.mark.anyio
@@ -90,16 +91,3 @@ async def test_a_summary_needs_a_user_and_a_metric() -> None:
         await read_summary(world.context, DEFAULT_SCOPE, "nobody", "laps-swum", "daily", today, today)
     with pytest.raises(NotFound, match="metric"):
         await read_summary(world.context, DEFAULT_SCOPE, "a", "no-such", "daily", today, today)
-
-
-@pytest.mark.parametrize("text", ["0001-01-01", "0001-01-06", "9999-12-31"])
-def test_the_ends_of_the_calendar_have_a_week_too(text: str) -> None:
-    start = date.fromordinal(start_of_period("weekly", day(text)))
-
-    assert 0 <= day(text) - start.toordinal() < 7
-
-
-def test_a_week_begins_on_its_sunday() -> None:
-    assert start_of_period("weekly", day("2026-03-01")) == day("2026-03-01")
-    assert start_of_period("weekly", day("2026-03-07")) == day("2026-03-01")
-    assert start_of_period("weekly", day("2026-03-08")) == day("2026-03-08")

@@ -12,8 +12,9 @@ became too empty). Whatever can fail, a comparison of ids or an allocation, happ
 Inside, order is always ascending: a value of a descending ranking is kept with all its bits flipped, which turns the
 order of signed numbers around without ever overflowing, and so is reached_at when the later one stands higher.
 
-Four files make one compiled module: nodes (_node.pxi), the directory (_directory.pxi), the tree with everything
-that changes its shape (_tree.pxi), and here what Python sees: the index, which turns outer order into inner and back.
+Five files make one compiled module: nodes (_node.pxi), the directory (_directory.pxi), the tree with everything
+that changes its shape (_tree.pxi), columns by participant (_places.pxi), and here what Python sees: the index, which
+turns outer order into inner and back.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
@@ -25,6 +26,7 @@ from libc.string cimport memcpy, memmove, memset
 include "_node.pxi"
 include "_directory.pxi"
 include "_tree.pxi"
+include "_places.pxi"
 
 
 cdef class Index(Tree):
@@ -145,6 +147,24 @@ cdef class Index(Tree):
             value, reached_at, participant = cursor
             row = self.count_before(value, reached_at, participant) + (self.get(participant) == (value, reached_at))
         return self.dump_rows(row, min(limit, <int64_t> self.size - row))
+
+    def places(self, int64_t limit, str numbering):
+        """Who stands where in the first `limit` rows, in ascending order of participants: the bytes of three arrays.
+
+        They are of participants ('I'), ranks ('I') and values ('q'). Ranks count from 1, and among equal values by the
+        numbering: "ordinal" 1234, "competition" 1224, "dense" 1223. O(n); ValueError when the limit is negative or
+        the numbering none of these. Other threads run while it sorts.
+        """
+        cdef Records records
+        if limit < 0:
+            raise ValueError("limit must not be negative")
+        if numbering not in ("ordinal", "competition", "dense"):
+            raise ValueError("numbering must be ordinal, competition or dense")
+        records = Records(min(limit, <int64_t> self.size))
+        self.rank_rows(records, numbering == "ordinal", numbering == "dense")
+        with nogil:
+            records.sort()
+        return records.participants(), records.ranks(), records.values()
 
     @property
     def nbytes(self):
@@ -271,6 +291,21 @@ cdef class Index(Tree):
             to_participants[i] = place.leaf.ids[place.position]
             self.step(&place)
         return values, reached, participants
+
+    cdef void rank_rows(self, Records records, bint ordinal, bint dense):
+        """Fill the records with the first rows, in order; neither ordinal nor dense is the competition's numbering."""
+        cdef Place place
+        cdef int64_t row, value, value_before = 0
+        cdef uint32_t rank = 0
+        if records.count:
+            self.descend_to_row(0, &place)
+        for row in range(records.count):
+            value = place.leaf.values[place.position]
+            if ordinal or row == 0 or value != value_before:
+                rank = rank + 1 if dense else <uint32_t> (row + 1)
+            value_before = value
+            records.all[row] = Record(value ^ self.value_mask, place.leaf.ids[place.position], rank, 0)
+            self.step(&place)
 
     cdef Columns columns(
         self, const int64_t[::1] values, const int64_t[::1] reached, const uint32_t[::1] participants

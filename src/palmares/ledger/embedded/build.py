@@ -1,87 +1,113 @@
-"""Rankings from nothing but the log: for boards that were not followed when their events came.
+"""Rankings from nothing but the log: for boards that were not followed when their events came, for a start without a
+checkpoint, and for final runs that late events revise.
 
-The events are read from the projection user by user, so each user's tallies are folded once, in the order in which
-the events happened, and every ranking is loaded in bulk.
+The past is lived through once more: events and changes of attributes in the order in which they took effect, with the
+ends of days and the closings of runs where they belong. So what comes out, final runs and the days of histories
+included, is what a board has that was there from the start.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
-from palmares.domain import tally, value
+from palmares.domain import local_time, tally, value
+from palmares.domain.changes import Move
+from palmares.domain.effect import effect_at
 from palmares.domain.group import Group
 from palmares.domain.run import Run
 from palmares.domain.tally import Tally
 from palmares.ledger.embedded.log import PastEvent
+from palmares.ledger.embedded.past import InThread, Past, PastStep
+from palmares.ledger.embedded.projection import Projection, Snapshot
 from palmares.ledger.embedded.rankings import Rankings
-from palmares.ledger.embedded.users import decode_user
-
-_USERS_BETWEEN_PAUSES = 500
+from palmares.ledger.embedded.timeline import Timeline
 
 
-class Columns:
-    """The entries of one ranking, as bulk loading wants them."""
+class Tools(NamedTuple):
+    """What a build works with."""
 
-    __slots__ = ("participants", "reached", "values")
-
-    def __init__(self) -> None:
-        self.values = array("q")
-        self.reached = array("q")
-        self.participants = array("I")
-
-    def add(self, user: int, earned: Tally) -> None:
-        """Take in one user."""
-        self.values.append(earned.value)
-        self.reached.append(earned.reached_at)
-        self.participants.append(user)
+    projection: Projection
+    in_thread: InThread
+    pause: Callable[[], Awaitable[None]]
 
 
-async def build(
-    rankings: Rankings,
-    events: Iterable[tuple[int, PastEvent]],
-    users: Iterator[tuple[int, str]],
-    pause: Callable[[], Awaitable[None]],
-) -> None:
-    """Fill empty rankings from all events of their metric and the bodies of all users, both in order of user number.
+class Build:
+    """Fills empty rankings. `runs` None builds all; else only those runs are built, with their days."""
 
-    `pause` is awaited often, so that others get their turn. One pass; memory for the entries once more. Raises
-    `Invalid` when a value leaves its range.
-    """
-    columns: dict[tuple[int, Group | None], Columns] = {}
-    for count, (user, held) in enumerate(groupby(events, key=itemgetter(0))):
-        group = _group(rankings, user, users)
-        for run, earned in _tallies(rankings, [event for _, event in held]).items():
-            columns.setdefault((run.start, group), Columns()).add(user, earned)
-        if count % _USERS_BETWEEN_PAUSES == 0:
-            await pause()
-    for (run_start, group), entries in columns.items():
-        rankings.index(run_start, group).load(entries.values, entries.reached, entries.participants)
-        await pause()
+    def __init__(
+        self, rankings: Rankings, past: Past, runs: list[Run] | None, timeline: Timeline, tools: Tools
+    ) -> None:
+        self._rankings = rankings
+        self._past = past
+        self._wanted = None if runs is None else {run.start for run in runs}
+        self._timeline = timeline
+        self._tools = tools
+        self._groups: list[Group | None] = []
 
+    async def run(self, snapshot: Snapshot, until: int, on_progress: Callable[[int], None]) -> None:
+        """Live through the past up to the instant `until`; one pass.
 
-def _tallies(rankings: Rankings, events: list[PastEvent]) -> dict[Run, Tally]:
-    aggregation = rankings.plan.board.aggregation
-    earned: dict[Run, Tally] = {}
-    for event in sorted(events):
-        run = rankings.plan.run_at(event.local_at)
+        `on_progress` is told how far in the log the pass has come. Raises `Invalid` when a value leaves its range.
+        """
+        self._groups = await self._past.groups(snapshot, self._tools.in_thread)
+        async for portion in self._past.steps(self._tools.in_thread):
+            for step in portion:
+                if step.effect is None:
+                    self._ignore(step)
+                    continue
+                if step.effect >= self._timeline.next_due:
+                    await self._timeline.reach(step.effect, until)
+                self._apply(step)
+            on_progress(portion[-1].position)
+            await self._tools.pause()
+        await self._timeline.reach(until)
+
+    def _ignore(self, step: PastStep) -> None:
+        run = self._run_of(step)
         if run is not None:
-            after = tally.step(aggregation, earned.get(run), event.amount, event.occurred_at, in_order=True)
-            assert after is not None, "events in order need no others"
-            earned[run] = after
-    for held in earned.values():
+            self._rankings.ignored[run.start] += 1
+
+    def _apply(self, step: PastStep) -> None:
+        if step.body is None:
+            self._count(step)
+        else:
+            after = self._past.group_after(step.body)
+            before, self._groups[step.user] = self._groups[step.user], after
+            if after != before:
+                for _ in self._rankings.move(Move(self._rankings.plan, before, after), step.user):
+                    pass
+
+    def _count(self, step: PastStep) -> None:
+        run = self._run_of(step)
+        if run is None:
+            return
+        group = self._groups[step.user] if self._rankings.plan.grouped else ()
+        before = self._rankings.stored(run.start, group, step.user)
+        in_order = step.occurred_at == step.effect
+        after = tally.step(self._rankings.plan.board.aggregation, before, step.amount, step.occurred_at, in_order)
+        if after is None:
+            after = self._refold(run, step)
         # Where nobody followed the board, nobody has refused the events that lead out of the range.
-        value.checked(held.value, f"a value on leaderboard {rankings.plan.board.key!r}")
-    return earned
+        value.checked(after.value, f"a value on leaderboard {self._rankings.plan.board.key!r}")
+        self._rankings.set(run.start, group, step.user, after)
 
+    def _run_of(self, step: PastStep) -> Run | None:
+        run = self._rankings.plan.run_at(step.local_at)
+        return run if run is None or self._wanted is None or run.start in self._wanted else None
 
-def _group(rankings: Rankings, user: int, users: Iterator[tuple[int, str]]) -> Group | None:
-    """The group of a user, walking the users along with the events."""
-    if not rankings.plan.grouped:
-        return ()
-    for number, body in users:
-        if number == user:
-            return rankings.plan.group_of(decode_user(number, 0, "", body).attributes)
-    raise AssertionError(f"user {user} has events but no user line")
+    def _refold(self, run: Run, step: PastStep) -> Tally:
+        """The tally of all events of the user in the run that took effect up to this one."""
+        board = self._rankings.plan.board
+        assert board.metric is not None
+        assert step.effect is not None
+        past = value.MOST if run.end is None else local_time.start_of(run.end + 1)
+        recorded = self._tools.projection.effects_of(
+            step.user, board.metric.number, local_time.start_of(run.start), past, value.MOST
+        )
+        events: list[PastEvent] = []
+        for event, recorded_at, history in recorded:
+            effect = effect_at(run, board.late_events, recorded_at, event.occurred_at, history)
+            if effect is not None and (effect, event.position) <= (step.effect, step.position):
+                events.append(event)
+        return self._rankings.refold(run, events)

@@ -25,12 +25,22 @@ from palmares.domain.board import Board
 from palmares.domain.group import Group
 from palmares.domain.tally import Tally
 from palmares.ledger.embedded._index import Index
-from palmares.ledger.embedded.build import Columns
 from palmares.ledger.embedded.rankings import Rankings
 
 _ENTRIES_PER_SLICE = 16_384
 _COLUMNS = (("values", "q"), ("reached", "q"), ("participants", "I"))
 Key = tuple[int, int, Group | None]
+
+
+class Columns:
+    """The entries of one ranking, as loading wants them."""
+
+    __slots__ = ("participants", "reached", "values")
+
+    def __init__(self) -> None:
+        self.values = array("q")
+        self.reached = array("q")
+        self.participants = array("I")
 
 
 class Slice(msgspec.Struct):
@@ -54,12 +64,24 @@ class Touched(msgspec.Struct, array_like=True):
     reached_at: int
 
 
+class Lateness(msgspec.Struct, array_like=True):
+    """What came late on a board: how often it was ignored, by run, and the runs to be revised, by their first days."""
+
+    ignored: dict[int, int]
+    revising: list[int]
+
+
 class End(msgspec.Struct):
-    """The position that the file stands for, the settings its boards were counted by, and who was touched."""
+    """The position and the instant that the file stands for, and what is not in the slices.
+
+    That is the settings its boards were counted by, who was touched, and what came late.
+    """
 
     position: int
+    now: int
     fingerprints: dict[int, str]
     touched: list[Touched]
+    lateness: dict[int, Lateness]
     checksum: int = 0
 
 
@@ -72,6 +94,7 @@ def fingerprint(board: Board) -> str:
     settings = (
         board.metric.number if board.metric else None, board.start, board.end, board.run_unit, board.run_interval,
         board.start_time, board.end_time, board.aggregation, board.order, board.ties, board.numbering == "dense",
+        board.late_events,
         [attribute.key for attribute in board.breakdown],
         [(attribute.key, value) for attribute, value in board.filters], board.finished_position,
     )  # fmt: skip
@@ -100,8 +123,8 @@ class Writer:
                 for group, index in list(groups.items()):
                     await self._write_index(file, (number, run_start, group), index, pause)
 
-    def write_end(self, file: IO[bytes], position: int) -> None:
-        """Write where everyone touched stands now, which is as of `position`."""
+    def write_end(self, file: IO[bytes], position: int, now: int) -> None:
+        """Write where everyone touched stands now, which is as of `position` and the instant `now`."""
         touched = [
             entry
             for (board, run_start), users in self._touched.items()
@@ -109,7 +132,11 @@ class Writer:
             for entry in self._entry(board, run_start, user, group_at_first, group)
         ]
         prints = {number: fingerprint(rankings.counted) for number, rankings in self._rankings.items()}
-        end = End(position, prints, touched)
+        late = {
+            number: Lateness(dict(rankings.ignored), [run.start for run in rankings.revising])
+            for number, rankings in self._rankings.items()
+        }
+        end = End(position, now, prints, touched, late)
         end.checksum = _checksum(end, self._checksum)
         file.write(msgspec.json.encode(end) + b"\n")
 
@@ -168,7 +195,7 @@ class Checkpoint:
         self._columns: dict[Key, Columns] = {}
         with path.open("rb") as file:
             self._end = self._read(file)
-        self.position = self._end.position
+        self.position, self.now = self._end.position, self._end.now
 
     def holds(self, board: Board) -> bool:
         """Whether the rankings of the board are in it, counted by the settings that the board has now."""
@@ -181,6 +208,11 @@ class Checkpoint:
                 index = boards[board].index(run_start, group)
                 index.load_sorted(columns.values, columns.reached, columns.participants)
         self._columns.clear()
+        for number, rankings in boards.items():
+            late = self._end.lateness[number]
+            rankings.ignored.update(late.ignored)
+            found = [rankings.plan.board.schedule.run_at(start) for start in late.revising]
+            rankings.revising.update(run for run in found if run is not None)
         held = [entry for entry in self._end.touched if entry.board in boards]
         for entry in held:
             boards[entry.board].index(entry.run_start, entry.group_at_first).remove(entry.user)

@@ -21,13 +21,14 @@ from palmares.domain import local_time
 from palmares.domain.errors import Overloaded, PalmaresError, Unavailable
 from palmares.domain.group import Group
 from palmares.ledger.contract import BoardOutcome, Entry, Outcome
-from palmares.ledger.embedded.draft import Count, Draft, Step
+from palmares.ledger.embedded.draft import Count, Draft, Late, Step
 from palmares.ledger.embedded.event_id import event_id
 from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import Line, Log, PastEvent
 from palmares.ledger.embedded.projection import FirstUse
 from palmares.ledger.embedded.rankings import Rankings
+from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.users import Users
 
 logger = structlog.get_logger(__name__)
@@ -48,6 +49,9 @@ class Watcher(Protocol):
         self, board: int, run_start: int, user: int, before: Group | None, after: Group | None
     ) -> None:
         """The standing of a user, in one group until now, changes and is in another, or the same, from now on."""
+
+    def time_passed(self, now: int) -> None:
+        """Everything has ended that was due until an instant."""
 
     def rankings_doubtful(self) -> None:
         """The rankings may differ from the log from now on: they must not be written down."""
@@ -85,6 +89,7 @@ class Committer:
         users: Users,
         followed: Followed,
         watcher: Watcher,
+        timeline: Timeline,
         clock: Callable[[], int],
         timer: Callable[[], float],
         most_queued: int,
@@ -95,6 +100,7 @@ class Committer:
         self._users = users
         self._followed = followed
         self._watcher = watcher
+        self._timeline = timeline
         self._clock = clock
         self._timer = timer
         self._most_queued = most_queued
@@ -175,7 +181,19 @@ class Committer:
             self._awake.clear()
         return batch
 
+    async def advance(self, now: int) -> None:
+        """Let everything end that is due until an instant, though nobody records anything."""
+        async with self.turn:
+            await self._reach(now)
+
+    async def _reach(self, now: int) -> None:
+        due = now >= self._timeline.next_due
+        await self._timeline.reach(now)
+        if due:
+            self._watcher.time_passed(self._timeline.now)
+
     async def _commit(self, batch: list[Request]) -> None:
+        await self._reach(max(self._clock(), self._log.recorded_at))
         draft = self._draft(batch)
         try:
             if draft.lines:
@@ -188,8 +206,7 @@ class Committer:
             request.fulfil(outcomes)
 
     def _draft(self, batch: list[Request]) -> Draft:
-        now = max(self._clock(), self._log.recorded_at)
-        draft = Draft(self._users, self._followed, self._log.position, now)
+        draft = Draft(self._users, self._followed, self._log.position, self._timeline.now)
         for request in batch:
             try:
                 request.steps = draft.add(request.entries)
@@ -240,12 +257,21 @@ class Committer:
         if line.idempotency_key is not None:
             self._users.note_key(user, step.metric.number, line.idempotency_key, FirstUse(event.position, now))
         self.figures.events += 1
+        for late in step.late:
+            self._note_late(late)
         outcome.event_id = event_id(now, event.position)
         outcome.total = line.total
         moved = [rankings for rankings, _ in step.moves]
         outcome.boards = [
             counted for count in step.counts if (counted := self._count(count, user, moved, now)) is not None
         ]
+
+    def _note_late(self, late: Late) -> None:
+        if late.ignored:
+            self.figures.ignored_late_events += 1
+            late.rankings.ignored[late.run.start] += 1
+        else:
+            late.rankings.revising.add(late.run)
 
     def _count(self, count: Count, user: int, moved: list[Rankings], now: int) -> BoardOutcome | None:
         """Where an event leaves its user on a board; None when the user takes no part, or nobody may see it yet."""

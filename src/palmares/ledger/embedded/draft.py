@@ -15,6 +15,7 @@ import msgspec
 
 from palmares.domain import local_time, tally, value
 from palmares.domain.changes import Move, moves
+from palmares.domain.effect import changes_past_days, is_late
 from palmares.domain.errors import NotFound, PalmaresError
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
@@ -40,6 +41,14 @@ class Count(NamedTuple):
     tally: Tally
 
 
+class Late(NamedTuple):
+    """An event changes what is over on a board: a final run, or past days of a run. Or it would, but is ignored."""
+
+    rankings: Rankings
+    run: Run
+    ignored: bool
+
+
 @dataclass(slots=True)
 class Step:
     """The consequences of one entry, to be applied in order. A replay has no event and changes nothing."""
@@ -50,6 +59,7 @@ class Step:
     created: bool = False
     moves: Sequence[tuple[Rankings, Move]] = ()
     counts: Sequence[Count] = ()
+    late: Sequence[Late] = ()
     lines: list[Line] = field(default_factory=list)
     event: PastEvent | None = None
     replayed: FirstUse | None = None
@@ -161,15 +171,32 @@ class Draft:
             after = Sum(total, before.latest if late else occurred_at)
         local_at = local_time.local_at(occurred_at, user.tz)
         step.event = PastEvent(occurred_at, self._position + len(step.lines) + 1, amount, local_at)
+        # What happens now is never late: where it is still this local day, no run of the day is over.
+        if occurred_at < self.now:
+            step.late = self._late(metric.number, step.event, entry.history)
         step.counts = self._counts(metric.number, step, step.event, late, stored)
         step.state = UserState(user, {**step.state.sums, metric.number: after})
         body = msgspec.json.encode(entry.attributes).decode() if entry.attributes else None
         step.lines.append(
             Line(
                 step.event.position, EVENT, self.now, user.scope, user.number, metric.number, amount, occurred_at,
-                local_at, int(late), after.total, entry.idempotency_key, None, body,
+                local_at, int(late), after.total, entry.idempotency_key, None, body, int(entry.history) or None,
             )
         )  # fmt: skip
+
+    def _late(self, metric: int, event: PastEvent, history: bool) -> list[Late]:
+        """The boards on which an event of the past comes too late to simply count."""
+        found = []
+        for rankings in self._followed.counting(metric):
+            run = rankings.plan.run_at(event.local_at)
+            if run is None:
+                continue
+            if is_late(run, self.now):
+                ignored = not history and rankings.plan.board.late_events == "ignore"
+                found.append(Late(rankings, run, ignored))
+            elif changes_past_days(self.now, event.occurred_at, history):
+                found.append(Late(rankings, run, ignored=False))
+        return found
 
     def _counts(self, metric: int, step: Step, event: PastEvent, late: bool, stored: UserState | None) -> list[Count]:
         user = step.state.user
@@ -177,7 +204,7 @@ class Draft:
         for rankings in self._followed.counting(metric):
             plan = rankings.plan
             run = plan.run_at(event.local_at)
-            if run is None:
+            if run is None or (step.late and is_late(run, self.now)):
                 continue
             group = plan.group_of(user.attributes)
             before: tuple[int, int] | None = self._tallies.get((rankings.number, run.start, user.number))

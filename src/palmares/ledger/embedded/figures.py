@@ -35,5 +35,6 @@ class Figures:
     replays: int = 0
     refused: int = 0
     failed_flushes: int = 0
+    ignored_late_events: int = 0
     flush_seconds: Histogram = field(default_factory=lambda: Histogram(FLUSH_BOUNDS))
     batch_entries: Histogram = field(default_factory=lambda: Histogram(BATCH_BOUNDS))

@@ -27,6 +27,10 @@ class Followed:
             raise NotFound("the leaderboard has no rankings")
         return rankings
 
+    def holds(self, rankings: Rankings) -> bool:
+        """Whether these very rankings are those of their board."""
+        return self._by_number.get(rankings.number) is rankings
+
     def counting(self, metric: int) -> Sequence[Rankings]:
         """The rankings that events of a metric change."""
         return self._by_metric.get(metric, ())

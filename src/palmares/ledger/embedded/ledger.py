@@ -1,8 +1,11 @@
 """The embedded ledger: the parts put together, and boards followed and let go.
 
 Committer   records: queue → draft → log → users and rankings      the only writer
-Reader      answers from users and rankings
+Timeline    ends days and runs between two batches
+Archivist   takes what is over out of the rankings and writes it into the archive
+Reader      answers from users, rankings and the archive
 Upkeep      brings projection and checkpoint up to date behind the log
+Builder     makes rankings from the log: of boards followed late, and of runs that late events revise
 """
 
 from __future__ import annotations
@@ -19,12 +22,13 @@ from palmares.domain.errors import Invalid
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
+from palmares.domain.snapshot import DayStanding
 from palmares.domain.user import User
-from palmares.ledger.contract import DayChange, Entry, Outcome, Place, Record, Row
-from palmares.ledger.embedded.build import build
+from palmares.ledger.contract import DayChange, Entry, Outcome, Place, Ranks, Record, Row, RunState
+from palmares.ledger.embedded.archivist import Archivist
+from palmares.ledger.embedded.builder import Builder
 from palmares.ledger.embedded.checkpoint import Checkpoint, Damaged
 from palmares.ledger.embedded.committer import Committer
-from palmares.ledger.embedded.draft import Step
 from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.folder import Folder
 from palmares.ledger.embedded.followed import Followed
@@ -32,12 +36,14 @@ from palmares.ledger.embedded.log import Log
 from palmares.ledger.embedded.projection import Projection
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.reader import Reader
-from palmares.ledger.embedded.replay import replay_log, replay_step
-from palmares.ledger.embedded.upkeep import Upkeep, pause
+from palmares.ledger.embedded.replay import replay_log
+from palmares.ledger.embedded.revise import Reviser
+from palmares.ledger.embedded.timeline import Timeline, finish
+from palmares.ledger.embedded.upkeep import Upkeep
 from palmares.ledger.embedded.users import Users
+from palmares.ledger.keeping import Archive
 
 logger = structlog.get_logger(__name__)
-_STEPS_BETWEEN_PAUSES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +59,37 @@ class Limits:
 class EmbeddedLedger:
     """A `Ledger` on one data folder. Make it with `open`; use it from one event loop."""
 
-    def __init__(self, path: Path, clock: Callable[[], int], timer: Callable[[], float], limits: Limits) -> None:
+    def __init__(
+        self,
+        path: Path,
+        open_archive: Callable[[], Archive],
+        clock: Callable[[], int],
+        timer: Callable[[], float],
+        limits: Limits,
+    ) -> None:
         self._folder = Folder(path)
         self._log = Log(self._folder.log)
         self._projection = Projection(self._folder.projection, self._folder.log, self._log.position)
         self._projection.catch_up(self._log.position)
         self._users = Users(self._projection, limits.cached_users)
         self._followed = Followed()
-        self._reader = Reader(self._log, self._users, self._followed)
+        archive = open_archive()
+        self._archivist = Archivist(archive)
+        self._timeline = Timeline(lambda: self._followed, self._archivist, self._log.recorded_at)
+        self._reader = Reader(self._log, self._users, self._followed, archive, self._timeline)
         self._upkeep = Upkeep(
             self._folder, self._log, self._projection, self._users, self._followed,
-            limits.events_between_projections, limits.events_between_checkpoints,
+            limits.events_between_projections, limits.events_between_checkpoints, self._archivist, self._timeline,
         )  # fmt: skip
         self._committer = Committer(
-            self._log, self._users, self._followed, self._upkeep, clock, timer, limits.queued_entries
+            self._log, self._users, self._followed, self._upkeep, self._timeline, clock, timer, limits.queued_entries
         )
+        self._builder = Builder(
+            self._folder.log, self._log, self._projection, self._users, self._followed, self._archivist,
+            self._timeline, self._upkeep, self._committer.turn,
+        )  # fmt: skip
+        self._reviser = Reviser(self._followed, self._builder.rebuild, timer)
+        self._upkeep.on_batch = self._reviser.look
 
     @classmethod
     async def open(
@@ -77,14 +99,17 @@ class EmbeddedLedger:
         clock: Callable[[], int],
         timer: Callable[[], float],
         limits: Limits | None = None,
+        *,
+        open_archive: Callable[[], Archive],
     ) -> EmbeddedLedger:
-        """Open a data folder, making it when missing, and follow these boards.
+        """Open a data folder, making it when missing, and follow these boards. What is over goes to the
+        archive, which is opened only once the folder is known to be nobody else's.
 
         What the log holds beyond the projection and the checkpoint is worked out first. Raises `FolderInUse` when
         another process has the folder.
         """
-        ledger = cls(path, clock, timer, limits or Limits())
-        restored = ledger._restore(boards)
+        ledger = cls(path, open_archive, clock, timer, limits or Limits())
+        restored = await ledger._restore(boards)
         for board in boards:
             if board.number not in restored:
                 await ledger._follow_again(board)
@@ -94,26 +119,37 @@ class EmbeddedLedger:
         """See `Ledger.record`."""
         return await self._committer.record(entries)
 
-    async def follow(self, board: Board) -> None:
-        """See `Ledger.follow`. While past events are folded, new ones are recorded and wait in a list.
+    async def advance(self, now: int) -> None:
+        """See `Ledger.advance`."""
+        await self._committer.advance(now)
+        await self._archivist.drain()
 
-        Until the new rankings are complete, those of an earlier form of the board are read and counted.
-        """
-        rankings = Rankings(Plan(board), self._users.id_of)
-        steps: list[Step] = []
-        # Most of the log before the turn, so that recording waits for the rest only.
-        await self._upkeep.project()
-        async with self._committer.turn:
-            await self._upkeep.project()
-            self._upkeep.watch(steps)
-        try:
-            await self._build(rankings)
-            await self._catch_up(rankings, steps)
-        finally:
-            self._upkeep.unwatch(steps)
+    def next_due(self) -> int:
+        """See `Ledger.next_due`."""
+        return self._timeline.next_due
+
+    async def follow(self, board: Board) -> None:
+        """See `Ledger.follow`."""
+        await self._builder.follow(board)
+
+    def progress(self, board_number: int) -> float | None:
+        """See `Ledger.progress`."""
+        return self._builder.progress.get(board_number)
+
+    def revising(self, board_number: int) -> bool:
+        """See `Ledger.revising`."""
+        return self._reviser.is_at(board_number)
+
+    async def settle(self) -> None:
+        """See `Ledger.settle`."""
+        await self._reviser.settle()
 
     async def _follow_again(self, board: Board) -> None:
         """Follow at the start. A board that cannot be must not keep the others from being served."""
+        if board.finished_position is not None and self._archivist.archive.holds(board.number):
+            # Finished by hand: all that there is of it is in the archive.
+            self._followed.install(self._known(board))
+            return
         try:
             await self.follow(board)
         except Invalid as error:
@@ -126,6 +162,7 @@ class EmbeddedLedger:
     def forget(self, board_number: int) -> None:
         """See `Ledger.forget`."""
         self._followed.remove(board_number)
+        self._archivist.forget(board_number)
         self._upkeep.give_up_checkpoint()
 
     async def freeze(self, board_number: int) -> int:
@@ -133,13 +170,30 @@ class EmbeddedLedger:
         async with self._committer.turn:
             rankings = self._followed.get(board_number)
             if rankings.frozen_position is None:
+                finish(rankings, self._archivist, self._timeline.now)
                 rankings.frozen_position = self._log.position
                 self._followed.install(rankings)
-            return rankings.frozen_position
+                self._upkeep.give_up_checkpoint()
+        await self._archivist.drain()
+        return rankings.frozen_position
 
     async def runs(self, board_number: int) -> list[Run]:
         """See `Ledger.runs`."""
         return self._reader.runs(board_number)
+
+    async def run_state(self, board_number: int, run: Run) -> RunState:
+        """See `Ledger.run_state`."""
+        return self._reader.run_state(board_number, run)
+
+    async def group(self, board_number: int, run: Run, user: User) -> Group | None:
+        """See `Ledger.group`."""
+        return self._reader.group(board_number, run, user)
+
+    async def history(
+        self, board_number: int, run: Run, user: User, first_day: int, last_day: int
+    ) -> list[DayStanding]:
+        """See `Ledger.history`."""
+        return self._reader.history(board_number, run, user, first_day, last_day)
 
     async def groups(self, board_number: int, run: Run) -> Collection[Group]:
         """See `Ledger.groups`."""
@@ -156,6 +210,22 @@ class EmbeddedLedger:
     async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
         """See `Ledger.place`."""
         return self._reader.place(board_number, run, groups, user)
+
+    async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
+        """See `Ledger.ranks`."""
+        return self._reader.ranks(board_number, run, group)
+
+    def changed_rankings(self) -> list[tuple[int, Run, Group]]:
+        """See `Ledger.changed_rankings`."""
+        return self._reader.changed_rankings()
+
+    async def users(self, numbers: Sequence[int]) -> list[User]:
+        """See `Ledger.users`."""
+        return self._reader.users(numbers)
+
+    def position(self) -> int:
+        """See `Ledger.position`."""
+        return self._log.position
 
     async def user(self, scope: int, user_id: str) -> User | None:
         """See `Ledger.user`."""
@@ -179,11 +249,18 @@ class EmbeddedLedger:
 
     async def close(self) -> None:
         """See `Ledger.close`."""
+        await self._reviser.close()
         await self._committer.close()
         await self._upkeep.close()
+        await self._archivist.close_down()
         self._projection.close()
         self._log.close()
         self._folder.release()
+
+    @property
+    def now(self) -> int:
+        """How far time has come here: nothing is recorded before this instant any more."""
+        return self._timeline.now
 
     @property
     def figures(self) -> Figures:
@@ -207,7 +284,7 @@ class EmbeddedLedger:
             for held in self._followed
         }
 
-    def _restore(self, boards: Sequence[Board]) -> set[int]:
+    async def _restore(self, boards: Sequence[Board]) -> set[int]:
         """Read the checkpoint and replay what came after it; returns the numbers of the boards that it held."""
         try:
             stored = Checkpoint(self._folder.checkpoint)
@@ -218,40 +295,18 @@ class EmbeddedLedger:
             return set()
         if stored.position > self._log.position:
             return set()
-        held = {board.number: Rankings(Plan(board), self._users.id_of) for board in boards if stored.holds(board)}
+        held = {board.number: self._known(board) for board in boards if stored.holds(board)}
         stored.load(held)
-        replay_log(list(held.values()), self._users, self._log, stored.position)
         for rankings in held.values():
             self._followed.install(rankings)
+        self._timeline.now = stored.now
+        live = [rankings for rankings in held.values() if not rankings.frozen]
+        await replay_log(live, self._users, self._log, stored.position, self._timeline)
         self._upkeep.checkpoint_position = stored.position
         return set(held)
 
-    async def _build(self, rankings: Rankings) -> None:
-        """Fold the past. A board that was finished by hand stands as users and events were at that position."""
-        board = rankings.plan.board
-        if board.metric is None:
-            return
-        snapshot = self._projection.snapshot()
-        try:
-            upto = snapshot.position if board.finished_position is None else board.finished_position
-            users = snapshot.users() if board.finished_position is None else self._log.users_as_of(upto)
-            await build(rankings, snapshot.events_by_user(board.metric.number, upto), users, pause)
-        finally:
-            snapshot.close()
-
-    async def _catch_up(self, rankings: Rankings, steps: list[Step]) -> None:
-        """Take in what was recorded during the build; the last of it in one go, with no batch on its way."""
-        done = 0
-        while not rankings.frozen and len(steps) - done > _STEPS_BETWEEN_PAUSES:
-            self._replay(rankings, steps[done : done + _STEPS_BETWEEN_PAUSES])
-            done += _STEPS_BETWEEN_PAUSES
-            await pause()
-        async with self._committer.turn:
-            self._replay(rankings, steps[done:])
-            self._followed.install(rankings)
-            self._upkeep.give_up_checkpoint()
-
-    def _replay(self, rankings: Rankings, steps: Sequence[Step]) -> None:
-        if not rankings.frozen:
-            for step in steps:
-                replay_step(rankings, self._users, step)
+    def _known(self, board: Board) -> Rankings:
+        """Empty rankings of a board, with what is over of it where it was."""
+        rankings = Rankings(Plan(board), self._users.id_of)
+        rankings.edition = self._archivist.archive.edition(board.number)
+        return rankings

@@ -36,6 +36,7 @@ class Line(NamedTuple):
     idempotency_key: str | None = None
     user_id: str | None = None
     body: str | None = None
+    history: int | None = None
 
 
 class PastEvent(NamedTuple):
@@ -63,6 +64,8 @@ class Log:
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = FULL")
         self._writer.execute(query("create_log"))
+        if ("history",) not in self._writer.execute(query("log_columns")).fetchall():
+            self._writer.execute(query("add_history"))
         self._reader = _connect(path)
         last: tuple[int, int] | None = self._writer.execute(query("last_record")).fetchone()
         self.position, self.recorded_at = last or (0, 0)
@@ -90,10 +93,6 @@ class Log:
     def user_lines(self, after: int, upto: int) -> Iterator[Line]:
         """The user lines behind one position up to another, in order."""
         return (Line(*row) for row in self._reader.execute(query("user_records"), (after, upto)))
-
-    def users_as_of(self, position: int) -> Iterator[tuple[int, str]]:
-        """The number and body of every user, as of a position. Reads the whole log."""
-        return ((user, body) for user, body, _ in self._reader.execute(query("users_as_of"), (position,)))
 
     def close(self) -> None:
         """Let go of the file."""

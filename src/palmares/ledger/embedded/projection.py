@@ -51,7 +51,8 @@ class Projection:
         # A power failure may cost the newest steps, never the file: they are made again from the log.
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = NORMAL")
-        self._writer.execute("ATTACH ? AS source", (str(self._log_path),))
+        for connection in (self._writer, self._reader):
+            connection.execute("ATTACH ? AS source", (str(self._log_path),))
         for table in _TABLES:
             self._writer.execute(query(table))
         row = self._reader.execute(query("progress")).fetchone()
@@ -129,6 +130,12 @@ class Projection:
         span = {"user": user, "metric": metric, "first": first, "past": past, "upto": min(upto, self.position)}
         return [PastEvent(*row) for row in self._reader.execute(query("history_of"), span)]
 
+    def effects_of(self, user: int, metric: int, first: int, past: int, upto: int) -> list[tuple[PastEvent, int, bool]]:
+        """Like `history_of`, each event with when it was recorded and whether it was imported as history."""
+        span = {"user": user, "metric": metric, "first": first, "past": past, "upto": upto}
+        rows = self._reader.execute(query("effects_of"), span)
+        return [(PastEvent(*event), recorded_at, bool(history)) for *event, recorded_at, history in rows]
+
     def snapshot(self) -> Snapshot:
         """The projection as it is now, for a long read while it goes on."""
         return Snapshot(self._path)
@@ -147,11 +154,6 @@ class Snapshot:
         self._connection.execute("BEGIN")
         # The first read fixes what the transaction sees.
         self.position: int = self._connection.execute(query("progress")).fetchone()[0]
-
-    def events_by_user(self, metric: int, upto: int) -> Iterator[tuple[int, PastEvent]]:
-        """Every event of a metric up to a position, with the number of its user, in the order of those numbers."""
-        rows = self._connection.execute(query("events_by_user"), {"metric": metric, "upto": upto})
-        return ((user, PastEvent(*event)) for user, *event in rows)
 
     def users(self) -> Iterator[tuple[int, str]]:
         """The number and body of every user, in the order of the numbers."""

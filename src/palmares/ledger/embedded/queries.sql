@@ -2,7 +2,8 @@
 
 -- name: create_log
 -- Append-only. kind: 1 event, 2 user. `late` marks an event that happened before one already recorded for its user
--- and metric. `total` is the user's lifetime total after the event. Times are microseconds, amounts are micros.
+-- and metric, `history` one imported to take effect when it happened. `total` is the user's lifetime total after the
+-- event. Times are microseconds, amounts are micros.
 CREATE TABLE IF NOT EXISTS log (
     position INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
@@ -17,12 +18,20 @@ CREATE TABLE IF NOT EXISTS log (
     total INTEGER,
     idempotency_key TEXT,
     user_id TEXT,
-    body TEXT
+    body TEXT,
+    history INTEGER
 )
+
+-- name: log_columns
+SELECT name FROM pragma_table_info('log')
+
+-- name: add_history
+-- For logs that were begun before events could be imported as history.
+ALTER TABLE log ADD COLUMN history INTEGER
 
 -- name: append
 -- One line of the log.
-INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: last_record
 -- Where the log ends: position and time of its last line.
@@ -36,9 +45,37 @@ SELECT * FROM log WHERE position > ? ORDER BY position LIMIT ?
 -- The user lines of a stretch of the log, in order.
 SELECT * FROM log WHERE position > ? AND position <= ? AND kind = 2 ORDER BY position
 
--- name: users_as_of
--- Every user as a position of the log knew them.
-SELECT user, body, max(position) FROM log WHERE kind = 2 AND position <= ? GROUP BY user ORDER BY user
+-- name: past_steps
+-- What changed a metric's rankings the moment it was recorded, in order: events that took effect at once, and, where
+-- boards have groups, changes of attributes.
+SELECT recorded_at, position, user, amount, occurred_at, local_at, body FROM log
+WHERE position <= :upto AND CASE kind
+    WHEN 1 THEN metric = :metric AND occurred_at = recorded_at AND local_at >= :first AND local_at < :past
+    ELSE :grouped AND json_extract(body, '$.attributes_before') IS NOT NULL
+END
+ORDER BY position
+
+-- name: backdated_events
+-- The other events of a metric, in the order in which they take effect; first those that take none.
+SELECT effect_at(recorded_at, occurred_at, local_at, history) AS effect,
+       position, user, amount, occurred_at, local_at, NULL
+FROM log
+WHERE position <= :upto AND kind = 1 AND metric = :metric AND occurred_at <> recorded_at
+  AND local_at >= :first AND local_at < :past
+ORDER BY effect, position
+
+-- name: attribute_changes
+-- The lines that changed attributes, newest first.
+SELECT user, body FROM log
+WHERE position <= ? AND kind = 2 AND json_extract(body, '$.attributes_before') IS NOT NULL
+ORDER BY position DESC
+
+-- name: effects_of
+-- The events of one user and metric within a stretch of local time, with what tells when they take effect.
+SELECT event.occurred_at, event.position, event.amount, event.local_at, log.recorded_at, coalesce(log.history, 0)
+FROM user_events AS event JOIN source.log AS log ON log.position = event.position
+WHERE event.user = :user AND event.metric = :metric AND event.local_at >= :first AND event.local_at < :past
+  AND event.position <= :upto
 
 -- name: create_users
 CREATE TABLE IF NOT EXISTS users (
@@ -156,11 +193,6 @@ GROUP BY day
 -- The events of one user and metric within a stretch of local time.
 SELECT occurred_at, position, amount, local_at FROM user_events
 WHERE user = :user AND metric = :metric AND local_at >= :first AND local_at < :past AND position <= :upto
-
--- name: events_by_user
--- All events of a metric, user by user.
-SELECT user, occurred_at, position, amount, local_at FROM user_events
-WHERE metric = :metric AND position <= :upto ORDER BY user
 
 -- name: users_by_number
 SELECT number, body FROM users ORDER BY number

@@ -3,10 +3,13 @@
 A user with a value in a run stands in exactly one group of it. Those who take no part (a filter that does not match,
 a breakdown attribute without a value) stand in the hidden group `None`, in an order nobody reads, so that the value
 comes along whole when they join.
+
+A run that is final takes nothing any more. Its orders are kept under `closing` until the archive has them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
@@ -31,6 +34,15 @@ class Rankings:
         self.define(plan)
         # By the first day of the run: the last one may still change.
         self.runs: dict[int, Groups] = {}
+        self.closing: dict[int, Groups] = {}
+        # By the first day of a final run: how many events came late and were left out.
+        self.ignored: Counter[int] = Counter()
+        # Final runs, and runs with days that are over, in which an event took effect that they do not show yet.
+        self.revising: set[Run] = set()
+        # Where the archive keeps what is over of this board.
+        self.edition = 0
+        # The run and group of each order that changed since somebody asked; None while nobody does.
+        self.changed: set[tuple[int, Group]] | None = None
         # The last position counted, once the board was finished by hand; since then it is only read.
         self.frozen_position = plan.board.finished_position
         self._id_of = id_of
@@ -51,6 +63,21 @@ class Rankings:
     def counted(self) -> Board:
         """The board that these rankings are right for, also while its definition does not know yet of its freezing."""
         return replace(self.plan.board, finished_position=self.frozen_position)
+
+    def live_runs(self) -> list[Run]:
+        """The runs that are not final and in which anyone has a value."""
+        schedule = self.plan.board.schedule
+        found = [schedule.run_at(start) for start in self.runs]
+        return [run for run in found if run is not None]
+
+    def close(self, run_start: int) -> Groups:
+        """Make a run final; its orders stay readable until `let_go`."""
+        orders = self.closing[run_start] = self.runs.pop(run_start)
+        return orders
+
+    def let_go(self, run_start: int) -> None:
+        """The archive has a final run: its orders need not be held any longer."""
+        self.closing.pop(run_start, None)
 
     def index(self, run_start: int, group: Group | None) -> Index:
         """The order of one group, made when missing."""
@@ -76,6 +103,7 @@ class Rankings:
 
     def set(self, run_start: int, group: Group | None, user: int, after: Tally) -> None:
         """Give a user of that group a value."""
+        self._note_change(run_start, group)
         self.index(run_start, group).put(user, *after)
 
     def count(self, run: Run, group: Group, user: int, after: Tally, moved: bool) -> BoardOutcome:
@@ -84,6 +112,7 @@ class Rankings:
         `moved` says that the same event brought the user into the group, so there is no rank before.
         """
         index = self.index(run.start, group)
+        self._note_change(run.start, group)
         if self._numbered_by_row:
             row_before, row = index.put(user, *after)
             previous, rank = self._row_rank(row_before), self._row_rank(row)
@@ -104,22 +133,10 @@ class Rankings:
             source = groups.get(move.before)
             found = source.get(user) if source is not None else None
             if source is not None and found is not None:
+                self._note_change(run_start, move.before)
                 source.remove(user)
                 self.set(run_start, move.after, user, Tally(*found))
                 yield run_start
-
-    def replay(self, users: Users, user: int, group: Group | None, event: PastEvent, late: bool) -> None:
-        """Count a recorded event of a user of that group once more; nothing when it lies outside the board."""
-        run = self.plan.run_at(event.local_at)
-        if run is None:
-            return
-        before = self.stored(run.start, group, user)
-        after = tally.step(self.plan.board.aggregation, before, event.amount, event.occurred_at, not late)
-        if after is None:
-            after = self.refold(run, self.history(users, run, user, event.position))
-        # While a board is built, nobody refuses the events that lead out of its range.
-        value.checked(after.value, f"a value on leaderboard {self.plan.board.key!r}")
-        self.set(run.start, group, user, after)
 
     def history(self, users: Users, run: Run, user: int, upto: int) -> list[PastEvent]:
         """The recorded events of a user on the board's metric in a run, up to a position; in no order."""
@@ -151,10 +168,18 @@ class Rankings:
         """How many of a group are inside the cap."""
         return min(len(index), self._cap)
 
+    def held(self, run_start: int) -> Groups:
+        """The orders of a run that are in memory: of a live one, or a final one that is not written yet."""
+        return self.runs.get(run_start) or self.closing.get(run_start) or {}
+
     def shown(self, run: Run, groups: Collection[Group]) -> list[Index]:
         """The orders of those of the groups in which anyone stands."""
-        present = self.runs.get(run.start, {})
+        present = self.held(run.start)
         return [present[group] for group in dict.fromkeys(groups) if group in present and len(present[group])]
+
+    def _note_change(self, run_start: int, group: Group | None) -> None:
+        if self.changed is not None and group is not None:
+            self.changed.add((run_start, group))
 
     def _row_rank(self, row: int) -> int | None:
         return row + 1 if 0 <= row < self._cap else None

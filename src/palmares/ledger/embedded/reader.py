@@ -1,52 +1,90 @@
-"""Reading standings, users and the log. Nothing here waits: a reader sees all of a batch or nothing of it."""
+"""Reading standings, users and the log; live and final runs alike.
+
+Nothing here waits: a reader sees all of a batch or nothing of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from array import array
+from collections.abc import Collection, Sequence
 
 from palmares.domain import local_time
+from palmares.domain.effect import final_at
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
+from palmares.domain.snapshot import DayStanding
 from palmares.domain.user import User
-from palmares.ledger.contract import DayChange, Place, Record, Row
-from palmares.ledger.embedded._index import Index
+from palmares.ledger.contract import DayChange, Place, Ranks, Record, Row, RunState
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import EVENT, Line, Log
 from palmares.ledger.embedded.rankings import Rankings
+from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.union import Union
 from palmares.ledger.embedded.users import Users
+from palmares.ledger.keeping import Archive, Order
 
 
 class Reader:
     """The reading half of the contract; each method is described there."""
 
-    def __init__(self, log: Log, users: Users, followed: Followed) -> None:
+    def __init__(self, log: Log, users: Users, followed: Followed, archive: Archive, timeline: Timeline) -> None:
         self._log = log
         self._users = users
         self._followed = followed
+        self._archive = archive
+        self._timeline = timeline
 
     def runs(self, board_number: int) -> list[Run]:
         """See `Ledger.runs`."""
         rankings = self._followed.get(board_number)
         schedule = rankings.plan.board.schedule
-        starts = sorted(start for start, groups in rankings.runs.items() if any(map(len, groups.values())))
-        return [run for start in starts if (run := schedule.run_at(start)) is not None]
+        present = {**rankings.runs, **rankings.closing}
+        starts = {start for start, groups in present.items() if any(map(len, groups.values()))}
+        starts.update(self._archive.final_runs(board_number))
+        return [run for start in sorted(starts) if (run := schedule.run_at(start)) is not None]
+
+    def run_state(self, board_number: int, run: Run) -> RunState:
+        """See `Ledger.run_state`."""
+        rankings = self._followed.get(board_number)
+        if not self._is_final(rankings, run):
+            return RunState(False, 0, 0)
+        kept = self._archive.final_run(board_number, run.start)
+        return RunState(True, kept.revision if kept else 0, rankings.ignored[run.start])
+
+    def group(self, board_number: int, run: Run, user: User) -> Group | None:
+        """See `Ledger.group`."""
+        rankings = self._followed.get(board_number)
+        if not self._is_final(rankings, run):
+            return rankings.plan.group_of(user.attributes)
+        for group, index in rankings.held(run.start).items():
+            if user.number in index:
+                return group
+        place = self._archive.place(board_number, run.start, user.number)
+        return None if place is None else place.group
+
+    def history(self, board_number: int, run: Run, user: User, first_day: int, last_day: int) -> list[DayStanding]:
+        """See `Ledger.history`."""
+        self._followed.get(board_number)
+        return self._archive.history(board_number, run.start, user.number, first_day, last_day)
 
     def groups(self, board_number: int, run: Run) -> Collection[Group]:
         """See `Ledger.groups`."""
-        groups = self._followed.get(board_number).runs.get(run.start, {})
-        return [group for group, index in groups.items() if group is not None and len(index)]
+        rankings = self._followed.get(board_number)
+        held = rankings.held(run.start)
+        if held or not self._is_final(rankings, run):
+            return [group for group, index in held.items() if group is not None and len(index)]
+        kept = self._archive.final_run(board_number, run.start)
+        return list(kept.sizes) if kept else []
 
     def size(self, board_number: int, run: Run, groups: Collection[Group]) -> int:
         """See `Ledger.size`."""
-        rankings = self._followed.get(board_number)
-        return sum([rankings.ranked(index) for index in rankings.shown(run, groups)])
+        return sum(size for _, size in self._orders(self._followed.get(board_number), run, groups))
 
     def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         """See `Ledger.page`."""
         rankings = self._followed.get(board_number)
-        rows = self._union(rankings, rankings.shown(run, groups)).page(start, stop)
+        rows = self._union(rankings, self._orders(rankings, run, groups)).page(start, stop)
         names = self._users.named([participant for _, _, participant, _ in rows])
         return [
             Row(row, rank, user_id, name, value)
@@ -56,12 +94,36 @@ class Reader:
     def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
         """See `Ledger.place`."""
         rankings = self._followed.get(board_number)
-        indexes = rankings.shown(run, groups)
-        for index in indexes:
-            row = index.row(user.number)
+        orders = self._orders(rankings, run, groups)
+        for order, size in orders:
+            row = order.row(user.number)
             if row >= 0:
-                return self._place(rankings, indexes, index, row)
+                return self._place(rankings, orders, order, size, row)
         return None
+
+    def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
+        """See `Ledger.ranks`."""
+        rankings = self._followed.get(board_number)
+        index = rankings.held(run.start).get(group)
+        if index is None:
+            return Ranks(array("I"), array("I"), array("q"))
+        participants, ranks, values = index.places(rankings.ranked(index), rankings.plan.board.numbering)
+        return Ranks(array("I", participants), array("I", ranks), array("q", values))
+
+    def changed_rankings(self) -> list[tuple[int, Run, Group]]:
+        """See `Ledger.changed_rankings`."""
+        found = []
+        for rankings in self._followed:
+            changed, rankings.changed = rankings.changed or set(), set()
+            runs = {start: rankings.plan.board.schedule.run_at(start) for start, _ in changed}
+            found += [
+                (rankings.number, run, group) for start, group in sorted(changed) if (run := runs[start]) is not None
+            ]
+        return found
+
+    def users(self, numbers: Sequence[int]) -> list[User]:
+        """See `Ledger.users`."""
+        return [self._users.get(number).user for number in numbers]
 
     def user(self, scope: int, user_id: str) -> User | None:
         """See `Ledger.user`."""
@@ -83,18 +145,44 @@ class Reader:
         """See `Ledger.records`."""
         return [_record(line) for line in self._log.read(after, limit) if line.position <= self._log.position]
 
-    def _place(self, rankings: Rankings, indexes: list[Index], index: Index, row: int) -> Place:
-        entry = index.at(row)
-        if row >= rankings.ranked(index):
+    def _is_final(self, rankings: Rankings, run: Run) -> bool:
+        return rankings.frozen or final_at(run) <= self._timeline.now
+
+    def _orders(self, rankings: Rankings, run: Run, groups: Collection[Group]) -> list[tuple[Order, int]]:
+        """The orders of those of the groups in which anyone stands, each with how many of it are ranked."""
+        held = rankings.held(run.start)
+        wanted = dict.fromkeys(groups)
+        if held or not self._is_final(rankings, run):
+            present = [held[group] for group in wanted if group in held and len(held[group])]
+            return [(index, rankings.ranked(index)) for index in present]
+        kept = self._archive.final_run(rankings.number, run.start)
+        sizes = kept.sizes if kept else {}
+        return [(self._kept_order(rankings, run, group), sizes[group]) for group in wanted if sizes.get(group)]
+
+    def _kept_order(self, rankings: Rankings, run: Run, group: Group) -> Order:
+        board = rankings.plan.board
+        return self._archive.order(
+            board.number,
+            run.start,
+            group,
+            descending=board.order == "desc",
+            later_first=board.ties == "last",
+            id_of=self._users.id_of,
+        )
+
+    def _place(self, rankings: Rankings, orders: list[tuple[Order, int]], order: Order, size: int, row: int) -> Place:
+        entry = order.at(row)
+        if row >= size:
             return Place(None, None, entry[1])
-        union = self._union(rankings, indexes)
-        if len(indexes) > 1:
+        union = self._union(rankings, orders)
+        if len(orders) > 1:
             row = union.row(entry)
         return Place(row, union.rank(row, entry[1]), entry[1])
 
-    def _union(self, rankings: Rankings, indexes: list[Index]) -> Union:
-        sizes = [rankings.ranked(index) for index in indexes]
-        return Union(rankings.plan.board, indexes, sizes, self._users.id_of)
+    def _union(self, rankings: Rankings, orders: list[tuple[Order, int]]) -> Union:
+        return Union(
+            rankings.plan.board, [order for order, _ in orders], [size for _, size in orders], self._users.id_of
+        )
 
 
 def _record(line: Line) -> Record:

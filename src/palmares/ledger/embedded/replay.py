@@ -1,13 +1,17 @@
-"""Counting once more what was recorded already: during a build, and after a restart."""
+"""Counting once more what was recorded already: behind a build, and after a restart."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from palmares.domain import tally, value
 from palmares.domain.changes import moves
+from palmares.domain.effect import changes_past_days, is_late
+from palmares.domain.run import Run
 from palmares.ledger.embedded.draft import Step
 from palmares.ledger.embedded.log import EVENT, Line, Log, past_event
 from palmares.ledger.embedded.rankings import Rankings
+from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.users import Users, attributes_before, decode_user
 
 _LINES_AT_ONCE = 10_000
@@ -21,8 +25,8 @@ def replay_step(rankings: Rankings, users: Users, step: Step) -> None:
         _count(rankings, users, user.attributes, step.event_line)
 
 
-def replay_log(boards: Sequence[Rankings], users: Users, log: Log, after: int) -> None:
-    """Apply the log behind a position to rankings that are as of that position.
+async def replay_log(boards: Sequence[Rankings], users: Users, log: Log, after: int, timeline: Timeline) -> None:
+    """Apply the log behind a position, and what ended meanwhile, to rankings that are as of that position.
 
     Users are known as of the end of the log only. Who changed attributes on the way starts from what the first of
     those lines replaced, and goes along from line to line.
@@ -30,6 +34,8 @@ def replay_log(boards: Sequence[Rankings], users: Users, log: Log, after: int) -
     present = _attributes_as_of(log, after)
     while lines := log.read(after, _LINES_AT_ONCE):
         for line in lines:
+            if line.recorded_at >= timeline.next_due:
+                await timeline.reach(line.recorded_at)
             if line.kind == EVENT:
                 _count_everywhere(boards, users, present, line)
             elif line.user in present:
@@ -51,9 +57,8 @@ def _count_everywhere(
     boards: Sequence[Rankings], users: Users, present: Mapping[int, Mapping[str, str]], line: Line
 ) -> None:
     for rankings in boards:
-        board = rankings.plan.board
-        counted = board.finished_position is None or line.position <= board.finished_position
-        if counted and board.metric is not None and board.metric.number == line.metric:
+        metric = rankings.plan.board.metric
+        if metric is not None and metric.number == line.metric:
             attributes: Mapping[str, str] = {}
             if rankings.plan.grouped:
                 known = present.get(line.user)
@@ -64,9 +69,7 @@ def _count_everywhere(
 def _move_everywhere(boards: Sequence[Rankings], present: dict[int, Mapping[str, str]], line: Line) -> None:
     after = decode_user(line.user, line.scope, line.user_id or "", line.body or "{}").attributes
     for rankings in boards:
-        board = rankings.plan.board
-        if board.finished_position is None or line.position <= board.finished_position:
-            _move(rankings, line.user, present[line.user], after)
+        _move(rankings, line.user, present[line.user], after)
     present[line.user] = after
 
 
@@ -78,5 +81,29 @@ def _move(rankings: Rankings, user: int, before: Mapping[str, str], after: Mappi
 
 def _count(rankings: Rankings, users: Users, attributes: Mapping[str, str], line: Line) -> None:
     metric = rankings.plan.board.metric
-    if metric is not None and metric.number == line.metric:
-        rankings.replay(users, line.user, rankings.plan.group_of(attributes), past_event(line), bool(line.late))
+    event = past_event(line)
+    run = rankings.plan.run_at(event.local_at)
+    if metric is None or metric.number != line.metric or run is None:
+        return
+    history = bool(line.history)
+    if not is_late(run, line.recorded_at):
+        _count_in(rankings, users, run, attributes, line)
+        if changes_past_days(line.recorded_at, event.occurred_at, history):
+            rankings.revising.add(run)
+    elif history or rankings.plan.board.late_events == "revise":
+        rankings.revising.add(run)
+    else:
+        rankings.ignored[run.start] += 1
+
+
+def _count_in(rankings: Rankings, users: Users, run: Run, attributes: Mapping[str, str], line: Line) -> None:
+    """Count an event of a user with these attributes in a run that was live."""
+    event, board = past_event(line), rankings.plan.board
+    group = rankings.plan.group_of(attributes)
+    before = rankings.stored(run.start, group, line.user)
+    after = tally.step(board.aggregation, before, event.amount, event.occurred_at, not line.late)
+    if after is None:
+        after = rankings.refold(run, rankings.history(users, run, line.user, event.position))
+    # While a board is built, nobody refuses the events that lead out of its range.
+    value.checked(after.value, f"a value on leaderboard {board.key!r}")
+    rankings.set(run.start, group, line.user, after)

@@ -13,7 +13,7 @@ from heapq import merge
 from itertools import islice
 
 from palmares.domain.board import Board
-from palmares.ledger.embedded._index import Index
+from palmares.ledger.keeping import Order
 
 # participant, value, reached_at
 Entry = tuple[int, int, int]
@@ -27,7 +27,7 @@ class Union:
     """A read view of some orders of one board. `sizes` are how many of each are inside the cap."""
 
     def __init__(
-        self, board: Board, indexes: Sequence[Index], sizes: Sequence[int], id_of: Callable[[int], bytes]
+        self, board: Board, indexes: Sequence[Order], sizes: Sequence[int], id_of: Callable[[int], bytes]
     ) -> None:
         self._board = board
         self._id_of = id_of
@@ -123,7 +123,7 @@ class Union:
                 row = self._behind(index, row)
         return found
 
-    def _behind(self, index: Index, row: int) -> int:
+    def _behind(self, index: Order, row: int) -> int:
         """The first row with a worse value than that row's."""
         value = index.at(row)[1]
         low, high = row + 1, len(index)

@@ -19,11 +19,13 @@ import structlog
 
 from palmares.domain.group import Group
 from palmares.ledger.embedded import checkpoint
+from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.draft import Step
 from palmares.ledger.embedded.folder import Folder
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import Log
 from palmares.ledger.embedded.projection import Projection
+from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.users import Users
 
 logger = structlog.get_logger(__name__)
@@ -55,6 +57,8 @@ class Upkeep:
         followed: Followed,
         events_between_projections: int,
         events_between_checkpoints: int,
+        archivist: Archivist,
+        timeline: Timeline,
     ) -> None:
         self._folder = folder
         self._log = log
@@ -63,13 +67,16 @@ class Upkeep:
         self._followed = followed
         self._events_between_projections = events_between_projections
         self._events_between_checkpoints = events_between_checkpoints
+        self._archivist = archivist
+        self._timeline = timeline
         self._writer: checkpoint.Writer | None = None
-        self._newcomers: list[list[Step]] = []
+        self._newcomers: list[list[Step | int]] = []
         self._projecting: asyncio.Task[None] | None = None
         self._checkpointing: asyncio.Task[None] | None = None
         self._filling, self._writing = asyncio.Lock(), asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "palmares-upkeep", _step_back)
         self._trusted = True
+        self.on_batch: Callable[[], None] = lambda: None
         self.checkpoint_position = 0
 
     @property
@@ -91,6 +98,7 @@ class Upkeep:
 
     async def batch_applied(self) -> None:
         """See `Watcher`."""
+        self.on_batch()
         if self._users.unprojected_steps >= self._events_between_projections:
             if self._projecting is not None:
                 await self._projecting
@@ -99,16 +107,22 @@ class Upkeep:
         if self._checkpointing is None and behind >= self._events_between_checkpoints:
             self._checkpointing = asyncio.create_task(_logged("checkpoint", self.checkpoint()))
 
+    def time_passed(self, now: int) -> None:
+        """See `Watcher`. What has been written of a checkpoint may hold runs that are final now."""
+        self._writer = None
+        for steps in self._newcomers:
+            steps.append(now)
+
     def rankings_doubtful(self) -> None:
         """See `Watcher`."""
         self._trusted = False
         self._writer = None
 
-    def watch(self, steps: list[Step]) -> None:
-        """Add every step applied from now on to a list."""
+    def watch(self, steps: list[Step | int]) -> None:
+        """Add every step applied from now on to a list, and every instant up to which time passed."""
         self._newcomers.append(steps)
 
-    def unwatch(self, steps: list[Step]) -> None:
+    def unwatch(self, steps: list[Step | int]) -> None:
         """Add no more to a list."""
         self._newcomers = [others for others in self._newcomers if others is not steps]
 
@@ -142,8 +156,10 @@ class Upkeep:
         if self._writer is not writer:
             return
         position = self._log.position
-        writer.write_end(file, position)
+        writer.write_end(file, position, self._timeline.now)
         self._writer = None
+        # A checkpoint must not forget what was taken out of the rankings before the archive has it.
+        await self._archivist.drain()
         await self.in_background(checkpoint.save, file, self._folder.checkpoint)
         self.checkpoint_position = position
 

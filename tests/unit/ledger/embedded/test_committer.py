@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -15,6 +16,7 @@ from palmares.ledger.embedded import committer
 from palmares.ledger.embedded.committer import Committer
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
 from palmares.ledger.embedded.rankings import Rankings
+from palmares.server import open_archive
 from tests.faults import faulty_log
 from tests.ledger_world import Clock, open_embedded, swim
 from tests.world import make_board
@@ -176,7 +178,7 @@ async def test_however_much_waits_nothing_is_recorded_behind_a_step_that_could_n
 async def test_a_failed_flush_is_an_obstacle_for_some_seconds_only(folder: Path) -> None:
     """A server that gets no events because it is said to be unwell would never be found well again."""
     now = 0.0
-    ledger = await EmbeddedLedger.open(folder, [], Clock(), lambda: now)
+    ledger = await EmbeddedLedger.open(folder, [], Clock(), lambda: now, open_archive=partial(open_archive, folder))
     faulty_log(ledger).failing = ("COMMIT",)
     await settled(ledger.record([swim("ann", 1)]))
     assert ledger.obstacle is not None

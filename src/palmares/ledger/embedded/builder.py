@@ -1,0 +1,148 @@
+"""Making rankings from the log while events go on: of boards that are followed late, and of runs that are revised.
+
+What is recorded during the build waits in a list, with the instants that passed, and is applied at the end; the last
+of it in a moment without a batch, in which the new rankings take the place of the old.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from palmares.domain.board import Board
+from palmares.domain.changes import Plan
+from palmares.domain.run import Run
+from palmares.domain.value import LEAST
+from palmares.ledger.embedded.archivist import Archivist
+from palmares.ledger.embedded.build import Build, Tools
+from palmares.ledger.embedded.draft import Step
+from palmares.ledger.embedded.followed import Followed
+from palmares.ledger.embedded.log import Log
+from palmares.ledger.embedded.past import opened
+from palmares.ledger.embedded.projection import Projection
+from palmares.ledger.embedded.rankings import Rankings
+from palmares.ledger.embedded.replay import replay_step
+from palmares.ledger.embedded.timeline import Timeline, finish
+from palmares.ledger.embedded.upkeep import Upkeep, pause
+from palmares.ledger.embedded.users import Users
+
+_STEPS_BETWEEN_PAUSES = 500
+
+
+class Builder:
+    """Builds one board after the other. `progress` tells, by board number, how much of a build is done."""
+
+    def __init__(
+        self,
+        log_path: Path,
+        log: Log,
+        projection: Projection,
+        users: Users,
+        followed: Followed,
+        archivist: Archivist,
+        timeline: Timeline,
+        upkeep: Upkeep,
+        turn: asyncio.Lock,
+    ) -> None:
+        self.progress: dict[int, float] = {}
+        self._log_path = log_path
+        self._log = log
+        self._projection = projection
+        self._users = users
+        self._followed = followed
+        self._archivist = archivist
+        self._timeline = timeline
+        self._upkeep = upkeep
+        self._turn = turn
+
+    async def follow(self, board: Board) -> None:
+        """See `Ledger.follow`. Until the new rankings are complete, those of an earlier form are read and counted."""
+        rankings, steps = await self._begin(board), list[Step | int]()
+        try:
+            upto, until = await self._watch(steps)
+            timeline = await self._build(rankings, board.finished_position or upto, until, None)
+            await self._install(rankings, timeline, steps)
+        except BaseException:
+            await self._archivist.in_thread(self._archivist.archive.discard, rankings.edition)
+            raise
+        finally:
+            self._upkeep.unwatch(steps)
+            self.progress.pop(board.number, None)
+
+    async def rebuild(self, rankings: Rankings, runs: list[Run]) -> None:
+        """Build some runs anew, as they are with everything recorded so far, and let them take the former's place."""
+        copy = await self._begin(rankings.plan.board)
+        try:
+            upto, until = await self._watch(None)
+            await self._build(copy, upto, until, runs)
+            await self._archivist.drain()
+            if self._followed.holds(rankings):
+                await self._install_edition(copy, [run.start for run in runs])
+        finally:
+            await self._archivist.in_thread(self._archivist.archive.discard, copy.edition)
+
+    async def _begin(self, board: Board) -> Rankings:
+        rankings = Rankings(Plan(board), self._users.id_of)
+        rankings.edition = await self._archivist.in_thread(self._archivist.archive.begin_edition, board.number)
+        return rankings
+
+    async def _watch(self, steps: list[Step | int] | None) -> tuple[int, int]:
+        """Bring the projection up to date and note what is recorded from then on; the position and the instant."""
+        # Most of the log before the turn, so that recording waits for the rest only.
+        await self._upkeep.project()
+        async with self._turn:
+            await self._upkeep.project()
+            if steps is not None:
+                self._upkeep.watch(steps)
+            return self._log.position, self._timeline.now
+
+    async def _build(self, rankings: Rankings, upto: int, until: int, runs: list[Run] | None) -> Timeline:
+        """Live through the past; the timeline with which to go on."""
+        timeline = Timeline(lambda: [rankings], self._archivist, LEAST)
+        board = rankings.plan.board
+        if board.metric is None:
+            return timeline
+        tools = Tools(self._projection, self._upkeep.in_background, pause)
+        snapshot = self._projection.snapshot()
+        try:
+            with opened(self._log_path, rankings.plan, upto, runs) as past:
+                build = Build(rankings, past, runs, timeline, tools)
+                await build.run(snapshot, until, lambda position: self._tell(board.number, position, upto))
+        finally:
+            snapshot.close()
+        return timeline
+
+    def _tell(self, board: int, position: int, upto: int) -> None:
+        self.progress[board] = max(self.progress.get(board, 0.0), position / max(upto, 1))
+
+    async def _install(self, rankings: Rankings, timeline: Timeline, steps: list[Step | int]) -> None:
+        """Take in what was recorded during the build; the last of it in one go, with no batch on its way."""
+        done = 0
+        while not rankings.frozen and len(steps) - done > _STEPS_BETWEEN_PAUSES:
+            portion = steps[done : done + _STEPS_BETWEEN_PAUSES]
+            await self._replay(rankings, timeline, portion)
+            done += len(portion)
+            await pause()
+        await self._archivist.drain()
+        async with self._turn:
+            if rankings.frozen:
+                finish(rankings, self._archivist, timeline.now)
+            else:
+                await self._replay(rankings, timeline, steps[done:])
+                await timeline.reach(self._timeline.now)
+            await self._archivist.drain()
+            await self._install_edition(rankings, None)
+            self._followed.install(rankings)
+            self._upkeep.give_up_checkpoint()
+
+    async def _install_edition(self, rankings: Rankings, runs: list[int] | None) -> None:
+        archive, board = self._archivist.archive, rankings.plan.board.number
+        await self._archivist.in_thread(archive.install, board, rankings.edition, runs)
+
+    async def _replay(self, rankings: Rankings, timeline: Timeline, steps: Sequence[Step | int]) -> None:
+        for step in steps:
+            if isinstance(step, int):
+                await timeline.reach(step)
+            else:
+                replay_step(rankings, self._users, step)

@@ -1,0 +1,131 @@
+"""The past of one board, read from the log in the order in which it took effect.
+
+The log is in the order of recording, and nearly every event took effect when it was recorded. Only the others, which
+were sent with a time of their own, are sorted; then both streams are merged. Attributes are told backwards: everybody
+begins with the attributes first known, found by undoing every change on the present ones.
+
+Rows are fetched by a thread in portions, so a scan of a large log holds nobody up.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from palmares.domain import value
+from palmares.domain.changes import Plan
+from palmares.domain.effect import effect_at
+from palmares.domain.group import Group
+from palmares.domain.local_time import start_of
+from palmares.domain.run import Run
+from palmares.ledger.embedded.projection import Snapshot
+from palmares.ledger.embedded.queries import query
+
+_ROWS_AT_ONCE = 500
+_USERS_AT_ONCE = 5_000
+
+InThread = Callable[..., Awaitable[Any]]
+
+
+class PastStep(NamedTuple):
+    """One row of the log as a build needs it. `effect` None says that the event takes none; a step with a body is a
+    change of attributes."""
+
+    effect: int | None
+    position: int
+    user: int
+    amount: int
+    occurred_at: int
+    local_at: int
+    body: str | None
+
+
+class _Attributes(msgspec.Struct):
+    attributes: dict[str, str]
+
+
+class _AttributesBefore(msgspec.Struct):
+    attributes_before: dict[str, str]
+
+
+_AFTER = msgspec.json.Decoder(_Attributes)
+_BEFORE = msgspec.json.Decoder(_AttributesBefore)
+
+
+class Past:
+    """What the log holds, up to a position, of the events of a board's metric in a stretch of days."""
+
+    def __init__(self, log: Path, plan: Plan, upto: int, runs: list[Run] | None) -> None:
+        self._plan = plan
+        self._upto = upto
+        first, past = _span(runs)
+        assert plan.board.metric is not None
+        self._given = {
+            "metric": plan.board.metric.number, "upto": upto, "grouped": plan.grouped, "first": first, "past": past,
+        }  # fmt: skip
+        self._connection = sqlite3.connect(log, isolation_level=None, check_same_thread=False)
+        self._connection.create_function("effect_at", 4, self._effect_at)
+
+    async def steps(self, in_thread: InThread) -> AsyncIterator[list[PastStep]]:
+        """All steps in order, in portions; first those that take no effect."""
+        merged = heapq.merge(
+            self._rows("backdated_events"), self._rows("past_steps"), key=lambda step: (step[0] or value.LEAST, step[1])
+        )
+        while portion := await in_thread(list, islice(merged, _ROWS_AT_ONCE)):
+            yield [PastStep(*step) for step in portion]
+
+    async def groups(self, snapshot: Snapshot, in_thread: InThread) -> list[Group | None]:
+        """The group that everybody has at first, by number; of an ungrouped board an empty list."""
+        groups: list[Group | None] = []
+        if not self._plan.grouped:
+            return groups
+        known: dict[Group | None, Group | None] = {}
+        users = snapshot.users()
+        while portion := await in_thread(list, islice(users, _USERS_AT_ONCE)):
+            for number, body in portion:
+                groups.extend([None] * (number + 1 - len(groups)))
+                group = self.group_after(body)
+                # One tuple for all of a group, not one each.
+                groups[number] = known.setdefault(group, group)
+        changes = self._connection.execute(query("attribute_changes"), (snapshot.position,))
+        while portion := await in_thread(changes.fetchmany, _USERS_AT_ONCE):
+            for user, body in portion:
+                groups[user] = self._plan.group_of(_BEFORE.decode(body).attributes_before)
+        return groups
+
+    def group_after(self, body: str) -> Group | None:
+        """The group of a user with the attributes of a line's body."""
+        return self._plan.group_of(_AFTER.decode(body).attributes)
+
+    def close(self) -> None:
+        """Let go of the log."""
+        self._connection.close()
+
+    def _rows(self, name: str) -> Iterator[tuple[Any, ...]]:
+        return iter(self._connection.execute(query(name), self._given))
+
+    def _effect_at(self, recorded_at: int, occurred_at: int, local_at: int, history: int | None) -> int | None:
+        run = self._plan.run_at(local_at)
+        if run is None:
+            return None
+        return effect_at(run, self._plan.board.late_events, recorded_at, occurred_at, bool(history))
+
+
+def _span(runs: list[Run] | None) -> tuple[int, int]:
+    """The stretch of local time that these runs lie in; all of it when none are named."""
+    if runs is None:
+        return value.LEAST, value.MOST
+    last = max(runs).end
+    return start_of(min(runs).start), value.MOST if last is None else start_of(last + 1)
+
+
+def opened(log: Path, plan: Plan, upto: int, runs: list[Run] | None) -> closing[Past]:
+    """The past of a board, closed at the end of a `with`."""
+    return closing(Past(log, plan, upto, runs))

@@ -1,0 +1,215 @@
+"""What the slow ledger answers, as functions of the log, a board's definition, a run and a moment.
+
+Everything is worked out anew from the whole log. `until` is a moment: what was known just before it, who stood where.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from palmares.domain.board import Board
+from palmares.domain.changes import Plan
+from palmares.domain.group import Group, group_of
+from palmares.domain.local_time import day_of, start_of
+from palmares.domain.metric import Metric
+from palmares.domain.run import Run, closes_at
+from palmares.domain.snapshot import DAYS_KEPT
+from palmares.domain.standing import Standing, rank_all
+from palmares.domain.tally import Tally, fold
+from palmares.domain.user import User
+from palmares.domain.value import checked
+
+# Later than everything: a run that is not final is seen as of now.
+NEVER = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class UserLine:
+    """A user as of this place in the log."""
+
+    position: int
+    recorded_at: int
+    user: User
+
+
+@dataclass(frozen=True)
+class EventLine:
+    """One event."""
+
+    position: int
+    recorded_at: int
+    event_id: str
+    user: int
+    metric: Metric
+    amount: int
+    occurred_at: int
+    local_at: int
+    total: int
+    idempotency_key: str | None
+    attributes: Mapping[str, str] | None
+    history: bool
+
+
+Line = UserLine | EventLine
+Log = Sequence[Line]
+# Who is ranked, by group.
+Rankings = dict[Group, list[Standing]]
+# The rank and value of each who is ranked, by id.
+Places = dict[str, tuple[int, int]]
+
+
+# Users
+
+
+def users_of(log: Log, until: int = NEVER) -> dict[int, User]:
+    """The users by number, each as of their last line before a moment; who came later, as of their first."""
+    found: dict[int, User] = {}
+    for line in log:
+        if isinstance(line, UserLine) and (line.user.number not in found or line.recorded_at < until):
+            found[line.user.number] = line.user
+    return found
+
+
+def user_with(log: Log, scope: int, user_id: str) -> User | None:
+    return next((user for user in users_of(log).values() if (user.scope, user.id) == (scope, user_id)), None)
+
+
+# Events
+
+
+def events_of(log: Log, metric_number: int) -> Iterator[EventLine]:
+    return (line for line in log if isinstance(line, EventLine) and line.metric.number == metric_number)
+
+
+def total_of(log: Log, user_number: int, metric_number: int) -> int:
+    return sum(event.amount for event in events_of(log, metric_number) if event.user == user_number)
+
+
+def counted(log: Log, board: Board) -> Log:
+    """The part of the log that counts on a board: all, or what there was when it was finished by hand."""
+    return log if board.finished_position is None else log[: board.finished_position]
+
+
+def events_by_run(log: Log, board: Board) -> dict[Run, list[EventLine]]:
+    """The events of a board's metric, if it has one, by the run that they happened in, in the order of the log."""
+    plan = Plan(board)
+    found: dict[Run, list[EventLine]] = {}
+    for event in () if board.metric is None else events_of(counted(log, board), board.metric.number):
+        run = plan.run_at(event.local_at)
+        if run is not None:
+            found.setdefault(run, []).append(event)
+    return found
+
+
+def final_at(run: Run) -> int:
+    """When a run is over everywhere; an open one never is."""
+    return NEVER if run.end is None else closes_at(run.end)
+
+
+def came_late(event: EventLine, run: Run) -> bool:
+    """Whether the run was final when the event was recorded."""
+    return event.recorded_at >= final_at(run)
+
+
+def takes_effect_at(event: EventLine, board: Board, run: Run) -> int | None:
+    """When an event of a run begins to count there; None for one that came too late for the board."""
+    if event.history:
+        return event.occurred_at
+    if not came_late(event, run):
+        return event.recorded_at
+    return final_at(run) - 1 if board.late_events == "revise" else None
+
+
+def effects(log: Log, board: Board, run: Run) -> list[tuple[int, EventLine]]:
+    """The events that count in a run, each with when it takes effect."""
+    pairs = [(takes_effect_at(event, board, run), event) for event in events_by_run(log, board).get(run, [])]
+    return [(effect, event) for effect, event in pairs if effect is not None]
+
+
+def ignored_late(log: Log, board: Board, run: Run) -> int:
+    """How many events of a run came too late."""
+    return len(events_by_run(log, board).get(run, [])) - len(effects(log, board, run))
+
+
+def revising(log: Log, board: Board, run: Run) -> list[EventLine]:
+    """The events that changed a run when it was final."""
+    return [event for _, event in effects(log, board, run) if came_late(event, run)]
+
+
+# Values and ranks
+
+
+def tallies(log: Log, board: Board, run: Run, until: int = NEVER) -> dict[int, Tally]:
+    """What everyone had earned in a run, by the number of the user, whether they take part or not.
+
+    Events are taken in the order in which they happened; those of one instant in the order of the log.
+    """
+    events = [event for effect, event in effects(log, board, run) if effect < until]
+    amounts: dict[int, list[tuple[int, int]]] = {}
+    for event in sorted(events, key=lambda event: (event.occurred_at, event.position)):
+        amounts.setdefault(event.user, []).append((event.amount, event.occurred_at))
+    found = {user: fold(board.aggregation, pairs) for user, pairs in amounts.items()}
+    return {user: tally for user, tally in found.items() if tally is not None}
+
+
+def check_values(log: Log, board: Board) -> None:
+    """`Invalid` when anyone's value in any run does not fit."""
+    for run in events_by_run(log, board):
+        for tally in tallies(log, board, run).values():
+            checked(tally.value, f"a value on leaderboard {board.key!r}")
+
+
+def rankings(log: Log, board: Board, run: Run, until: int = NEVER) -> Rankings:
+    """Every ranking of a run, by the attributes that the users had just before the moment."""
+    users = users_of(counted(log, board), until)
+    members: dict[Group, dict[str, Tally]] = {}
+    for number, tally in tallies(log, board, run, until).items():
+        group = group_of(board, users[number].attributes)
+        if group is not None:
+            members.setdefault(group, {})[users[number].id] = tally
+    return {group: rank_all(board, found) for group, found in members.items()}
+
+
+def union(board: Board, found: Rankings, groups: Collection[Group]) -> list[Standing]:
+    """Those who are ranked in any of the groups, ranked anew as one; each group's own cap has been applied before."""
+    ranked = [standing for group in set(groups) for standing in found.get(group, [])]
+    members = {standing.participant: Tally(standing.value, standing.reached_at) for standing in ranked}
+    return rank_all(replace(board, max_participants=None), members)
+
+
+def rank_in(standings: list[Standing], participant: str) -> int | None:
+    return next((standing.rank for standing in standings if standing.participant == participant), None)
+
+
+# The ends of days
+
+
+def days_of(log: Log, board: Board, run: Run, now: int, frozen_at: int = NEVER) -> dict[int, Places]:
+    """Who stood where at the end of each UTC day of a run, as far as they are over: from the day on which somebody is
+    ranked first, the newest `DAYS_KEPT`."""
+    found: dict[int, Places] = {}
+    for day, end in ends_of_days(log, board, run, now, frozen_at):
+        places = places_in(rankings(log, board, run, end))
+        if places or found:
+            found[day] = places
+    return {day: places for day, places in found.items() if day > max(found) - DAYS_KEPT}
+
+
+def ends_of_days(log: Log, board: Board, run: Run, now: int, frozen_at: int) -> Iterator[tuple[int, int]]:
+    """The days on which a run may have had standings, each with the moment that it is seen at.
+
+    The run's last is the day on which it becomes final, and over when it does.
+    """
+    first = min((effect for effect, _ in effects(log, board, run)), default=NEVER)
+    last = min(final_at(run), frozen_at)
+    for day in range(day_of(first), day_of(min(now, last)) + 1):
+        if start_of(day + 1) <= min(now, last):
+            yield day, start_of(day + 1)
+        elif last <= now:
+            # Finished by hand, the run is over in the middle of a moment: all that was recorded by then is in it.
+            yield day, last if last == final_at(run) else NEVER
+
+
+def places_in(found: Rankings) -> Places:
+    return {
+        standing.participant: (standing.rank, standing.value) for standings in found.values() for standing in standings
+    }
