@@ -15,6 +15,7 @@ from palmares.domain.errors import Invalid, Unavailable
 from palmares.domain.local_time import from_datetime, parse_day
 from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.contract import Ledger
+from palmares.outbox.sql import SqlOutbox
 from palmares.service.bulk import Bulk, Item
 from palmares.service.context import Context
 
@@ -112,6 +113,7 @@ async def open_desk(folder: Path, now: str = "2026-03-04 10:00") -> AsyncIterato
         clock=clock,
         new_id=lambda: str(uuid.UUID(int=next(numbers))),
         new_secret=lambda length: f"{next(numbers):x}".rjust(length, "x"),
+        outbox=SqlOutbox("sqlite://"),
     )
     try:
         yield Desk(context, catalog, ledger, clock)

@@ -4,7 +4,7 @@ It begins on Wednesday 2026-03-04, noon UTC, like the world of actions, and know
 """
 
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -19,6 +19,7 @@ from palmares.domain.local_time import day_of, format_day, parse_instant
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
+from palmares.domain.streak_settings import StreakSettings, changed
 from palmares.domain.user import User
 from palmares.domain.value import MICROS, parse
 from palmares.ledger.contract import BoardOutcome, Entry, Ledger, Outcome, Place, Row, RunState
@@ -56,19 +57,23 @@ class Clock:
 class Home(Protocol):
     """Where one ledger lives."""
 
-    def open(self, boards: Sequence[Board]) -> Awaitable[Ledger]:
-        """Open it, also again and again; what was recorded is still there, the boards are told anew."""
+    def open(self, boards: Sequence[Board], streaks: Mapping[int, StreakSettings]) -> Awaitable[Ledger]:
+        """Open it, also again and again; what was recorded is still there, the boards and settings are told anew."""
 
     def kill(self) -> None:
         """Let what is opened next be what a kill at this moment leaves."""
 
 
 async def open_embedded(
-    folder: Path, clock: Callable[[], int], boards: Sequence[Board] = (), limits: Limits = CALM
+    folder: Path,
+    clock: Callable[[], int],
+    boards: Sequence[Board] = (),
+    limits: Limits = CALM,
+    streaks: Mapping[int, StreakSettings] | None = None,
 ) -> EmbeddedLedger:
     """An embedded ledger whose stopwatch stands still."""
     return await EmbeddedLedger.open(
-        folder, boards, clock, lambda: 0.0, limits, open_archive=partial(open_archive, folder)
+        folder, boards, clock, lambda: 0.0, limits, streaks, open_archive=partial(open_archive, folder)
     )
 
 
@@ -95,10 +100,11 @@ class LedgerWorld:
         self._home = home
         self.clock = clock
         self.boards: dict[int, Board] = {}
+        self.streaks: dict[int, StreakSettings] = {}
         self.ledger: Ledger
 
     async def open(self) -> None:
-        self.ledger = await self._home.open(list(self.boards.values()))
+        self.ledger = await self._home.open(list(self.boards.values()), self.streaks)
 
     async def restart(self) -> None:
         """Close the ledger and open it again, with the boards as they are defined now."""
@@ -134,6 +140,11 @@ class LedgerWorld:
     def forget(self, board: Board) -> None:
         del self.boards[board.number]
         self.ledger.forget(board.number)
+
+    async def set_streaks(self, **given: Any) -> None:
+        """Change the settings of streaks."""
+        self.streaks[DEFAULT_SCOPE] = changed(self.streaks.get(DEFAULT_SCOPE, StreakSettings()), given)
+        await self.ledger.set_streaks(DEFAULT_SCOPE, self.streaks[DEFAULT_SCOPE])
 
     def redefine(self, board: Board) -> None:
         self.boards[board.number] = board

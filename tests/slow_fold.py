@@ -17,6 +17,7 @@ from palmares.domain.standing import Standing, rank_all
 from palmares.domain.tally import Tally, fold
 from palmares.domain.user import User
 from palmares.domain.value import checked
+from tests.slow_streaks import StreakBoard, events_of_run, value_at
 
 # Later than everything: a run that is not final is seen as of now.
 NEVER = 2**63 - 1
@@ -91,6 +92,8 @@ def counted(log: Log, board: Board) -> Log:
 
 def events_by_run(log: Log, board: Board) -> dict[Run, list[EventLine]]:
     """The events of a board's metric, if it has one, by the run that they happened in, in the order of the log."""
+    if isinstance(board, StreakBoard):
+        return events_of_run(board, (line for line in counted(log, board) if isinstance(line, EventLine)))
     plan = Plan(board)
     found: dict[Run, list[EventLine]] = {}
     for event in () if board.metric is None else events_of(counted(log, board), board.metric.number):
@@ -144,11 +147,25 @@ def tallies(log: Log, board: Board, run: Run, until: int = NEVER) -> dict[int, T
     Events are taken in the order in which they happened; those of one instant in the order of the log.
     """
     events = [event for effect, event in effects(log, board, run) if effect < until]
+    if isinstance(board, StreakBoard):
+        return streaks(log, board, run, events, until)
     amounts: dict[int, list[tuple[int, int]]] = {}
     for event in sorted(events, key=lambda event: (event.occurred_at, event.position)):
         amounts.setdefault(event.user, []).append((event.amount, event.occurred_at))
     found = {user: fold(board.aggregation, pairs) for user, pairs in amounts.items()}
     return {user: tally for user, tally in found.items() if tally is not None}
+
+
+def streaks(log: Log, board: StreakBoard, run: Run, events: list[EventLine], until: int) -> dict[int, Tally]:
+    """The streak of everyone just before a moment."""
+    users = users_of(counted(log, board), until)
+    found = {}
+    for user in {event.user for event in events}:
+        own = [event for event in events if event.user == user]
+        value = value_at(board, run, own, until, users[user].tz)
+        if value is not None:
+            found[user] = Tally(*value)
+    return found
 
 
 def check_values(log: Log, board: Board) -> None:
@@ -195,7 +212,7 @@ def days_of(log: Log, board: Board, run: Run, now: int, frozen_at: int = NEVER) 
 
 
 def ends_of_days(log: Log, board: Board, run: Run, now: int, frozen_at: int) -> Iterator[tuple[int, int]]:
-    """The days on which a run may have had standings, each with the moment that it is seen at.
+    """The days on which anyone had a value in a run, each with the moment that it is seen at.
 
     The run's last is the day on which it becomes final, and over when it does.
     """

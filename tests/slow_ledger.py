@@ -20,9 +20,23 @@ from palmares.domain.metric import Metric
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
 from palmares.domain.standing import Standing
+from palmares.domain.streak import CountedPeriod, Streak
+from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User, changed
 from palmares.domain.value import checked
-from palmares.ledger.contract import BoardOutcome, DayChange, Entry, Outcome, Place, Ranks, Record, Row, RunState
+from palmares.ledger.contract import (
+    BoardOutcome,
+    DayChange,
+    Entry,
+    Outcome,
+    Place,
+    Ranks,
+    Record,
+    Row,
+    RunState,
+    StreakOrder,
+    StreakRow,
+)
 from tests.slow_fold import (
     NEVER,
     EventLine,
@@ -45,6 +59,7 @@ from tests.slow_fold import (
     user_with,
     users_of,
 )
+from tests.slow_streaks import SlowStreaks, streak_board
 
 
 class SlowLedger:
@@ -60,6 +75,9 @@ class SlowLedger:
         self._followed_at: dict[int, int] = {}
         # When each board was finished by hand: its runs were final then.
         self._frozen_at: dict[int, int] = {}
+        self._streaks = SlowStreaks()
+        # The settings that each board that ranks by streak is made by.
+        self._made_by: dict[int, StreakSettings] = {}
         self._seen: dict[tuple[int, Run, Group], list[Standing]] | None = None
         # Days are asked for user by user. The log only grows, so its length tells what it held.
         self._days: dict[tuple[Board, Run, int, int], dict[int, Places]] = {}
@@ -85,7 +103,7 @@ class SlowLedger:
         if known is not None and first is not None and entry.metric is not None:
             boards = self._outcomes(log, log, known, entry.metric, local_at(now, known.tz), now)
             total = total_of(log, known.number, entry.metric.number)
-            return Outcome(known, False, first.event_id, total, True, boards)
+            return Outcome(known, False, first.event_id, total, True, boards, self._streak(log, known))
         fresh = User(number=len(users_of(log)) + 1, scope=entry.scope, id=entry.user_id, created=now, updated=now)
         user = changed(known or fresh, entry.changes, now)
         before = list(log)
@@ -97,7 +115,11 @@ class SlowLedger:
         log.append(event)
         self._check_values(log, user, entry.metric)
         boards = self._outcomes(before, log, user, entry.metric, event.local_at, now)
-        return Outcome(user, known is None, event.event_id, event.total, False, boards)
+        streak, extended = self._streak(log, user), self._streaks.extended(user, own_events(log, user), now)
+        if extended:
+            boards += self._told(self._streak_boards(user.scope), before, log, user, event.local_at, now)
+        self._revise_streak_boards(log, event)
+        return Outcome(user, known is None, event.event_id, event.total, False, boards, streak, extended)
 
     def _event(self, log: list[Line], user: User, entry: Entry, now: int) -> EventLine:
         assert entry.metric is not None
@@ -130,8 +152,13 @@ class SlowLedger:
 
         Of a run that is final nothing is told.
         """
+        return self._told(self._boards_of(metric), before, after, user, local, now)
+
+    def _told(
+        self, boards: Iterable[Board], before: list[Line], after: list[Line], user: User, local: int, now: int
+    ) -> list[BoardOutcome]:
         outcomes = []
-        for board in self._boards_of(metric):
+        for board in boards:
             run = Plan(board).run_at(local)
             group = group_of(board, user.attributes)
             counts = board.finished_position is None and board.status_at(now) == "active"
@@ -172,6 +199,7 @@ class SlowLedger:
         self._boards[board.number] = board
         self._followed_at[board.number] = len(self._log)
         self._frozen_at[board.number] = self._now
+        self._made_by[board.number] = self._streaks.settings_of(board.scope)
 
     def progress(self, board_number: int) -> float | None:
         """Following takes no time."""
@@ -194,8 +222,10 @@ class SlowLedger:
         self._boards[board_number] = replace(board, finished_position=len(self._log))
         return len(self._log)
 
-    async def restart(self, boards: Iterable[Board]) -> None:
+    async def restart(self, boards: Iterable[Board], streaks: Mapping[int, StreakSettings]) -> None:
         """What closing and opening is to others: these boards are followed, and are what they are said to be."""
+        for scope, settings in streaks.items():
+            await self.set_streaks(scope, settings)
         followed = set(self._boards)
         self._boards = {}
         for board in boards:
@@ -280,7 +310,7 @@ class SlowLedger:
     def _live_rankings(self) -> dict[tuple[int, Run, Group], list[Standing]]:
         return {
             (board.number, run, group): standings
-            for board in self._boards.values()
+            for board in map(self._viewed, self._boards.values())
             for run in events_by_run(self._log, board)
             if not self._final(board, run)
             for group, standings in self._rankings(board, run).items()
@@ -342,7 +372,50 @@ class SlowLedger:
     def _board(self, number: int) -> Board:
         if number not in self._boards:
             raise NotFound(f"board {number} is not followed")
-        return self._boards[number]
+        return self._viewed(self._boards[number])
+
+    # Streaks
+
+    async def set_streaks(self, scope: int, settings: StreakSettings) -> None:
+        if self._streaks.define(scope, settings):
+            for board in self._streak_boards(scope):
+                if not self._final(board, board.schedule.run_at(board.start) or Run(board.start, board.end)):
+                    await self.follow(self._boards[board.number])
+
+    async def streak(self, user: User) -> Streak:
+        return self._streak(self._log, users_of(self._log)[user.number])
+
+    async def counted_periods(self, user: User) -> list[CountedPeriod]:
+        return self._streaks.counted_periods(user, own_events(self._log, user))
+
+    async def streak_rankings(self, scope: int, order: StreakOrder, limit: int) -> list[StreakRow]:
+        users = [user for user in users_of(self._log).values() if user.scope == scope]
+        events = [line for line in self._log if isinstance(line, EventLine)]
+        return self._streaks.rows(users, events, self._now, order)[:limit]
+
+    def _streak(self, log: Sequence[Line], user: User) -> Streak:
+        return self._streaks.state(user, own_events(log, user))
+
+    def _streak_boards(self, scope: int) -> list[Board]:
+        found = sorted(self._boards.values(), key=lambda board: board.number)
+        return [self._viewed(board) for board in found if board.rank_by == "streak" and board.scope == scope]
+
+    def _revise_streak_boards(self, log: Sequence[Line], event: EventLine) -> None:
+        """A final run that is revised is made by the settings of that time."""
+        for board in self._streak_boards(users_of(log)[event.user].scope):
+            if any(event in revising(log, board, run) for run in events_by_run(log, board)):
+                self._made_by[board.number] = self._streaks.settings_of(board.scope)
+
+    def _viewed(self, board: Board) -> Board:
+        """A board as the fold wants it."""
+        if board.rank_by != "streak":
+            return board
+        now = self._now if board.finished_position is None else self._frozen_at[board.number]
+        return streak_board(board, self._made_by[board.number], now)
+
+
+def own_events(log: Sequence[Line], user: User) -> list[EventLine]:
+    return [line for line in log if isinstance(line, EventLine) and line.user == user.number]
 
 
 def first_use(log: Sequence[Line], user: User, entry: Entry) -> EventLine | None:

@@ -1,14 +1,24 @@
 """Streaks the slow and obvious way, from the whole story each time: what every faster way is compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from datetime import date
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
+from palmares.domain.board import Board
 from palmares.domain.local_time import day_of, local_at
+from palmares.domain.metric import Metric
 from palmares.domain.period import Period, end_of_period, start_of_period
-from palmares.domain.streak import StreakEvent
+from palmares.domain.run import Run
+from palmares.domain.streak import CountedPeriod, Streak, StreakEvent, at, counted_periods, fold
 from palmares.domain.streak_settings import StreakSettings
+from palmares.domain.user import User
+from palmares.domain.value import MICROS
+from palmares.ledger.contract import StreakOrder, StreakRow
+
+PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly")
+NO_END = date.max.toordinal()
 
 
 class Shown(NamedTuple):
@@ -134,4 +144,114 @@ def _length_on(settings: StreakSettings, events: Sequence[StreakEvent], period: 
     return 0 if lost else len(last_streak(settings, found))
 
 
-PERIODS: tuple[Period, ...] = ("daily", "weekly", "monthly")
+# On boards
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreakBoard(Board):
+    """A board that ranks by streak, with the settings that it is made by and how far time has come for it."""
+
+    settings: StreakSettings
+    now: int
+
+
+def streak_board(board: Board, settings: StreakSettings, now: int) -> StreakBoard:
+    """A board as the slow functions see it."""
+    return StreakBoard(**{one.name: getattr(board, one.name) for one in fields(Board)}, settings=settings, now=now)
+
+
+class Event(Protocol):
+    """A line of a log that is an event."""
+
+    @property
+    def position(self) -> int: ...
+    @property
+    def user(self) -> int: ...
+    @property
+    def metric(self) -> Metric: ...
+    @property
+    def amount(self) -> int: ...
+    @property
+    def occurred_at(self) -> int: ...
+    @property
+    def local_at(self) -> int: ...
+
+
+EventLine = TypeVar("EventLine", bound=Event)
+
+
+def events_of_run(board: StreakBoard, events: Iterable[EventLine]) -> dict[Run, list[EventLine]]:
+    """The events that concern the only run: those of its days and of all before, which make what is brought along."""
+    run = board.schedule.run_at(board.start)
+    assert run is not None
+    end = NO_END if run.end is None else run.end
+    found = [
+        event
+        for event in events
+        if is_of_interest(board.settings, streak_event(event)) and day_of(event.local_at) <= end
+    ]
+    return {run: found} if found else {}
+
+
+def value_at(
+    board: StreakBoard, run: Run, events: Iterable[Event], moment: int, tz: str | None
+) -> tuple[int, int] | None:
+    """Value and time of a user who has a zone at a moment, just before it."""
+    found = met_periods(board.settings, [streak_event(event) for event in events])
+    if not found or found[-1].day < run.start:
+        return None
+    today = day_of(local_at(min(moment - 1, board.now), tz))
+    if is_over(board.settings, found[-1].period, today if run.end is None else min(today, run.end)):
+        return None
+    return len(last_streak(board.settings, found)) * MICROS, found[-1].instant
+
+
+def streak_event(event: Event) -> StreakEvent:
+    """An event as streaks need it."""
+    return StreakEvent(event.occurred_at, event.position, event.metric.number, event.amount, event.local_at)
+
+
+# The part of a slow ledger
+
+
+class SlowStreaks:
+    """The streaks of a log, folded from all of it every time."""
+
+    def __init__(self) -> None:
+        self._settings: dict[int, StreakSettings] = {}
+
+    def settings_of(self, scope: int) -> StreakSettings:
+        return self._settings.get(scope, StreakSettings())
+
+    def state(self, user: User, events: Iterable[Event]) -> Streak:
+        """The streak of a user with the zone that the user has now."""
+        return fold(self.settings_of(user.scope), self._of(user, events), user.tz)
+
+    def counted_periods(self, user: User, events: Iterable[Event]) -> list[CountedPeriod]:
+        return counted_periods(self.settings_of(user.scope), self._of(user, events))
+
+    def extended(self, user: User, events: Sequence[Event], now: int) -> bool:
+        """Whether the last of the events made the streak longer, as it shows now."""
+        before, after = [at(self.state(user, some), now) for some in (events[:-1], events)]
+        return after.length > before.length
+
+    def rows(self, users: Iterable[User], events: Sequence[Event], now: int, order: StreakOrder) -> list[StreakRow]:
+        """The users with a streak, longest first."""
+        found = []
+        for user in users:
+            state = at(self.state(user, events), now)
+            length, reached = (
+                (state.length, state.extended_at) if order == "active" else (state.longest, state.longest_at)
+            )
+            if reached is not None:
+                found.append((-length, reached, user.id.encode(), StreakRow(user.id, user.name, length)))
+        return [row for *_, row in sorted(found)]
+
+    def define(self, scope: int, settings: StreakSettings) -> bool:
+        """Take settings; whether something else counts now."""
+        before, self._settings[scope] = self.settings_of(scope), settings
+        return before.version != settings.version
+
+    @staticmethod
+    def _of(user: User, events: Iterable[Event]) -> list[StreakEvent]:
+        return sorted(streak_event(event) for event in events if event.user == user.number)

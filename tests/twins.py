@@ -16,6 +16,7 @@ from uuid import UUID
 
 from palmares.domain.board import Board
 from palmares.domain.errors import PalmaresError
+from palmares.domain.local_time import day_of
 from palmares.domain.metric import Metric
 from palmares.ledger.contract import Entry, Ledger, Outcome
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
@@ -72,12 +73,21 @@ class Twins:
             await ledger.follow(board)
 
     async def freeze(self, number: int) -> None:
-        """Finish a board by hand, the position kept in its definition."""
+        """Stop counting on a board, the position kept in its definition."""
+        await self.advance()
         first, second = [await ledger.freeze(number) for ledger in self._both()]
         assert first == second
         self.boards[number] = replace(self.boards[number], finished_position=first)
         for ledger in self._both():
             ledger.redefine(self.boards[number])
+
+    async def finish(self, number: int) -> None:
+        """Finish a board by hand as the service does: its end is today, and then it is frozen."""
+        board, today = self.boards[number], day_of(self.clock())
+        latest = max(today, board.start)
+        end = latest if board.end is None else min(board.end, latest)
+        await self.follow(replace(board, asked_status="finished", end=end))
+        await self.freeze(number)
 
     def forget(self, number: int) -> None:
         for ledger in self._both():

@@ -15,6 +15,7 @@ from palmares.domain.local_time import parse_instant
 from palmares.domain.metric import Attribute, Metric
 from palmares.domain.value import parse
 from palmares.ledger.contract import Entry, Outcome
+from palmares.outbox.sql import SqlOutbox
 from palmares.service.context import Context
 from tests.plain_catalog import PlainCatalog
 from tests.slow_ledger import SlowLedger
@@ -59,6 +60,7 @@ class World:
             clock=lambda: self.now,
             new_id=lambda: str(UUID(int=next(numbers))),
             new_secret=lambda length: "s" * length,
+            outbox=SqlOutbox("sqlite://"),
         )
 
     def at(self, text: str) -> None:

@@ -39,6 +39,8 @@ class Settings:
     checkpoint_events: int
     project_events: int
     test_clock: int | None
+    webhooks_allow_private: bool
+    webhooks_throttle_seconds: int
     log_level: str
     log_format: str
 
@@ -79,6 +81,17 @@ def one_of(*words: str) -> Kind:
         return text
 
     return Kind(", ".join(words[:-1]) + " or " + words[-1], read)
+
+
+def switch() -> Kind:
+    words = {"true": True, "false": False}
+
+    def read(text: str) -> bool:
+        if text.lower() not in words:
+            raise ValueError(text)
+        return words[text.lower()]
+
+    return Kind("true or false", read)
 
 
 def instant() -> Kind:
@@ -134,6 +147,15 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("project_events", "100000", whole_number(1), "Events held in memory before the projections are filled."),
     Setting(
         "test_clock", None, instant(), "A clock for tests in place of the real one: it stands there until it is moved."
+    ),
+    Setting(
+        "webhooks_allow_private", "false", switch(), "Whether webhooks may lie in private networks and on this machine."
+    ),
+    Setting(
+        "webhooks_throttle_seconds",
+        "900",
+        whole_number(1, 86_400),
+        "Seconds in which webhooks hear of one ranking, and of one user's rank in a run, once.",
     ),
     Setting("log_level", "info", one_of("debug", "info", "warning", "error"), "The least serious line that is logged."),
     Setting("log_format", "text", one_of("text", "json"), "Lines for people, or JSON for machines."),

@@ -37,6 +37,7 @@ from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
 from palmares.ledger.embedded.figures import Histogram
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
+from palmares.outbox.sql import SqlOutbox
 from palmares.service.context import Context
 from palmares.service.keys import ensure_key
 from palmares.service.test_clock import ClockMover
@@ -109,7 +110,9 @@ class Server:
             if standing is not None:
                 # Only now is the folder ours to write into.
                 await standing.stand_at(max(standing(), ledger.now))
-            context = Context(ledger, catalog, clock, new_id, new_secret)
+            outbox = await open_outbox(settings.data)
+            opened.push_async_callback(outbox.close)
+            context = Context(ledger, catalog, clock, new_id, new_secret, outbox, settings.webhooks_allow_private)
             first_key = await ensure_key(context, settings.admin_key)
             timekeeper = Timekeeper(_workers(context), clock, time.perf_counter, asyncio.sleep)
             await timekeeper.keep_up()
@@ -167,6 +170,11 @@ async def open_catalog(data: Path, clock: Clock = system_clock) -> SqlCatalog:
     """The catalog of a data folder, which is made when missing."""
     await asyncio.to_thread(data.mkdir, parents=True, exist_ok=True)
     return await SqlCatalog.open(f"sqlite:///{data / 'catalog.sqlite3'}", clock)
+
+
+async def open_outbox(data: Path) -> SqlOutbox:
+    """The outbox of a data folder that exists."""
+    return await SqlOutbox.open(f"sqlite:///{data / 'outbox.sqlite3'}")
 
 
 async def _open_ledger(settings: Settings, catalog: SqlCatalog, clock: Clock) -> EmbeddedLedger:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from palmares.domain.errors import PalmaresError, Unavailable
+from palmares.domain.errors import Invalid, PalmaresError, Unavailable
 from palmares.domain.local_time import format_instant
 from palmares.service.test_clock import StandingClock, parse_stand
 
@@ -51,6 +51,8 @@ class StoredClock:
             return parse_stand(self._path.read_text("utf-8").strip())
         except FileNotFoundError:
             return None
+        except (Invalid, UnicodeDecodeError):
+            raise Invalid(f"{self._path} holds no instant at which a test clock can stand") from None
 
     async def _save(self, now: int) -> None:
         try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+Run = tuple[date, date | None]
 ONE_DAY = timedelta(days=1)
 NOON = time(12, tzinfo=UTC)
 
@@ -33,7 +34,7 @@ class Contest:
     only: tuple[str, str] | None = None
     revised: bool = False
 
-    def run_on(self, day: date) -> tuple[date, date | None] | None:
+    def run_on(self, day: date) -> Run | None:
         """First and last day of the run that a day lies in."""
         if day < self.start or (self.end is not None and day > self.end):
             return None
@@ -45,7 +46,7 @@ class Contest:
         last = self._start_of(number + 1) - ONE_DAY
         return self._start_of(number), last if self.end is None else min(last, self.end)
 
-    def run_at(self, local: datetime) -> tuple[date, date | None] | None:
+    def run_at(self, local: datetime) -> Run | None:
         """The run that an event counts in, by the wall clock of its user."""
         inside = self.opening <= local.time() and (self.closing is None or local.time() < self.closing)
         return self.run_on(local.date()) if inside else None
@@ -117,6 +118,7 @@ class LogFile:
     def __init__(self, path: Path) -> None:
         self.events: list[Event] = []
         self.profiles: list[Profile] = []
+        self._by_run: dict[Contest, defaultdict[Run, list[Event]]] = {}
         ids: dict[int, str] = {}
         zones: dict[int, ZoneInfo] = {}
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
@@ -134,9 +136,14 @@ class LogFile:
                 self.events.append(Event(position, ids[user], amount, happened, instant(recorded), local))
         connection.close()
 
-    def runs(self, contest: Contest) -> set[tuple[date, date | None]]:
-        """The runs in which anything happened."""
-        return {run for event in self.events if (run := contest.run_at(event.local)) is not None}
+    def events_by_run(self, contest: Contest) -> dict[Run, list[Event]]:
+        """The events of each run in which anything happened."""
+        if contest not in self._by_run:
+            by_run = self._by_run[contest] = defaultdict(list)
+            for event in self.events:
+                if (run := contest.run_at(event.local)) is not None:
+                    by_run[run].append(event)
+        return self._by_run[contest]
 
     def groups(self, contest: Contest) -> set[str]:
         """Every group that anybody was ever in."""
@@ -180,13 +187,11 @@ class LogFile:
                 known[profile.user] = profile.attributes
         return ((user, contest.group_of(attributes)) for user, attributes in known.items())
 
-    def _tallies(
-        self, contest: Contest, run: tuple[date, date | None], end: datetime | None
-    ) -> Iterator[tuple[str, tuple[int, datetime]]]:
+    def _tallies(self, contest: Contest, run: Run, end: datetime | None) -> Iterator[tuple[str, tuple[int, datetime]]]:
         """Each user's sum in a run, and when it was reached, by what was recorded before an instant."""
         counted: defaultdict[str, list[Event]] = defaultdict(list)
-        for event in self.events:
-            if contest.run_at(event.local) == run and (end is None or event.recorded < end):
+        for event in self.events_by_run(contest).get(run, []):
+            if end is None or event.recorded < end:
                 counted[event.user].append(event)
         for user, events in counted.items():
             total, reached = 0, datetime.min.replace(tzinfo=UTC)

@@ -38,6 +38,11 @@ class Forked:
         """Whether the process has not ended."""
         return self._process.is_alive()
 
+    @property
+    def starting(self) -> bool:
+        """Whether the process lives and does not take requests yet."""
+        return self.alive and not self._ready.poll()
+
     def wait(self) -> None:
         """Wait until it takes requests. Raises `TimeoutError`, or `EOFError` when it ended first."""
         if not self._ready.poll(_DEADLINE_SECONDS):

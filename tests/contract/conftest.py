@@ -1,6 +1,6 @@
 """The adapters that this suite runs over. A new one is finished when it is in the table and everything passes."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from palmares.domain.board import Board
+from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.contract import Ledger
 from palmares.ledger.embedded.ledger import Limits
 from tests.ledger_world import BUSY, CALM, Clock, Home, LedgerWorld, memory_folder, open_embedded
@@ -22,8 +23,8 @@ class SlowHome:
         numbers = iter(range(1, 10**9))
         self._ledger = SlowLedger(clock, lambda: str(UUID(int=next(numbers))))
 
-    async def open(self, boards: Sequence[Board]) -> Ledger:
-        await self._ledger.restart(boards)
+    async def open(self, boards: Sequence[Board], streaks: Mapping[int, StreakSettings]) -> Ledger:
+        await self._ledger.restart(boards, streaks)
         return self._ledger
 
     def kill(self) -> None:
@@ -43,8 +44,8 @@ class EmbeddedHome:
     def data(self) -> Path:
         return self._folder / str(self._life)
 
-    async def open(self, boards: Sequence[Board]) -> Ledger:
-        return await open_embedded(self.data, self._clock, boards, self._limits)
+    async def open(self, boards: Sequence[Board], streaks: Mapping[int, StreakSettings]) -> Ledger:
+        return await open_embedded(self.data, self._clock, boards, self._limits, streaks)
 
     def kill(self) -> None:
         before, self._life = self.data, self._life + 1

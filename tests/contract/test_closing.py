@@ -356,14 +356,19 @@ async def test_a_run_that_nobody_joined_is_final_and_empty(world: LedgerWorld) -
 
 
 async def test_a_run_in_which_nobody_is_ranked_in_the_end_is_told_no_more(world: LedgerWorld) -> None:
-    """Values that belong to no group are no part of what is final."""
+    """Values that belong to no group are no part of what is final, also when their users join later."""
     await world.follow(PROS)
     await world.swim("ann", 1)
     run = run_on(PROS, "2026-03-04")
     assert await world.ledger.runs(4) == [run]
     await world.advance(CLOSING)
+    await world.change("ann", attributes={"level": "pro"})
     assert await world.ledger.runs(4) == []
+    assert await world.state(PROS) == (True, 0, 0)
+    assert list(await world.ledger.groups(4, run)) == []
+    assert await world.standings(PROS) == []
     assert await world.ledger.group(4, run, await world.user("ann")) is None
+    assert await world.history(PROS, "ann") == []
 
 
 @pytest.mark.parametrize("how", ["restart", "crash"])

@@ -91,7 +91,7 @@ async def test_others_move_a_user_without_an_event(world: LedgerWorld) -> None:
 
 
 async def test_a_user_who_comes_later_was_not_ranked_before(world: LedgerWorld) -> None:
-    """The run has its days from the first who was; before that there are none."""
+    """The run has its days from the first who was ranked; before that there are none."""
     await world.follow(BOARD)
     world.at("2026-03-05T12:00:00Z")
     await world.swim("ann", 1)
@@ -236,7 +236,7 @@ async def test_a_final_run_keeps_its_days_however_long_ago(world: LedgerWorld) -
     assert [line.day for line in before] == [f"03-{date:02}" for date in range(4, 10)]
 
 
-async def test_a_day_in_which_nobody_was_ranked_yet_is_none(world: LedgerWorld) -> None:
+async def test_a_day_on_which_nobody_was_ranked_yet_is_none(world: LedgerWorld) -> None:
     """Values of those who take no part begin no history."""
     await world.follow(PROS)
     await world.swim("ann", 1)

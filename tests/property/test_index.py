@@ -160,6 +160,16 @@ class IndexAgainstSortedList(RuleBasedStateMachine):
         assert self.index.count_before(value, reached_at, participant) == before
         assert entries_of(self.index.dump_after((value, reached_at, participant), limit)) == rest[:limit]
 
+    @rule(limit=st.integers(0, 200), numbering=st.sampled_from(["ordinal", "competition", "dense"]))
+    def places(self, limit: int, numbering: str) -> None:
+        expected = []
+        for row, (participant, value, _) in enumerate(self.model.in_order()[:limit]):
+            better = self.model.better(value)
+            rank = {"ordinal": row, "competition": len(better), "dense": len(set(better))}[numbering] + 1
+            expected.append((participant, rank, value))
+        columns = zip("IIq", self.index.places(limit, numbering), strict=True)
+        assert list(zip(*(array(code, column) for code, column in columns), strict=True)) == sorted(expected)
+
     @invariant()
     def all_agree(self) -> None:
         if not hasattr(self, "index"):

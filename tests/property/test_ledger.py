@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palmares.catalog.contract import DEFAULT_SCOPE
-from palmares.domain.board import Aggregation, Board, Numbering, Order, Ties
+from palmares.domain.board import Aggregation, Board, LateEvents, Numbering, Order, Ties
 from palmares.domain.local_time import DAY, HOUR
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Entry
@@ -23,6 +23,8 @@ USERS = ["ann", "bob", "cat", "dee", "Eve"]
 METRICS = [LAPS, HOURS]
 ZONES = [None, "Pacific/Kiritimati", "America/New_York", "Etc/GMT+12"]
 LOSSES = [(), ("standings",), ("projection",), ("standings", "projection")]
+# By hand to every corner of a day: over midnights, over noons at which runs become final, over whole runs.
+HOURS_LATER = [0, 1, 5, 11, 13, 24, 36, 24 * 7, 24 * 40]
 
 boards = st.builds(
     lambda first, length, window, runs, **fields: make_board(
@@ -38,7 +40,7 @@ boards = st.builds(
     first=st.integers(day("2026-02-20"), day("2026-03-06")),
     length=st.sampled_from([None, None, 5, 12]),
     window=st.sampled_from([(None, None), (None, None), ("06:00", "18:00")]),
-    runs=st.sampled_from([(None, None), ("day", 1), ("day", 7), ("month", 1)]),
+    runs=st.sampled_from([(None, None), ("day", 1), ("day", 2), ("day", 7), ("month", 1)]),
     metric=st.sampled_from([LAPS, LAPS, HOURS]),
     breakdown=st.sampled_from([(), (), (POOL,), (POOL, LEVEL)]),
     filters=st.sampled_from([(), (), ((LEVEL, "pro"),)]),
@@ -46,6 +48,7 @@ boards = st.builds(
     order=st.sampled_from(get_args(Order)),
     ties=st.sampled_from(get_args(Ties)),
     numbering=st.sampled_from(get_args(Numbering)),
+    late_events=st.sampled_from(get_args(LateEvents)),
     max_participants=st.sampled_from([None, 1, 2, 10]),
 )
 
@@ -73,6 +76,7 @@ events = st.builds(
     amount=st.sampled_from([-2 * MICROS, -1, 0, 1, MICROS, MICROS, 2 * MICROS, 3 * MICROS]),
     idempotency_key=st.sampled_from([None, None, None, "one", "two"]),
     hours_ago=st.sampled_from([None, None, 0, 1, 7, 24, 24 * 6, 24 * 15]),
+    history=st.sampled_from([False, False, True]),
 )
 refused = st.just({"user_id": "ann", "changes": {"tz": "nowhere"}, "metric": LAPS, "amount": MICROS})
 requests = st.lists(st.one_of(events, events, events, events, events, refused), min_size=1, max_size=4)
@@ -93,9 +97,13 @@ def record(together: list[list[dict[str, Any]]]) -> Action:
     return act
 
 
-def wait(hours: int) -> Action:
+def wait(hours: int, told: bool) -> Action:
+    """Time passes; what is due then is done at once, or when somebody records or looks."""
+
     async def act(twins: Twins) -> None:
         twins.clock.now += hours * HOUR
+        if told:
+            await twins.advance()
 
     return act
 
@@ -116,6 +124,8 @@ def about_board(what: str, board: Board) -> Action:
         elif number in twins.boards:
             if what == "forget":
                 twins.forget(number)
+            elif what == "finish":
+                await twins.finish(number)
             else:
                 await twins.freeze(number)
 
@@ -126,11 +136,12 @@ actions = st.one_of(
     st.builds(record, st.lists(requests, min_size=1, max_size=3)),
     st.builds(record, st.lists(requests, min_size=1, max_size=3)),
     st.builds(record, st.lists(requests, min_size=1, max_size=3)),
-    st.builds(wait, st.sampled_from([0, 1, 5, 24, 24 * 7])),
+    st.builds(wait, st.sampled_from(HOURS_LATER), st.booleans()),
+    st.builds(wait, st.sampled_from(HOURS_LATER), st.booleans()),
     st.builds(restart, st.sampled_from(["restart", "crash"]), st.sampled_from(LOSSES)),
     st.builds(
         about_board,
-        st.sampled_from(["follow", "forget", "freeze"]),
+        st.sampled_from(["follow", "follow", "forget", "freeze", "finish"]),
         st.builds(lambda board, number: replace(board, number=number), boards, st.integers(1, 4)),
     ),
 )

@@ -22,6 +22,8 @@ def test_without_anything_said_the_defaults_hold() -> None:
         checkpoint_events=1_000_000,
         project_events=100_000,
         test_clock=None,
+        webhooks_allow_private=False,
+        webhooks_throttle_seconds=900,
         log_level="info",
         log_format="text",
     )
@@ -42,6 +44,8 @@ ANOTHER_VALUE = {
     "checkpoint_events": ("10", 10),
     "project_events": ("5", 5),
     "test_clock": ("2026-03-04T00:00:00Z", 1_772_582_400_000_000),
+    "webhooks_allow_private": ("true", True),
+    "webhooks_throttle_seconds": ("60", 60),
     "log_level": ("debug", "debug"),
     "log_format": ("json", "json"),
 }

@@ -83,13 +83,27 @@ def take_over(writer: Connection, edition: int, former: int, run_start: int) -> 
     drop_empty_shelves(writer, former, run_start)
 
 
+def go_on_with_revisions(writer: Connection, edition: int, former: int) -> None:
+    """Let the final runs of an edition go on with the revisions that they have in a former one."""
+    shelf = tables.shelves
+    runs = writer.scalars(select(shelf.c.run_start).where(shelf.c.edition == edition).distinct()).all()
+    for run_start in runs:
+        _go_on(writer, final_of(writer, edition, run_start), final_of(writer, former, run_start))
+
+
 def _revise(writer: Connection, new: Final | None, former: Final | None) -> None:
+    _go_on(writer, new, former)
+    if new is not None and former is not None:
+        _drop_end(writer, former.shelf)
+
+
+def _go_on(writer: Connection, new: Final | None, former: Final | None) -> None:
+    """Give the end of a run the revision that it had, raised by one when it is another end."""
     if new is None or former is None:
         return
     differs = _digest(writer, new.shelf) != _digest(writer, former.shelf)
-    _drop_end(writer, former.shelf)
-    revising = update(tables.final_runs).where(tables.final_runs.c.shelf == new.shelf)
-    writer.execute(revising.values(revision=former.revision + differs))
+    going_on = update(tables.final_runs).where(tables.final_runs.c.shelf == new.shelf)
+    writer.execute(going_on.values(revision=max(new.revision, former.revision + differs)))
 
 
 def _digest(connection: Connection, shelf: int) -> bytes:
@@ -100,7 +114,7 @@ def _digest(connection: Connection, shelf: int) -> bytes:
     chosen = chosen.where(group.c.shelf == shelf).order_by(group.c.name, part.c.chunk)
     digest = hashlib.blake2b()
     for name, chunk, *columns in connection.execute(chosen.execution_options(yield_per=_ROWS_AT_ONCE)):
-        # How long the name is and how many rows follow, so that no two runs put together the same bytes.
+        # With the number of rows, so that no other columns put together the same bytes.
         digest.update(json.dumps([name, chunk, len(columns[0])]).encode())
         for column in columns:
             digest.update(column)
@@ -149,8 +163,15 @@ def add_day(
     _insert_all(writer, tables.day_places, rows)
 
 
-def add_end(writer: Connection, edition: int, run: Run, groups: Sequence[tuple[Group, Rows]], places: Places) -> None:
-    """Keep how a run ended, instead of what was kept of that; its revision stays."""
+def add_end(
+    writer: Connection,
+    edition: int,
+    run: Run,
+    groups: Sequence[tuple[Group, Rows]],
+    places: Places,
+    revision: int,
+) -> None:
+    """Keep how a run ended, instead of what was kept of that; the revision of that stays."""
     former = final_of(writer, edition, run.start)
     if former is None:
         shelf = _newest_shelf(writer, edition, run.start)
@@ -158,7 +179,7 @@ def add_end(writer: Connection, edition: int, run: Run, groups: Sequence[tuple[G
         # Readers may remember what lay on the former shelf.
         _drop_end(writer, former.shelf)
         shelf = _add_shelf(writer, edition, run.start)
-    revision = 0 if former is None else former.revision
+    revision = revision if former is None else former.revision
     writer.execute(insert(tables.final_runs).values(shelf=shelf, end=run.end, revision=revision))
     numbers = _numbers_of(writer, shelf, [group for group, _ in groups])
     orders = [rows for _, rows in groups]
@@ -202,7 +223,7 @@ def _numbers_of(writer: Connection, shelf: int, groups: Sequence[Group]) -> list
     """The numbers of groups on a shelf; those that are new to it get the next ones."""
     group = tables.shelf_groups
     rows = writer.execute(select(group.c.name, group.c.number).where(group.c.shelf == shelf))
-    known: dict[str, int] = dict(rows.tuples().all())
+    known: dict[str, int] = dict(rows.all())
     names = [json.dumps(values) for values in groups]
     new = [name for name in dict.fromkeys(names) if name not in known]
     known |= {name: number for number, name in enumerate(new, len(known))}

@@ -102,26 +102,26 @@ class SqlArchive:
             return reader.scalar(select(current(board))) is not None
 
     def install(self, board: int, edition: int, runs: Collection[int] | None = None) -> None:
-        """Make an edition current instead of the former, all at once; revisions begin at 0.
+        """Make an edition current instead of the former, all at once.
 
-        With `runs` (first days), only those are taken over, and the other runs stay: of a run that the new edition
-        has as final, the end replaces the former one; days that the new edition has replace the former ones. A run
-        that is final in both keeps the revision that it had, raised by one if any of its rows differs.
+        A run that is final in both goes on with the revision that it had, raised by one if any of its rows differs.
+        With `runs` (first days), only those are taken over into the former edition, which stays current, and the other
+        runs stay as they are: of a run that the new edition has as final, the end replaces the former one; days that
+        the new edition has replace the former ones.
         """
         with self._database.writing() as writer:
             _require(writer, edition)
-            former = writer.scalar(select(current(board)))
+            former = _current_or_new(writer, board)
             if edition == former:
                 return
             if runs is None:
-                if former is not None:
-                    shelves.drop_edition(writer, former)
+                shelves.go_on_with_revisions(writer, edition, former)
+                shelves.drop_edition(writer, former)
                 shelves.make_current(writer, edition)
-                return
-            former = _current_or_new(writer, board)
-            for run_start in runs:
-                shelves.take_over(writer, edition, former, run_start)
-            shelves.drop_edition(writer, edition)
+            else:
+                for run_start in runs:
+                    shelves.take_over(writer, edition, former, run_start)
+                shelves.drop_edition(writer, edition)
 
     def discard(self, edition: int) -> None:
         """Forget an edition that was never installed; nothing when it was, or is gone."""
@@ -130,9 +130,9 @@ class SqlArchive:
             writer.execute(unseen)
 
     def forget(self, board: int) -> None:
-        """Forget everything of a board, also its editions in the making."""
+        """Forget the current edition of a board; one in the making stays."""
         with self._database.writing() as writer:
-            writer.execute(delete(tables.editions).where(tables.editions.c.board == board))
+            writer.execute(delete(tables.editions).where(tables.editions.c.board == board, tables.editions.c.current))
 
     # The ends of days
 
@@ -174,14 +174,16 @@ class SqlArchive:
 
     # Final runs
 
-    def keep_run(self, edition: int, run: Run, groups: Sequence[tuple[Group, Rows]], places: Places) -> None:
+    def keep_run(
+        self, edition: int, run: Run, groups: Sequence[tuple[Group, Rows]], places: Places, revision: int = 0
+    ) -> None:
         """Keep how a run ended: each group's ranked rows in order, and everybody's place in them. O(users).
 
-        Kept twice in one edition, it is as if kept once.
+        Kept twice in one edition, it is as if kept once, with the first revision.
         """
         with self._database.writing() as writer:
             _require(writer, edition)
-            shelves.add_end(writer, edition, run, groups, places)
+            shelves.add_end(writer, edition, run, groups, places, revision)
 
     def final_run(self, board: int, run_start: int) -> FinalRun | None:
         """A run of the current edition; None when it was not kept."""

@@ -14,6 +14,7 @@ from typing import Protocol
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
 from palmares.domain.streak_settings import StreakSettings
+from palmares.domain.webhook import Webhook
 
 # The scope that exists from the start: the production environment, no tenant.
 DEFAULT_SCOPE = 1
@@ -48,6 +49,8 @@ class Definitions:
     board_by_key: Mapping[str, Board] = field(default_factory=dict)
     board_by_id: Mapping[str, Board] = field(default_factory=dict)
     streaks: StreakSettings = field(default_factory=StreakSettings)
+    webhooks: Sequence[Webhook] = ()
+    webhook_by_id: Mapping[str, Webhook] = field(default_factory=dict)
 
 
 class Catalog(Protocol):
@@ -84,6 +87,9 @@ class Catalog(Protocol):
     async def save_streaks(self, scope: int, settings: StreakSettings) -> None:
         """Keep what counts for the streaks of a scope."""
 
+    async def save_webhooks(self, webhooks: Sequence[Webhook]) -> list[Webhook]:
+        """Insert (number 0) or update webhooks, all or none; returns them with their numbers."""
+
     async def delete_metrics(self, ids: Sequence[str]) -> None:
         """Delete metrics; their numbers are never given again."""
 
@@ -92,6 +98,9 @@ class Catalog(Protocol):
 
     async def delete_boards(self, ids: Sequence[str]) -> None:
         """Delete boards; their numbers are never given again."""
+
+    async def delete_webhooks(self, ids: Sequence[str]) -> None:
+        """Delete webhooks and their secrets."""
 
     async def save_key(self, key: ApiKey) -> None:
         """Insert or update an admin key by its id."""

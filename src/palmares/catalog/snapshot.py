@@ -13,10 +13,12 @@ from palmares.catalog.contract import ApiKey, Definitions
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
 from palmares.domain.streak_settings import StreakSettings
+from palmares.domain.webhook import Webhook
 
 # What a thing and its row have alike. A board's metric, breakdown and filters are stored as references.
 _METRIC = "id scope key name unit_type units".split()
 _ATTRIBUTE = "id scope kind key name".split()
+_WEBHOOK = "id scope name url status secret created".split()
 _KEY = "id scope name prefix secret_hash active created last_used".split()
 _BOARD = (
     "id scope key name description asked_status rank_by points_system_id max_participants start end start_time "
@@ -83,6 +85,11 @@ def streak_row(settings: StreakSettings) -> dict[str, Any]:
     return asdict(settings)
 
 
+def webhook_row(webhook: Webhook) -> dict[str, Any]:
+    """The columns of a webhook, but for its number."""
+    return {name: getattr(webhook, name) for name in _WEBHOOK} | {"events": list(webhook.events)}
+
+
 def key_row(key: ApiKey) -> dict[str, Any]:
     """The columns of a key, but for its number."""
     return {name: getattr(key, name) for name in _KEY}
@@ -106,6 +113,7 @@ def _definitions(connection: Connection, scopes: Sequence[int]) -> dict[int, Def
         row.id: (Attribute(**_fields(row, _ATTRIBUTE)), row.deleted) for row in _rows(connection, tables.attributes)
     }
     boards = [_board(row, metrics, attributes) for row in _rows(connection, tables.boards) if not row.deleted]
+    webhooks = [_webhook(row) for row in _rows(connection, tables.webhooks)]
     streaks = {row.scope: _streaks(row) for row in connection.execute(select(tables.streak_settings))}
     return {
         scope: _of_scope(
@@ -113,6 +121,7 @@ def _definitions(connection: Connection, scopes: Sequence[int]) -> dict[int, Def
             [attribute for attribute, deleted in attributes.values() if attribute.scope == scope and not deleted],
             [board for board in boards if board.scope == scope],
             streaks.get(scope, StreakSettings()),
+            [webhook for webhook in webhooks if webhook.scope == scope],
         )
         for scope in scopes
     }
@@ -136,8 +145,16 @@ def _streaks(row: Row[Any]) -> StreakSettings:
     return StreakSettings(metrics=metrics, days_off=tuple(row.days_off), **fields)
 
 
+def _webhook(row: Row[Any]) -> Webhook:
+    return Webhook(number=row.number, events=tuple(row.events), **_fields(row, _WEBHOOK))
+
+
 def _of_scope(
-    metrics: Sequence[Metric], attributes: Sequence[Attribute], boards: Sequence[Board], streaks: StreakSettings
+    metrics: Sequence[Metric],
+    attributes: Sequence[Attribute],
+    boards: Sequence[Board],
+    streaks: StreakSettings,
+    webhooks: Sequence[Webhook],
 ) -> Definitions:
     return Definitions(
         metrics=tuple(metrics),
@@ -151,4 +168,6 @@ def _of_scope(
         board_by_key={board.key: board for board in boards},
         board_by_id={board.id: board for board in boards},
         streaks=streaks,
+        webhooks=tuple(webhooks),
+        webhook_by_id={webhook.id: webhook for webhook in webhooks},
     )

@@ -30,12 +30,14 @@ from palmares.catalog.snapshot import (
     load,
     metric_row,
     streak_row,
+    webhook_row,
     with_use,
 )
 from palmares.domain.board import Board
 from palmares.domain.errors import Unavailable
 from palmares.domain.metric import Attribute, Metric
 from palmares.domain.streak_settings import StreakSettings
+from palmares.domain.webhook import Webhook
 
 Result = TypeVar("Result")
 
@@ -112,6 +114,11 @@ class SqlCatalog:
         row = streak_row(settings) | {"scope": scope}
         await self._write(lambda writer: _upsert(writer, tables.streak_settings, [row], "scope"))
 
+    async def save_webhooks(self, webhooks: Sequence[Webhook]) -> list[Webhook]:
+        """Insert or update webhooks by their id."""
+        await self._save(tables.webhooks, [webhook_row(webhook) for webhook in webhooks])
+        return [self.definitions(webhook.scope).webhook_by_id[webhook.id] for webhook in webhooks]
+
     async def delete_metrics(self, ids: Sequence[str]) -> None:
         """Mark metrics deleted."""
         await self._mark_deleted(tables.metrics, ids)
@@ -123,6 +130,12 @@ class SqlCatalog:
     async def delete_boards(self, ids: Sequence[str]) -> None:
         """Mark boards deleted."""
         await self._mark_deleted(tables.boards, ids)
+
+    async def delete_webhooks(self, ids: Sequence[str]) -> None:
+        """Remove webhooks for good: nothing refers to them but the log of deliveries, by their ids."""
+        if ids:
+            webhook = tables.webhooks
+            await self._write(lambda writer: writer.execute(webhook.delete().where(webhook.c.id.in_(ids))))
 
     async def save_key(self, key: ApiKey) -> None:
         """Insert or update an admin key by its id."""

@@ -153,3 +153,18 @@ streak_settings = Table(
     Column("customization_enabled", Boolean, nullable=False),
     Column("version", Integer, nullable=False),
 )
+
+# Events is a list of their types. The secret signs, so it is kept as it is. A deleted webhook is removed, secret and all.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("scope", Integer, ForeignKey("scopes.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("secret", String(255), nullable=False),
+    Column("created", BigInteger, nullable=False),
+)

@@ -87,6 +87,10 @@ class Client:
         except msgspec.DecodeError:
             raise ServerUnreachable("what answers there is no Palmares server") from None
 
+    def pause(self, seconds: float) -> None:
+        """Let so many seconds pass."""
+        self._wait(seconds)
+
     def close(self) -> None:
         """Let go of the connection."""
         self._connection.close()

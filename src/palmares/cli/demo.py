@@ -13,13 +13,14 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import NamedTuple
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from palmares.cli.client import Client, Refused, ServerUnreachable
-from palmares.cli.demo_story import DemoFailed, Scene, define, events_of, send_flights, show_rankings
+from palmares.cli.demo_story import DemoFailed, define, events_of, make_boards, send_flights, show_rankings
 from palmares.cli.options import Failed, plain_errors, setting_options, settings_from
 from palmares.cli.serve import get_call
 from palmares.demo import flights
@@ -39,6 +40,9 @@ KEY_NAME = "demo"
 @click.option("--keep", is_flag=True, help="Leave the server running although there is no terminal.")
 def demo(data: str | None, limit: int | None, keep: bool, **given: str | None) -> None:
     """Import a year of real flights, print rankings, and leave the server running.
+
+    The leaderboards are created after the flights: the server makes them from the events that it has, with every run
+    that is over and every day of its history.
 
     Needs the optional extra `palmares[demo]`. Where standard output is no terminal the server stops after printing.
     In the same folder the demo may be run again: nothing counts twice.
@@ -103,41 +107,66 @@ class Telling:
 
     def _tell(self, address: str, key: str, clock: Callable[[], int]) -> None:
         client = Client(address, key)
-        define(client)
+        subjects = define(client)
         began = clock()
-        with self._progress() as advance:
-            events = send_flights(client, self._source.departed, advance)
-        self._report(events, (clock() - began) / SECOND)
-        scenes = show_rankings(client, self._console)
+        with self._progress("events", events_of(self._source.departed)) as bar:
+            events = send_flights(client, self._source.departed, bar.advance)
+        self._report_events(events, (clock() - began) / SECOND)
+        began = clock()
+        with self._progress("leaderboards", 1) as bar:
+            boards = make_boards(client, subjects, bar.reach)
+        self._report_boards(boards, (clock() - began) / SECOND)
+        paths = show_rankings(client, self._console)
         self._told = True
         if self._stay:
-            self._farewell(address, key, scenes)
+            self._farewell(address, key, paths)
 
     @contextmanager
-    def _progress(self) -> Iterator[Callable[[int], None]]:
+    def _progress(self, what: str, total: float) -> Iterator[Bar]:
         """A progress bar on the terminal, nothing where there is none."""
-        columns = (TextColumn("events"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description:12}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
-            bar = progress.add_task("events", total=events_of(self._source.departed))
-            yield lambda events: progress.advance(bar, events)
+            yield Bar(progress, progress.add_task(what, total=total))
 
-    def _report(self, events: int, seconds: float) -> None:
+    def _report_events(self, events: int, seconds: float) -> None:
         source = self._source
         self._console.print(
             f"{source.rows:,} rows read: {len(source.departed):,} flights, "
             f"{source.without_departure:,} without departure time and {source.without_tail_number:,} without "
             f"tail number left out.\n"
-            f"{events:,} events accepted in {seconds:.1f} seconds: {events / max(seconds, 0.001):,.0f} a second.\n",
+            f"{events:,} events accepted in {seconds:.1f} seconds: {events / max(seconds, 0.001):,.0f} a second.",
             soft_wrap=True,
         )
 
-    def _farewell(self, address: str, key: str, scenes: Sequence[Scene]) -> None:
+    def _report_boards(self, boards: int, seconds: float) -> None:
+        self._console.print(
+            f"{boards} leaderboards made from them in {seconds:.1f} seconds, with their past: every run that is over, "
+            f"every day.\n",
+            soft_wrap=True,
+        )
+
+    def _farewell(self, address: str, key: str, paths: Sequence[str]) -> None:
         self._console.print(f"\nThe server goes on at {address}; Ctrl-C stops it.", soft_wrap=True)
         if self._temporary:
             self._console.print("Its folder is temporary and is removed at the end.")
         self._console.print(f"Admin key: {key}\n\nTry:", soft_wrap=True, markup=False)
-        for scene in scenes:
-            self._console.print(get_call(address + scene.path, key), soft_wrap=True, markup=False)
+        for path in paths:
+            self._console.print(get_call(address + path, key), soft_wrap=True, markup=False)
+
+
+class Bar(NamedTuple):
+    """A progress bar."""
+
+    progress: Progress
+    task: TaskID
+
+    def advance(self, steps: float) -> None:
+        """Go on by so many steps."""
+        self.progress.advance(self.task, steps)
+
+    def reach(self, completed: float) -> None:
+        """Go on to that many steps in all."""
+        self.progress.update(self.task, completed=completed)
 
 
 def _borrowed_key(context: Context, loop: asyncio.AbstractEventLoop) -> str:

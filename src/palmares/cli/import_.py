@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import dropwhile
@@ -19,11 +18,11 @@ from palmares.cli import event_file
 from palmares.cli.batch import Line, Post, Sender, batches, poster
 from palmares.cli.client import Client, Refused, ServerUnreachable
 from palmares.cli.event_file import Facts, Format, Unusable
+from palmares.cli.settling import Work, settle, shortcomings
 
 _MOST_SHOWN = 20
-_PAUSE_SECONDS = 0.5
 
-ALL_ACCEPTED, SOME_REJECTED, NOT_SENT = 0, 1, 2
+ALL_ACCEPTED, SOME_REJECTED, NOT_SENT, NOT_SHOWN = 0, 1, 2, 3
 
 
 class Rejection(NamedTuple):
@@ -129,6 +128,13 @@ def _lines(task: Task, reject: Callable[[int, str], None]) -> Iterator[Line]:
     help="Let events take effect when they happened, also in runs that are final and in days that are over.",
 )
 @click.option(
+    "--patience",
+    type=click.IntRange(0),
+    default=600,
+    show_default=True,
+    help="With --history: how many seconds to wait until the leaderboards show what was imported.",
+)
+@click.option(
     "--most-rejected",
     type=click.IntRange(0),
     default=1000,
@@ -144,6 +150,7 @@ def import_command(
     from_line: int,
     rejected_file: IO[str] | None,
     history: bool,
+    patience: int,
     most_rejected: int,
 ) -> None:
     """Send the events of FILE to a running server.
@@ -151,25 +158,24 @@ def import_command(
     FILE holds CSV with a header, or JSON lines; it may be compressed with gzip, and `-` is standard input. The same
     file sent again counts nothing twice, so an import that was interrupted is simply started again.
 
-    Exit code: 0 when every line was accepted, 1 when some were rejected, 2 when the file was not sent to its end.
+    Exit code: 0 when every line was accepted, 1 when some were rejected, 2 when the file was not sent to its end, 3
+    when a leaderboard does not show it.
     """
     try:
         client = _connected(url, key)
         with event_file.opened(file) as content:
             facts = _chosen(event_file.facts(content), kind, identity)
             with _progress(facts.lines) as advance:
-                report = send_events(
-                    Task(content, facts, from_line, most_rejected), poster(client, history=history), advance
-                )
-            if history:
-                settle(client)
+                task = Task(content, facts, from_line, most_rejected)
+                report = send_events(task, poster(client, history=history), advance)
     except (Unusable, Refused, ServerUnreachable, ValueError) as error:
         click.echo(f"palmares import: {error}", err=True)
         raise SystemExit(NOT_SENT) from None
     show(report, client.retries)
     if rejected_file is not None:
         csv.writer(rejected_file, lineterminator="\n").writerows([Rejection._fields, *report.rejected])
-    raise SystemExit(report.exit_code)
+    shown = show_history(client, patience) if history and report.problem is None else True
+    raise SystemExit(report.exit_code or (ALL_ACCEPTED if shown else NOT_SHOWN))
 
 
 def _connected(url: str, key: str) -> Client:
@@ -179,20 +185,25 @@ def _connected(url: str, key: str) -> Client:
     return client
 
 
-def settle(client: Client, wait: Callable[[float], None] = time.sleep) -> None:
-    """Wait until all leaderboards show what was imported as history, in final runs and past days too."""
-    skip = 0
-    while boards := client.fetch(list[_Revised], "GET", f"/admin/v1/leaderboards?limit=100&skip={skip}"):
-        if any(board.revising for board in boards):
-            wait(_PAUSE_SECONDS)
-        else:
-            skip += len(boards)
+def show_history(client: Client, patience_seconds: float) -> bool:
+    """Wait until the leaderboards show what was imported, telling the person so; whether they do."""
+    told: list[str] = []
 
+    def tell(works: Sequence[Work]) -> None:
+        busy = [work.key for work in works if not work.done]
+        if busy and not told:
+            told.append(f"Waiting until these leaderboards show it: {', '.join(busy)}")
+            click.echo(told[0], err=True)
 
-class _Revised(msgspec.Struct):
-    """What tells of a leaderboard whether it shows everything yet."""
-
-    revising: bool = False
+    try:
+        left = shortcomings(settle(client, patience_seconds, tell))
+    except KeyboardInterrupt:
+        left = ["interrupted; the server goes on"]
+    except (Refused, ServerUnreachable) as error:
+        left = [f"whether the leaderboards show it is unknown: {error}"]
+    for sentence in left:
+        click.echo(sentence, err=True)
+    return not left
 
 
 def _chosen(facts: Facts, kind: Format | None, identity: str | None) -> Facts:

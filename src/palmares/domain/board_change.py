@@ -68,8 +68,9 @@ def keeps_rankings(before: Board, after: Board, now: int) -> bool:
     """Whether a followed board counts the same events of up to now after a change of what is not locked.
 
     Only its end can cut events off, and no event of up to now is later than tomorrow: the date in the earliest zone.
+    A streak that lasts to the end is not broken by it, so where boards rank by streak another end is another ranking.
     """
-    tomorrow = day_of(now) + 1
+    tomorrow = day_of(now) + (1 if before.rank_by != "streak" else MOST_DAYS)
     return before.end == after.end or all(board.end is None or board.end >= tomorrow for board in (before, after))
 
 

@@ -14,6 +14,7 @@ from palmares.domain.board import Board
 from palmares.domain.group import Group, group_of
 from palmares.domain.local_time import DAY, EPOCH_ORDINAL, SECOND, parse_time
 from palmares.domain.run import Run, closes_at, opens_at
+from palmares.domain.streak_board import concerns_run
 from palmares.domain.value import MOST, rounded
 
 _MOST_DAYS_REMEMBERED = 4096
@@ -52,6 +53,21 @@ class Plan:
             return self._runs[day]
         except KeyError:
             return self._remember(day)
+
+    def run_concerned(self, local: int) -> Run | None:
+        """The run whose ranking an event at that local time may change.
+
+        On a board that ranks by streak, events from before its only run make the streak that a user brings along.
+        """
+        if self.board.rank_by != "streak":
+            return self.run_at(local)
+        run = self.only_run
+        return run if concerns_run(run, local) else None
+
+    @property
+    def only_run(self) -> Run:
+        """The run of a board that does not repeat."""
+        return Run(self.board.start, self.board.end)
 
     def group_of(self, attributes: Mapping[str, str]) -> Group | None:
         """The group of a user with these attributes; None when the user takes no part."""

@@ -2,7 +2,7 @@
 
 A period counts at the event with which its condition is met, and stays so. The first that counts makes the length 1,
 and each one that directly follows adds 1; a day off that is missed is passed over. A streak whose next period is over
-without counting is broken; nothing happens to its state at that moment, `at` tells that it is over.
+without counting is broken; nothing happens to its state at that moment, which `breaks_at` tells, and `at` shows it.
 
 The events are taken in the order in which they happened, those of one instant in the order of the log. A user who
 travels west over the date line comes into an earlier day once more: events there count for nothing once a later period
@@ -30,10 +30,12 @@ class Streak(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The streak of a user, as of the last event that changed it.
 
     `version` is that of the settings it was made by. `started` is the local day on which it began, `extended_on` the
-    one on which the latest period counted, `extended_at` the instant; `longest_at` is when the longest length so far
-    was reached. `period` is the first day of the present period: it has counted, or else `sums` has for each metric of
-    the settings what there is of it in micros, and `reached` a bit for each that has met its threshold. `latest` is
-    the instant of the last event that changed anything.
+    one on which the latest period counted, `extended_at` the instant; `breaks_at` is when the streak is over unless
+    extended, in the zone that the user has. `longest_at` is when the longest length so far was reached.
+
+    `period` is the first day of the present period: it has counted, or else `sums` has for each metric of the settings
+    what there is of it in micros, and `reached` a bit for each that has met its threshold. `latest` is the instant of
+    the last event that changed anything.
     """
 
     version: int = 0
@@ -43,6 +45,7 @@ class Streak(msgspec.Struct, array_like=True, frozen=True, gc=False):
     started: int | None = None
     extended_on: int | None = None
     extended_at: int | None = None
+    breaks_at: int | None = None
     period: int | None = None
     sums: tuple[int, ...] = ()
     reached: int = 0
@@ -74,18 +77,18 @@ class PeriodLength(NamedTuple):
     length: int
 
 
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(Streak)
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Streak)
 
 
-def encode(state: Streak) -> bytes:
-    """The state in few bytes."""
-    return _ENCODER.encode(state)
+def encode(state: Streak) -> str:
+    """The state as a short text: a JSON array, so that SQL can read it too."""
+    return _ENCODER.encode(state).decode()
 
 
-def decode(raw: bytes) -> Streak:
-    """The state of those bytes."""
-    return _DECODER.decode(raw)
+def decode(text: str) -> Streak:
+    """The state of that text."""
+    return _DECODER.decode(text)
 
 
 def blank(settings: StreakSettings) -> Streak:
@@ -106,28 +109,28 @@ def in_order(state: Streak, occurred_at: int) -> bool:
     return state.latest is None or occurred_at >= state.latest
 
 
-def step(settings: StreakSettings, state: Streak, metric: int, amount: int, occurred_at: int, local_at: int) -> Streak:
-    """The state after one more event, which is `in_order`; the same object when it changes nothing. Constant time."""
-    if not concerns(settings, metric, amount):
-        return state
-    day = day_of(local_at)
-    period = start_of_period(settings.frequency, day)
-    if _is_settled(state, period):
-        return state
-    if not settings.metrics:
-        return _count(settings, state, period, day, occurred_at)
-    added = _add(settings, state, period, metric, amount)
-    if _is_met(settings, added.reached):
-        return _count(settings, state, period, day, occurred_at)
-    return state if added == state else replace(added, latest=occurred_at)
+def step(settings: StreakSettings, state: Streak, event: StreakEvent, tz: str | None) -> Streak:
+    """The state after one more event, which is `in_order`, in the zone that the user has now.
+
+    The same object when the event changes nothing. Constant time.
+    """
+    after = _step(settings, state, event)
+    return state if after is state else in_zone(settings, after, tz)
 
 
-def fold(settings: StreakSettings, events: Iterable[StreakEvent]) -> Streak:
-    """The state that events make, which are sorted. Linear."""
+def fold(settings: StreakSettings, events: Iterable[StreakEvent], tz: str | None) -> Streak:
+    """The state that events make, which are sorted, in the zone that the user has now. Linear."""
     state = blank(settings)
     for event in events:
-        state = step(settings, state, event.metric, event.amount, event.occurred_at, event.local_at)
-    return state
+        state = _step(settings, state, event)
+    return in_zone(settings, state, tz)
+
+
+def in_zone(settings: StreakSettings, state: Streak, tz: str | None) -> Streak:
+    """The state of a user who has a zone from now on; the same object when that changes nothing."""
+    expires = expires_on(settings, state)
+    breaks_at = None if expires is None else begins_at(expires + 1, tz)
+    return state if breaks_at == state.breaks_at else replace(state, breaks_at=breaks_at)
 
 
 def counted_periods(settings: StreakSettings, events: Iterable[StreakEvent]) -> list[CountedPeriod]:
@@ -135,11 +138,27 @@ def counted_periods(settings: StreakSettings, events: Iterable[StreakEvent]) -> 
     found: list[CountedPeriod] = []
     state = blank(settings)
     for event in events:
-        after = step(settings, state, event.metric, event.amount, event.occurred_at, event.local_at)
+        after = _step(settings, state, event)
         if after is not state and not after.sums and after.period is not None:
             found.append(CountedPeriod(after.period, after.length))
         state = after
     return found
+
+
+def _step(settings: StreakSettings, state: Streak, event: StreakEvent) -> Streak:
+    """What `step` does, but for the zone."""
+    if not concerns(settings, event.metric, event.amount):
+        return state
+    day = day_of(event.local_at)
+    period = start_of_period(settings.frequency, day)
+    if _is_settled(state, period):
+        return state
+    if not settings.metrics:
+        return _count(settings, state, period, day, event.occurred_at)
+    added = _add(settings, state, period, event)
+    if _is_met(settings, added.reached):
+        return _count(settings, state, period, day, event.occurred_at)
+    return state if added == state else replace(added, latest=event.occurred_at)
 
 
 def _is_settled(state: Streak, period: int) -> bool:
@@ -147,15 +166,15 @@ def _is_settled(state: Streak, period: int) -> bool:
     return state.period is not None and (period < state.period or (period == state.period and not state.sums))
 
 
-def _add(settings: StreakSettings, state: Streak, period: int, metric: int, amount: int) -> Streak:
-    """The state with an amount in the sums of a period; those of an earlier one are dropped."""
+def _add(settings: StreakSettings, state: Streak, period: int, event: StreakEvent) -> Streak:
+    """The state with an event in the sums of a period; those of an earlier one are dropped."""
     same = period == state.period
     sums, reached = (list(state.sums), state.reached) if same else ([0] * len(settings.metrics), 0)
     for place, (number, threshold) in enumerate(settings.metrics):
         # What has been reached stays so, and its sum is of no more use.
-        if number == metric and not reached >> place & 1:
+        if number == event.metric and not reached >> place & 1:
             # A sum may leave the range of values, though no total does; this far below no threshold is in sight.
-            sums[place] = max(sums[place] + amount, LEAST)
+            sums[place] = max(sums[place] + event.amount, LEAST)
             if sums[place] >= threshold:
                 sums[place], reached = 0, reached | 1 << place
     return replace(state, version=settings.version, period=period, sums=tuple(sums), reached=reached)
@@ -205,16 +224,9 @@ def expires_on(settings: StreakSettings, state: Streak) -> int | None:
     return end_of_period(settings.frequency, following) if following <= LAST_DAY else LAST_DAY
 
 
-def breaks_at(settings: StreakSettings, state: Streak, tz: str | None) -> int | None:
-    """The instant at which the streak is over unless extended: the day behind `expires_on` begins in that zone."""
-    expires = expires_on(settings, state)
-    return None if expires is None else begins_at(expires + 1, tz)
-
-
-def at(settings: StreakSettings, state: Streak, now: int, tz: str | None) -> Streak:
-    """The state as it shows at an instant to a user in a zone: of one that is over, only the longest is left."""
-    over = breaks_at(settings, state, tz)
-    if over is None or now < over:
+def at(state: Streak, now: int) -> Streak:
+    """The state as it shows at an instant; of one that is over, only the longest is left."""
+    if state.breaks_at is None or now < state.breaks_at:
         return state
     return Streak(state.version, longest=state.longest, longest_at=state.longest_at)
 

@@ -59,16 +59,17 @@ class Archive(Protocol):
     def install(self, board: int, edition: int, runs: Collection[int] | None = None) -> None:
         """Make an edition current instead of the former, all at once.
 
-        With `runs` (first days), only those are taken over, and the other runs stay: of a run that the new edition
-        has as final, the end replaces the former one; days that the new edition has replace the former ones. A run
-        that is final in both keeps the revision that it had, raised by one if any of its rows differs.
+        A run that is final in both goes on with the revision that it had, raised by one if any of its rows differs.
+        With `runs` (first days), only those are taken over into the former edition, which stays current, and the other
+        runs stay as they are: of a run that the new edition has as final, the end replaces the former one; days that
+        the new edition has replace the former ones.
         """
 
     def discard(self, edition: int) -> None:
         """Forget an edition that was never installed."""
 
     def forget(self, board: int) -> None:
-        """Forget everything of a board."""
+        """Forget the current edition of a board; one in the making stays."""
 
     def keep_day(self, edition: int, run_start: int, day: int, groups: Sequence[Group], places: Places) -> None:
         """Keep where everybody of a run stood at the end of a day, instead of what was kept for that day; days of
@@ -77,8 +78,13 @@ class Archive(Protocol):
     def has_day(self, edition: int, run_start: int, day: int) -> bool:
         """Whether that day of a run is kept."""
 
-    def keep_run(self, edition: int, run: Run, groups: Sequence[tuple[Group, Rows]], places: Places) -> None:
-        """Keep how a run ended: each group's ranked rows in order, and everybody's place in them."""
+    def keep_run(
+        self, edition: int, run: Run, groups: Sequence[tuple[Group, Rows]], places: Places, revision: int = 0
+    ) -> None:
+        """Keep how a run ended: each group's ranked rows in order, and everybody's place in them.
+
+        The revision counts when the run was not kept before.
+        """
 
     def final_run(self, board: int, run_start: int) -> FinalRun | None:
         """A run of the current edition; None when it was not kept."""
@@ -96,9 +102,10 @@ class Archive(Protocol):
         later_first: bool,
         id_of: Callable[[int], bytes],
     ) -> Order:
-        """One group's ranking of a run that is kept, read where it lies: O(log n) small reads.
+        """One group's ranking of a run that is kept, read where it lies: a chunk or two for each question.
 
-        The last arguments say how the board orders, as the index takes them.
+        Empty when there is none. The last arguments say how the board orders, as the index takes them. When the run
+        is kept anew while it is read, what has not been read yet is gone, and the order raises `Unavailable`.
         """
 
     def place(self, board: int, run_start: int, user: int) -> FinalPlace | None:

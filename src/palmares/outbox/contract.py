@@ -93,7 +93,7 @@ class Wanted(NamedTuple):
 class BoardNote(NamedTuple):
     """How far a board's runs are told: the first days of the last runs whose beginning and end are dealt with.
 
-    `calendar` says by which runs that was; `active` whether the board was followed when last seen.
+    `calendar` says by which division into runs that was; `active` whether the board was followed when last seen.
     """
 
     board: int
@@ -114,7 +114,7 @@ class RankingNote(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Users of one run who were told of at one time, and not before `until` again: parallel columns.
+    """Users of one run who were told of at one time, and not again before `until`: parallel columns.
 
     `groups` are places in `names`; rank 0 stands for not ranked, its value is then meaningless.
     """
@@ -122,52 +122,102 @@ class Batch(NamedTuple):
     board: int
     run_start: int
     until: int
-    names: list[Group]
+    names: Sequence[Group]
     users: array[int]
     groups: array[int]
     ranks: array[int]
     values: array[int]
 
 
-class BatchEnd(NamedTuple):
-    """The window of a batch is over: those who were not told of again are forgotten."""
-
-    board: int
-    run_start: int
-    until: int
-
-
 class WatchNote(NamedTuple):
-    """The place of the log and the instant up to which changes of rank are told, and of which boards."""
+    """Of which boards changes are told, and changes of rank; these up to a place of the log and an instant."""
 
+    changed: Sequence[int]
+    ranked: Sequence[int]
     position: int
     at: int
-    boards: Sequence[int]
+
+
+NO_WATCH = WatchNote((), (), 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """Everything that was noted, as found at the start. `watched` are the boards whose rankings have notes."""
+    """Everything that was noted, as found at the start; `new` when nothing ever was."""
 
     boards: Sequence[BoardNote] = ()
     rankings: Sequence[RankingNote] = ()
     batches: Sequence[Batch] = ()
-    watch: WatchNote | None = None
-    watched: Sequence[int] = ()
+    watch: WatchNote = NO_WATCH
     new: bool = False
 
 
 @dataclass(slots=True)
 class Entry:
-    """What one transaction writes: messages, and notes in place of former ones.
+    """What one transaction writes: messages, what came of attempts, and notes in place of former ones.
 
-    `forgotten` are boards of which no notes are kept any more but `boards`; `watched` of which rankings are noted.
+    `gone` are boards without notes from now on. The other two name what is forgotten: the rankings of a run by board
+    and first day, batches by board, first day and `until`.
     """
 
     messages: list[Message] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     boards: list[BoardNote] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     rankings: list[RankingNote] = field(default_factory=list)
+    forgotten_rankings: list[tuple[int, int]] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
-    ended: list[BatchEnd] = field(default_factory=list)
+    forgotten_batches: list[tuple[int, int, int]] = field(default_factory=list)
     watch: WatchNote | None = None
+
+
+class Outbox(Protocol):
+    """Messages, deliveries and notes. Every method but `waiting` may raise `Unavailable`."""
+
+    async def notes(self) -> Notes:
+        """Everything noted. Read once, at the start."""
+
+    async def write(self, entry: Entry) -> None:
+        """Write an entry, all or nothing; durable on return. Entries that come together share a transaction.
+
+        Forgetting comes before noting, and messages before what came of their attempts.
+        """
+
+    def waiting(self) -> Mapping[str, int]:
+        """The webhooks, by id, that have deliveries to be attempted, and the instant of the first. In memory."""
+
+    async def due(self, webhook: str, now: int, limit: int) -> list[Due]:
+        """The deliveries to a webhook whose attempt is due at an instant, in the order in which they became so."""
+
+    async def give_up(self, webhook: str, problem: str) -> None:
+        """Let all deliveries to a webhook fail that still wait."""
+
+    async def deliveries(self, wanted: Wanted) -> list[Delivery]:
+        """Lines of the log, by the order in which messages were written."""
+
+    async def prune(self, before: int) -> None:
+        """Forget deliveries of messages from before an instant that are over. A bounded number at a time."""
+
+    async def close(self) -> None:
+        """Let go of the database."""
+
+
+class Answer(NamedTuple):
+    """What came back: a status, or None and the reason why there is none."""
+
+    status: int | None
+    problem: str | None = None
+
+
+class Sender(Protocol):
+    """The way out."""
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send a body and wait for the answer, for at most `ANSWER_SECONDS` in all. Never raises for what may happen.
+
+        Redirects are answers like others. Unless private targets are allowed, nothing is ever connected to but
+        addresses of the public internet.
+        """
+
+    async def close(self) -> None:
+        """Let go of all connections."""

@@ -9,7 +9,6 @@ from palmares.domain.local_time import day_of, local_at
 from palmares.domain.period import Period, end_of_period
 from palmares.domain.streak import PeriodLength, Streak, at, counted_period, expires_on, history
 from palmares.domain.streak_settings import StreakSettings
-from palmares.domain.user import User
 from palmares.ledger.contract import StreakOrder, StreakRow
 from palmares.service.context import Context
 from palmares.service.read_user import read_user
@@ -45,10 +44,10 @@ class StreakOfUser(NamedTuple):
     extended_at: int | None
 
 
-def shown_streak(context: Context, scope: int, user: User, state: Streak) -> ShownStreak:
-    """How a state of the user shows now."""
+def shown_streak(context: Context, scope: int, state: Streak) -> ShownStreak:
+    """How a state shows now."""
     settings = context.catalog.definitions(scope).streaks
-    return _shown(settings, at(settings, state, context.clock(), user.tz))
+    return _shown(settings, at(state, context.clock()))
 
 
 async def read_streak(context: Context, scope: int, user_id: str, periods: int) -> UserStreak:
@@ -58,7 +57,7 @@ async def read_streak(context: Context, scope: int, user_id: str, periods: int) 
     """
     user = await read_user(context, scope, user_id)
     settings = context.catalog.definitions(scope).streaks
-    streak = shown_streak(context, scope, user, await context.ledger.streak(user))
+    streak = shown_streak(context, scope, await context.ledger.streak(user))
     counted = await context.ledger.counted_periods(user)
     today = day_of(local_at(context.clock(), user.tz))
     return UserStreak(streak, history(settings, counted, today, periods))
@@ -82,7 +81,7 @@ async def _streak_of(context: Context, scope: int, user_id: str) -> StreakOfUser
     user = await context.ledger.user(scope, user_id)
     if user is None:
         return StreakOfUser(user_id, 0, None)
-    streak = shown_streak(context, scope, user, await context.ledger.streak(user))
+    streak = shown_streak(context, scope, await context.ledger.streak(user))
     return StreakOfUser(user_id, streak.length, streak.extended_at)
 
 

@@ -15,7 +15,6 @@ from palmares.domain.streak import (
     StreakEvent,
     at,
     blank,
-    breaks_at,
     counted_period,
     counted_periods,
     decode,
@@ -24,6 +23,7 @@ from palmares.domain.streak import (
     fold,
     history,
     in_order,
+    in_zone,
     step,
 )
 from palmares.domain.streak_settings import StreakSettings
@@ -66,7 +66,7 @@ def instant(text: str) -> int:
 
 
 def test_each_day_that_follows_adds_one() -> None:
-    state = fold(DAILY, acting("03-02", "03-03", "03-04"))
+    state = fold(DAILY, acting("03-02", "03-03", "03-04"), None)
 
     assert (state.length, state.started, state.extended_on) == (3, day("2026-03-02"), day("2026-03-04"))
     assert counted_period(DAILY, state) == day("2026-03-04")
@@ -77,26 +77,26 @@ def test_each_day_that_follows_adds_one() -> None:
 def test_a_period_counts_once() -> None:
     """The state does not even become another object, so nothing has to be written down."""
     first, second = acting("03-04", "03-04")
-    state = fold(DAILY, [first])
+    state = fold(DAILY, [first], None)
 
-    assert step(DAILY, state, *(second.metric, second.amount, second.occurred_at, second.local_at)) is state
+    assert step(DAILY, state, second, None) is state
 
 
 def test_a_missed_day_begins_a_new_streak() -> None:
-    state = fold(DAILY, acting("03-01", "03-02", "03-04"))
+    state = fold(DAILY, acting("03-01", "03-02", "03-04"), None)
 
     assert (state.length, state.started) == (1, day("2026-03-04"))
     assert (state.longest, state.longest_at) == (2, instant("2026-03-02T12:00:00Z"))
 
 
 def test_without_metrics_only_positive_events_count() -> None:
-    assert fold(DAILY, acting("03-04", amount=0)) == blank(DAILY)
-    assert fold(DAILY, acting("03-04", amount=-1)) == blank(DAILY)
-    assert fold(DAILY, acting("03-04", metric=HOURS)).length == 1
+    assert fold(DAILY, acting("03-04", amount=0), None) == blank(DAILY)
+    assert fold(DAILY, acting("03-04", amount=-1), None) == blank(DAILY)
+    assert fold(DAILY, acting("03-04", metric=HOURS), None).length == 1
 
 
 def test_weeks_go_from_sunday_to_saturday() -> None:
-    state = fold(WEEKLY, acting("02-28", "03-01", "03-14"))
+    state = fold(WEEKLY, acting("02-28", "03-01", "03-14"), None)
 
     assert (state.length, state.started) == (3, day("2026-02-28"))
     assert (state.extended_on, counted_period(WEEKLY, state)) == (day("2026-03-14"), day("2026-03-08"))
@@ -104,7 +104,7 @@ def test_weeks_go_from_sunday_to_saturday() -> None:
 
 
 def test_months_are_those_of_the_calendar() -> None:
-    state = fold(MONTHLY, acting("01-31", "02-01"))
+    state = fold(MONTHLY, acting("01-31", "02-01"), None)
 
     assert state.length == 2
     assert counted_period(MONTHLY, state) == day("2026-02-01")
@@ -130,34 +130,34 @@ def test_months_are_those_of_the_calendar() -> None:
 def test_thresholds_are_reached_by_the_sum_of_a_period(mode: Any, amounts: list[tuple[int, int]], counts: bool) -> None:
     settings = StreakSettings(evaluation_mode=mode, metrics=((LAPS, 5 * MICROS), (HOURS, 2 * MICROS)))
 
-    assert fold(settings, swum(*amounts)).length == counts
+    assert fold(settings, swum(*amounts), None).length == counts
 
 
 def test_what_a_day_has_not_reached_is_not_carried_over() -> None:
     settings = StreakSettings(metrics=((LAPS, 2 * MICROS),))
 
-    assert fold(settings, acting("03-03", "03-04")).length == 0
-    assert fold(settings, acting("03-04", "03-04")).length == 1
+    assert fold(settings, acting("03-03", "03-04"), None).length == 0
+    assert fold(settings, acting("03-04", "03-04"), None).length == 1
 
 
 def test_a_counted_period_is_not_taken_back() -> None:
     settings = StreakSettings(metrics=((LAPS, 2 * MICROS),))
 
-    assert fold(settings, swum((LAPS, 2), (LAPS, -2))).length == 1
+    assert fold(settings, swum((LAPS, 2), (LAPS, -2)), None).length == 1
 
 
 def test_a_missed_day_off_is_passed_over() -> None:
     """Friday to Monday; 6 March is a Friday."""
-    state = fold(WORKDAYS, acting("03-05", "03-06", "03-09"))
+    state = fold(WORKDAYS, acting("03-05", "03-06", "03-09"), None)
 
     assert (state.length, state.started) == (3, day("2026-03-05"))
-    assert expires_on(WORKDAYS, fold(WORKDAYS, acting("03-06"))) == day("2026-03-09")
+    assert expires_on(WORKDAYS, fold(WORKDAYS, acting("03-06"), None)) == day("2026-03-09")
 
 
 def test_a_day_off_on_which_the_user_acts_counts() -> None:
-    assert fold(WORKDAYS, acting("03-06", "03-07", "03-09")).length == 3
-    assert expires_on(WORKDAYS, fold(WORKDAYS, acting("03-07"))) == day("2026-03-09")
-    assert fold(WORKDAYS, acting("03-06", "03-10")).length == 1
+    assert fold(WORKDAYS, acting("03-06", "03-07", "03-09"), None).length == 3
+    assert expires_on(WORKDAYS, fold(WORKDAYS, acting("03-07"), None)) == day("2026-03-09")
+    assert fold(WORKDAYS, acting("03-06", "03-10"), None).length == 1
 
 
 def test_west_over_the_date_line_the_earlier_day_counts_for_nothing() -> None:
@@ -166,8 +166,8 @@ def test_west_over_the_date_line_the_earlier_day_counts_for_nothing() -> None:
     back = StreakEvent(events[-1].occurred_at + HOUR, 9, LAPS, MICROS, start_of(day("2026-03-03")))
     on = StreakEvent(events[-1].occurred_at + DAY, 10, LAPS, MICROS, start_of(day("2026-03-05")))
 
-    assert fold(DAILY, [*events, back]) == fold(DAILY, events)
-    assert fold(DAILY, [*events, back, on]).length == 3
+    assert fold(DAILY, [*events, back], None) == fold(DAILY, events, None)
+    assert fold(DAILY, [*events, back, on], None).length == 3
 
 
 def test_sums_stay_within_what_can_be_written_down() -> None:
@@ -176,7 +176,7 @@ def test_sums_stay_within_what_can_be_written_down() -> None:
     begin = start_of(day("2026-03-04"))
     events = [StreakEvent(begin + place, place, LAPS, amount, begin) for place, amount in enumerate([LEAST, LEAST])]
 
-    state = fold(settings, events)
+    state = fold(settings, events, None)
 
     assert decode(encode(state)) == state
     assert state.length == 0
@@ -194,35 +194,46 @@ def test_sums_stay_within_what_can_be_written_down() -> None:
     ],
 )
 def test_a_streak_breaks_at_the_local_midnight_behind_its_last_day(tz: str | None, breaks: str) -> None:
-    state = fold(DAILY, acting("03-03", "03-04"))
-    over = breaks_at(DAILY, state, tz)
+    state = fold(DAILY, acting("03-03", "03-04"), tz)
+    over = state.breaks_at
 
     assert over is not None
     assert format_instant(over) == breaks
-    assert at(DAILY, state, over - 1, tz) is state
-    assert at(DAILY, state, over, tz) == Streak(longest=2, longest_at=state.longest_at)
+    assert at(state, over - 1) is state
+    assert at(state, over) == Streak(longest=2, longest_at=state.longest_at)
+
+
+def test_who_travels_takes_the_last_day_along() -> None:
+    """West there is more time, which may even bring a streak back; in the same zone nothing changes."""
+    home = fold(DAILY, acting("03-03", "03-04"), "Asia/Tokyo")
+    away = in_zone(DAILY, home, "Pacific/Honolulu")
+
+    assert away.breaks_at == instant("2026-03-06T10:00:00Z")
+    assert away.length == home.length
+    assert in_zone(DAILY, away, "Pacific/Honolulu") is away
+    assert in_zone(DAILY, away, "Asia/Tokyo") == home
 
 
 def test_a_night_with_a_change_of_the_clock_is_as_long_as_it_is() -> None:
-    state = fold(DAILY, acting("03-07"))
+    state = fold(DAILY, acting("03-07"), "America/New_York")
 
-    assert breaks_at(DAILY, state, "America/New_York") == instant("2026-03-09T04:00:00Z")
+    assert state.breaks_at == instant("2026-03-09T04:00:00Z")
 
 
 def test_who_never_acted_has_nothing_to_lose() -> None:
-    assert breaks_at(DAILY, blank(DAILY), None) is None
+    assert in_zone(DAILY, blank(DAILY), "Asia/Tokyo") == blank(DAILY)
     assert expires_on(DAILY, blank(DAILY)) is None
     assert counted_period(DAILY, blank(DAILY)) is None
-    assert at(DAILY, blank(DAILY), 0, None) == blank(DAILY)
+    assert at(blank(DAILY), 0) == blank(DAILY)
 
 
 @pytest.mark.parametrize("settings", [DAILY, WEEKLY, MONTHLY, WORKDAYS])
 def test_at_the_end_of_the_calendar_a_streak_expires_with_it(settings: StreakSettings) -> None:
     last = day("9999-12-31")
-    state = fold(settings, [StreakEvent(start_of(last), 1, LAPS, 1, start_of(last))])
+    state = fold(settings, [StreakEvent(start_of(last), 1, LAPS, 1, start_of(last))], None)
 
     assert expires_on(settings, state) == last
-    assert at(settings, state, start_of(last) + DAY - 1, None).length == 1
+    assert at(state, start_of(last) + DAY - 1).length == 1
 
 
 # The past
@@ -294,8 +305,8 @@ def stories(draw: st.DrawFn, *, travels: bool = True) -> list[StreakEvent]:
     return events
 
 
-def told(settings: StreakSettings, state: Streak, now: int, tz: str | None) -> slow_streaks.Shown:
-    alive = at(settings, state, now, tz)
+def told(state: Streak, now: int) -> slow_streaks.Shown:
+    alive = at(state, now)
     return slow_streaks.Shown(alive.length, alive.started, alive.extended_on, alive.extended_at)
 
 
@@ -304,9 +315,9 @@ def test_a_fold_is_what_the_slow_way_finds(
     settings: StreakSettings, events: list[StreakEvent], hours: int, tz: str | None
 ) -> None:
     now = (events[-1].occurred_at if events else 0) + hours * HOUR
-    state = fold(settings, events)
+    state = fold(settings, events, tz)
 
-    assert told(settings, state, now, tz) == shown(settings, events, now, tz)
+    assert told(state, now) == shown(settings, events, now, tz)
     assert (state.longest, state.longest_at) == slow_streaks.longest(settings, events)
     assert decode(encode(state)) == state
 
@@ -321,11 +332,11 @@ def test_any_order_of_arrival_makes_the_same(settings: StreakSettings, events: l
     for event in arrivals:
         known.append(event)
         if in_order(state, event.occurred_at) and is_new_of_its_instant(event, known):
-            state = step(settings, state, event.metric, event.amount, event.occurred_at, event.local_at)
+            state = step(settings, state, event, "Asia/Kathmandu")
         else:
-            state = fold(settings, sorted(known))
+            state = fold(settings, sorted(known), "Asia/Kathmandu")
 
-    assert state == fold(settings, events)
+    assert state == fold(settings, events, "Asia/Kathmandu")
 
 
 def is_new_of_its_instant(event: StreakEvent, known: Sequence[StreakEvent]) -> bool:
@@ -347,8 +358,8 @@ def test_history_is_what_the_slow_way_finds(
 def test_a_streak_is_alive_until_the_instant_at_which_it_breaks(
     settings: StreakSettings, events: list[StreakEvent], tz: str | None
 ) -> None:
-    state = fold(settings, events)
-    over = breaks_at(settings, state, tz)
+    state = fold(settings, events, tz)
+    over = state.breaks_at
     expires = expires_on(settings, state)
 
     if over is None or expires is None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from array import array
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from palmares.domain.errors import Unavailable
+from palmares.domain.errors import NotFound, Unavailable
 from palmares.domain.group import Group
 from palmares.domain.run import Run
-from palmares.domain.snapshot import Places, Rows
+from palmares.domain.snapshot import DayStanding, Places, Rows
 from palmares.ledger.embedded._index import Index, merge_places
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.keeping import Archive
@@ -39,12 +40,22 @@ class GroupPlaces(NamedTuple):
     values: bytes
 
 
+class Day(NamedTuple):
+    """The end of a day of a run that was taken."""
+
+    rankings: Rankings
+    run: Run
+    day: int
+    parts: Sequence[GroupPlaces]
+
+
 @dataclass(slots=True)
 class Job:
     """Something taken that is to be written. `done` is called on the event loop once it is durable."""
 
     write: Callable[[], None]
     size: int = 0
+    day: Day | None = None
     done: Callable[[], None] = lambda: None
 
 
@@ -60,21 +71,31 @@ class Archivist:
         self._task: asyncio.Task[None] | None = None
 
     def keep_day(self, rankings: Rankings, run: Run, day: int) -> None:
-        """Keep where everybody of a run stands now, as the end of a day."""
+        """Keep where everybody of a run stands now, as the end of a day. The first day is one with anybody ranked."""
         parts = places_of(rankings, rankings.runs[run.start])
-        if parts:
+        if self._begins(rankings, run, day, parts):
+            taken = Day(rankings, run, day, parts)
             size = sum(len(part.participants) * 4 for part in parts)
-            self._add(Job(lambda: self._write_day(rankings.edition, run, day, parts), size))
+            self._add(Job(lambda: self._write_day(taken), size, taken))
 
     def close(self, rankings: Rankings, run: Run, day: int) -> None:
         """Make a run final: it takes no events any more and is on its way to the archive."""
         orders = rankings.close(run.start)
+        parts = places_of(rankings, orders)
+        taken = Day(rankings, run, day, parts) if self._begins(rankings, run, day, parts) else None
         self._add(
             Job(
-                lambda: self._write_run(rankings, run, day, orders),
+                lambda: self._write_run(rankings, run, taken, orders),
+                day=taken,
                 done=lambda: rankings.let_go(run.start),
             )
         )
+
+    def waiting_days(self, rankings: Rankings, run: Run, user: int) -> Iterator[DayStanding]:
+        """Where a user stood on the days of a run that are not written yet."""
+        for job in self._jobs:
+            if job.day is not None and job.day.rankings is rankings and job.day.run.start == run.start:
+                yield standing_on(job.day, user)
 
     def forget(self, board: int) -> None:
         """Let the archive forget a board, after what is to be written before."""
@@ -90,7 +111,11 @@ class Archivist:
         async with self._writing:
             while self._jobs:
                 job = self._jobs[0]
-                await self.in_thread(job.write)
+                try:
+                    await self.in_thread(job.write)
+                except NotFound:
+                    # The board was forgotten, or what was in the making was given up: nobody asks for it any more.
+                    logger.info("what was kept is not wanted any more")
                 self._jobs.popleft()
                 self._bytes_waiting -= job.size
                 job.done()
@@ -119,16 +144,30 @@ class Archivist:
             # What was taken stays; the next job, or the next instant that is due, tries again.
             logger.error("the archive cannot be written", reason=error.message)
 
-    def _write_day(self, edition: int, run: Run, day: int, parts: Sequence[GroupPlaces]) -> None:
-        self.archive.keep_day(edition, run.start, day, [part.group for part in parts], merged(parts))
+    def _begins(self, rankings: Rankings, run: Run, day: int, parts: Sequence[GroupPlaces]) -> bool:
+        """Whether the days of a run have begun, if need be with this one."""
+        if parts or self.archive.has_day(rankings.edition, run.start, day - 1):
+            rankings.begun.add(run.start)
+        return run.start in rankings.begun
 
-    def _write_run(self, rankings: Rankings, run: Run, day: int, orders: dict[Group | None, Index]) -> None:
-        parts = places_of(rankings, orders)
-        groups = [part.group for part in parts]
-        places = merged(parts)
-        rows = [(group, rows_of(orders[group], rankings.ranked(orders[group]))) for group in groups]
-        self.archive.keep_day(rankings.edition, run.start, day, groups, places)
-        self.archive.keep_run(rankings.edition, run, rows, places)
+    def _write_day(self, taken: Day) -> None:
+        groups = [part.group for part in taken.parts]
+        self.archive.keep_day(taken.rankings.edition, taken.run.start, taken.day, groups, merged(taken.parts))
+
+    def _write_run(self, rankings: Rankings, run: Run, taken: Day | None, orders: dict[Group | None, Index]) -> None:
+        if self._is_kept(rankings, run):
+            return
+        parts = [] if taken is None else taken.parts
+        rows = [(part.group, rows_of(orders[part.group], rankings.ranked(orders[part.group]))) for part in parts]
+        if taken is not None:
+            self._write_day(taken)
+        revision = int(run.start in rankings.revised)
+        self.archive.keep_run(rankings.edition, run, rows, merged(parts), revision)
+
+    def _is_kept(self, rankings: Rankings, run: Run) -> bool:
+        """Whether a run was kept before a crash; it may have been revised since."""
+        board = rankings.number
+        return self.archive.edition(board) == rankings.edition and self.archive.final_run(board, run.start) is not None
 
 
 def places_of(rankings: Rankings, orders: dict[Group | None, Index]) -> list[GroupPlaces]:
@@ -139,6 +178,17 @@ def places_of(rankings: Rankings, orders: dict[Group | None, Index]) -> list[Gro
         for group, index in orders.items()
         if group is not None and len(index)
     ]
+
+
+def standing_on(day: Day, user: int) -> DayStanding:
+    """Where a user stood at the end of a day."""
+    for part in day.parts:
+        users = memoryview(part.participants).cast("I")
+        place = bisect_left(users, user)
+        if place < len(users) and users[place] == user:
+            ranks, values = memoryview(part.ranks).cast("I"), memoryview(part.values).cast("q")
+            return DayStanding(day.day, ranks[place], values[place])
+    return DayStanding(day.day, None, None)
 
 
 def rows_of(index: Index, count: int) -> Rows:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from palmares.domain import local_time, tally, value
 from palmares.domain.changes import Move
-from palmares.domain.effect import effect_at
+from palmares.domain.effect import effect_at, is_late
 from palmares.domain.group import Group
 from palmares.domain.run import Run
 from palmares.domain.tally import Tally
@@ -84,6 +84,8 @@ class Build:
             return
         group = self._groups[step.user] if self._rankings.plan.grouped else ()
         before = self._rankings.stored(run.start, group, step.user)
+        if is_late(run, step.recorded_at):
+            self._rankings.revised.add(run.start)
         in_order = step.occurred_at == step.effect
         after = tally.step(self._rankings.plan.board.aggregation, before, step.amount, step.occurred_at, in_order)
         if after is None:

@@ -61,7 +61,10 @@ class Builder:
         rankings, steps = await self._begin(board), list[Step | int]()
         try:
             upto, until = await self._watch(steps)
-            timeline = await self._build(rankings, board.finished_position or upto, until, None)
+            if board.finished_position is not None:
+                upto = board.finished_position
+                until = self._log.recorded_when(upto)
+            timeline = await self._build(rankings, upto, until, None)
             await self._install(rankings, timeline, steps)
         except BaseException:
             await self._archivist.in_thread(self._archivist.archive.discard, rankings.edition)

@@ -10,7 +10,7 @@ Builder     makes rankings from the log: of boards followed late, and of runs th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
+from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User
 from palmares.ledger.contract import DayChange, Entry, Outcome, Place, Ranks, Record, Row, RunState
 from palmares.ledger.embedded.archivist import Archivist
@@ -73,10 +74,10 @@ class EmbeddedLedger:
         self._projection.catch_up(self._log.position)
         self._users = Users(self._projection, limits.cached_users)
         self._followed = Followed()
-        archive = open_archive()
-        self._archivist = Archivist(archive)
-        self._timeline = Timeline(lambda: self._followed, self._archivist, self._log.recorded_at)
-        self._reader = Reader(self._log, self._users, self._followed, archive, self._timeline)
+        self._archivist = Archivist(open_archive())
+        # Time begins with the first record: before that, nothing ends.
+        self._timeline = Timeline(lambda: self._followed, self._archivist, self._log.recorded_at or clock())
+        self._reader = Reader(self._log, self._users, self._followed, self._archivist, self._timeline)
         self._upkeep = Upkeep(
             self._folder, self._log, self._projection, self._users, self._followed,
             limits.events_between_projections, limits.events_between_checkpoints, self._archivist, self._timeline,
@@ -99,6 +100,7 @@ class EmbeddedLedger:
         clock: Callable[[], int],
         timer: Callable[[], float],
         limits: Limits | None = None,
+        streaks: Mapping[int, StreakSettings] | None = None,
         *,
         open_archive: Callable[[], Archive],
     ) -> EmbeddedLedger:
@@ -146,10 +148,6 @@ class EmbeddedLedger:
 
     async def _follow_again(self, board: Board) -> None:
         """Follow at the start. A board that cannot be must not keep the others from being served."""
-        if board.finished_position is not None and self._archivist.archive.holds(board.number):
-            # Finished by hand: all that there is of it is in the archive.
-            self._followed.install(self._known(board))
-            return
         try:
             await self.follow(board)
         except Invalid as error:

@@ -90,6 +90,11 @@ class Log:
         """Up to `limit` lines behind a position, in order."""
         return [Line(*row) for row in self._reader.execute(query("records"), (after, limit))]
 
+    def recorded_when(self, position: int) -> int:
+        """When the last line up to a position was recorded; 0 when there is none."""
+        row = self._reader.execute(query("recorded_when"), (position,)).fetchone()
+        return int(row[0]) if row else 0
+
     def user_lines(self, after: int, upto: int) -> Iterator[Line]:
         """The user lines behind one position up to another, in order."""
         return (Line(*row) for row in self._reader.execute(query("user_records"), (after, upto)))

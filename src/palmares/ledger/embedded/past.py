@@ -40,6 +40,7 @@ class PastStep(NamedTuple):
 
     effect: int | None
     position: int
+    recorded_at: int
     user: int
     amount: int
     occurred_at: int

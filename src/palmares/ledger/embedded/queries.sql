@@ -37,6 +37,10 @@ INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- Where the log ends: position and time of its last line.
 SELECT position, recorded_at FROM log ORDER BY position DESC LIMIT 1
 
+-- name: recorded_when
+-- When the last line up to a position was recorded.
+SELECT recorded_at FROM log WHERE position <= ? ORDER BY position DESC LIMIT 1
+
 -- name: records
 -- The log in order, behind a position.
 SELECT * FROM log WHERE position > ? ORDER BY position LIMIT ?
@@ -48,7 +52,7 @@ SELECT * FROM log WHERE position > ? AND position <= ? AND kind = 2 ORDER BY pos
 -- name: past_steps
 -- What changed a metric's rankings the moment it was recorded, in order: events that took effect at once, and, where
 -- boards have groups, changes of attributes.
-SELECT recorded_at, position, user, amount, occurred_at, local_at, body FROM log
+SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at, body FROM log
 WHERE position <= :upto AND CASE kind
     WHEN 1 THEN metric = :metric AND occurred_at = recorded_at AND local_at >= :first AND local_at < :past
     ELSE :grouped AND json_extract(body, '$.attributes_before') IS NOT NULL
@@ -58,7 +62,7 @@ ORDER BY position
 -- name: backdated_events
 -- The other events of a metric, in the order in which they take effect; first those that take none.
 SELECT effect_at(recorded_at, occurred_at, local_at, history) AS effect,
-       position, user, amount, occurred_at, local_at, NULL
+       position, recorded_at, user, amount, occurred_at, local_at, NULL
 FROM log
 WHERE position <= :upto AND kind = 1 AND metric = :metric AND occurred_at <> recorded_at
   AND local_at >= :first AND local_at < :past

@@ -39,6 +39,10 @@ class Rankings:
         self.ignored: Counter[int] = Counter()
         # Final runs, and runs with days that are over, in which an event took effect that they do not show yet.
         self.revising: set[Run] = set()
+        # Runs that hold events which came when they were final, where a build finds them.
+        self.revised: set[int] = set()
+        # Runs of which days are kept.
+        self.begun: set[int] = set()
         # Where the archive keeps what is over of this board.
         self.edition = 0
         # The run and group of each order that changed since somebody asked; None while nobody does.

@@ -16,23 +16,25 @@ from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
 from palmares.domain.user import User
 from palmares.ledger.contract import DayChange, Place, Ranks, Record, Row, RunState
+from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import EVENT, Line, Log
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.union import Union
 from palmares.ledger.embedded.users import Users
-from palmares.ledger.keeping import Archive, Order
+from palmares.ledger.keeping import Order
 
 
 class Reader:
     """The reading half of the contract; each method is described there."""
 
-    def __init__(self, log: Log, users: Users, followed: Followed, archive: Archive, timeline: Timeline) -> None:
+    def __init__(self, log: Log, users: Users, followed: Followed, archivist: Archivist, timeline: Timeline) -> None:
         self._log = log
         self._users = users
         self._followed = followed
-        self._archive = archive
+        self._archivist = archivist
+        self._archive = archivist.archive
         self._timeline = timeline
 
     def runs(self, board_number: int) -> list[Run]:
@@ -41,7 +43,9 @@ class Reader:
         schedule = rankings.plan.board.schedule
         present = {**rankings.runs, **rankings.closing}
         starts = {start for start, groups in present.items() if any(map(len, groups.values()))}
-        starts.update(self._archive.final_runs(board_number))
+        starts.update(
+            start for start in self._archive.final_runs(board_number) if self._ends_ranked(board_number, start)
+        )
         return [run for start in sorted(starts) if (run := schedule.run_at(start)) is not None]
 
     def run_state(self, board_number: int, run: Run) -> RunState:
@@ -65,8 +69,13 @@ class Reader:
 
     def history(self, board_number: int, run: Run, user: User, first_day: int, last_day: int) -> list[DayStanding]:
         """See `Ledger.history`."""
-        self._followed.get(board_number)
-        return self._archive.history(board_number, run.start, user.number, first_day, last_day)
+        rankings = self._followed.get(board_number)
+        kept = self._archive.history(board_number, run.start, user.number, first_day, last_day)
+        days = {standing.day: standing for standing in kept}
+        for standing in self._archivist.waiting_days(rankings, run, user.number):
+            if first_day <= standing.day <= last_day:
+                days[standing.day] = standing
+        return [days[day] for day in sorted(days)]
 
     def groups(self, board_number: int, run: Run) -> Collection[Group]:
         """See `Ledger.groups`."""
@@ -144,6 +153,10 @@ class Reader:
     def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`."""
         return [_record(line) for line in self._log.read(after, limit) if line.position <= self._log.position]
+
+    def _ends_ranked(self, board_number: int, run_start: int) -> bool:
+        kept = self._archive.final_run(board_number, run_start)
+        return kept is not None and any(kept.sizes.values())
 
     def _is_final(self, rankings: Rankings, run: Run) -> bool:
         return rankings.frozen or final_at(run) <= self._timeline.now

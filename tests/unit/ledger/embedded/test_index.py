@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from palmares.ledger.embedded._index import Index
+from palmares.ledger.embedded._index import Index, merge_places
 
 LARGEST = 2**63 - 1
 SMALLEST = -(2**63)
@@ -296,6 +296,77 @@ def test_a_dump_goes_on_after_a_cursor_that_has_moved():
     assert index.dump_after(cursor, 10) == after
     with pytest.raises(ValueError, match="negative"):
         index.dump_after(None, -1)
+
+
+def places(columns: tuple[bytes, ...], codes: str) -> list[tuple[int, ...]]:
+    """The columns of places, user by user."""
+    return list(zip(*(array(code, column) for code, column in zip(codes, columns, strict=True)), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("numbering", "ranks"),
+    [("ordinal", [1, 2, 3, 4, 5]), ("competition", [1, 2, 2, 4, 5]), ("dense", [1, 2, 2, 3, 4])],
+)
+@pytest.mark.parametrize("descending", [True, False])
+def test_places_are_by_participant_with_ranks_by_the_numbering(numbering: str, ranks: list[int], descending: bool):
+    """Those with the numbers 5, 4 and so on stand in the rows from the first on."""
+    index = Index(descending=descending, _block=8)
+    for participant, value in ((5, 40), (4, 30), (3, 30), (2, 20), (1, -10)):
+        index.put(participant, value if descending else -value, -participant)
+    sign = 1 if descending else -1
+    expected = [(5, ranks[0], 40), (4, ranks[1], 30), (3, ranks[2], 30), (2, ranks[3], 20), (1, ranks[4], -10)]
+    expected = [(participant, rank, sign * value) for participant, rank, value in expected]
+    assert places(index.places(99, numbering), "IIq") == expected[::-1]
+    assert places(index.places(3, numbering), "IIq") == expected[2::-1]
+    assert index.places(0, numbering) == Index().places(99, numbering) == (b"", b"", b"")
+
+
+@pytest.mark.parametrize("count", [1, 255, 256, 5000])
+@pytest.mark.parametrize("step", [1, 7, 2**11, 2**19])
+def test_places_are_in_order_whatever_numbers_the_participants_have(count: int, step: int):
+    """One, two or three digits of the sort, and leaves more than one."""
+    index = Index(_block=8)
+    for row in range(count):
+        index.put(row * 7919 % 5003 * step % 2**32, -row, 0)
+    columns = places(index.places(count, "ordinal"), "IIq")
+    assert columns == sorted(
+        (participant, row, value) for row, (participant, value, _) in enumerate(index.page(0, count), 1)
+    )
+
+
+def test_places_of_an_impossible_kind_are_refused():
+    """A limit below nothing, a numbering that no board has."""
+    with pytest.raises(ValueError, match="negative"):
+        Index().places(-1, "ordinal")
+    with pytest.raises(ValueError, match="numbering"):
+        Index().places(1, "roman")
+
+
+def test_places_of_groups_are_merged_by_participant():
+    """Each tells which part it came from; empty parts count."""
+    parts = []
+    for part in range(4):
+        index = Index(_block=8)
+        for number in range(100 if part != 1 else 0):
+            index.put(number * 40_000_007 % 2**32 // 4 * 4 + part, number, 0)
+        parts.append(index.places(90, "ordinal"))
+    expected = sorted(
+        (participant, part, rank, value)
+        for part, columns in enumerate(parts)
+        for participant, rank, value in places(columns, "IIq")
+    )
+    assert len(expected) == 270
+    assert places(merge_places(parts), "IIIq") == expected
+    assert merge_places(iter([])) == merge_places(parts[1:2]) == (b"", b"", b"", b"")
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_parts_with_columns_of_unequal_length_are_refused(place: int):
+    """They would be read beyond their ends."""
+    columns = [b"1234", b"1234", b"12345678"]
+    for wrong in (b"", columns[place] * 2, columns[place] + b"1"):
+        with pytest.raises(ValueError, match="same length"):
+            merge_places([(*columns[:place], wrong, *columns[place + 1 :])])
 
 
 def test_what_id_of_raises_comes_out_and_changes_nothing():

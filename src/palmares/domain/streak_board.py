@@ -1,0 +1,41 @@
+"""What a user has on a board that ranks by streak.
+
+The value is the length of the streak, reached when it was last extended. A user takes part from the first extension in
+the run on and while the streak is alive: who breaks it leaves the board without an event. What happens behind the
+run's last day, by the user's own clock, concerns the run no more, neither an extension nor a break.
+"""
+
+from __future__ import annotations
+
+from palmares.domain.local_time import day_of
+from palmares.domain.run import Run
+from palmares.domain.streak import Streak, expires_on
+from palmares.domain.streak_settings import StreakSettings
+from palmares.domain.tally import Tally
+from palmares.domain.value import MICROS
+
+
+def concerns_run(run: Run, local_at: int) -> bool:
+    """Whether an event at that local time may matter to a run: earlier ones make the streak that is brought along."""
+    return run.end is None or day_of(local_at) <= run.end
+
+
+def leaves_at(settings: StreakSettings, state: Streak, run: Run) -> int | None:
+    """The instant at which the streak breaks within a run, unless extended; None where it lasts to the run's end."""
+    expires = expires_on(settings, state)
+    if run.end is not None and expires is not None and expires >= run.end:
+        return None
+    return state.breaks_at
+
+
+def value_in(settings: StreakSettings, state: Streak, run: Run, now: int) -> Tally | None:
+    """A user's value in a run at an instant; None for who takes no part.
+
+    The state is that of the events that concern the run.
+    """
+    if state.extended_on is None or state.extended_at is None or state.extended_on < run.start:
+        return None
+    leaving = leaves_at(settings, state, run)
+    if leaving is not None and leaving <= now:
+        return None
+    return Tally(state.length * MICROS, state.extended_at)

@@ -1,0 +1,98 @@
+"""The streaks of users: by which settings they count, what they are, and where they leave their users on boards.
+
+A user's state carries the streak as of the last event, with the version of the settings that it was made by. One of
+another version is worked out anew from the user's events where it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from palmares.domain import value
+from palmares.domain.run import Run
+from palmares.domain.streak import CountedPeriod, Streak, StreakEvent, concerns, counted_periods, fold, in_order, step
+from palmares.domain.streak_board import concerns_run, leaves_at, value_in
+from palmares.domain.streak_settings import StreakSettings
+from palmares.domain.tally import Tally
+from palmares.ledger.embedded.users import Users, UserState
+
+_DEFAULTS = StreakSettings()
+
+
+class StreakValue(NamedTuple):
+    """What a user has in a run of a board that ranks by streak, and when the streak breaks there; None for nothing."""
+
+    tally: Tally | None
+    leaves_at: int | None
+
+
+class Streaks:
+    """Works out streaks by the settings of each scope."""
+
+    def __init__(self, users: Users) -> None:
+        self._users = users
+        self._settings: dict[int, StreakSettings] = {}
+
+    def settings(self, scope: int) -> StreakSettings:
+        """The settings of a scope; the defaults where none were given."""
+        return self._settings.get(scope, _DEFAULTS)
+
+    def define(self, scope: int, settings: StreakSettings) -> None:
+        """Count by these settings from now on."""
+        self._settings[scope] = settings
+
+    def of(self, state: UserState) -> Streak:
+        """A user's streak. Constant time, but after a change of the settings."""
+        if state.streak.version == self.settings(state.user.scope).version:
+            return state.streak
+        return self.refold(state)
+
+    def after(self, state: UserState, before: Streak, event: StreakEvent, drafted: Iterable[StreakEvent]) -> Streak:
+        """The streak after one more event; `drafted` are those before it that are not recorded yet."""
+        settings, user = self.settings(state.user.scope), state.user
+        if not concerns(settings, event.metric, event.amount):
+            return before
+        if in_order(before, event.occurred_at):
+            return step(settings, before, event, user.tz)
+        return self.refold(state, [*drafted, event])
+
+    def refold(self, state: UserState, drafted: Iterable[StreakEvent] = (), upto: int = value.MOST) -> Streak:
+        """The streak of all the user's events up to a position, and those that are not recorded yet."""
+        events = [*self._recorded(state, upto), *drafted]
+        return fold(self.settings(state.user.scope), sorted(events), state.user.tz)
+
+    def counted_periods(self, state: UserState) -> list[CountedPeriod]:
+        """Every period that counted, ascending."""
+        settings = self.settings(state.user.scope)
+        return counted_periods(settings, sorted(self._recorded(state, value.MOST)))
+
+    def value_in(
+        self,
+        run: Run,
+        state: UserState,
+        streak: Streak,
+        now: int,
+        drafted: Iterable[StreakEvent] = (),
+        upto: int = value.MOST,
+    ) -> StreakValue:
+        """What a user with a streak has in a run at an instant.
+
+        Where the user's own clock has left the run behind, the events since then do not count.
+        """
+        settings = self.settings(state.user.scope)
+        if run.end is not None and streak.extended_on is not None and streak.extended_on > run.end:
+            events = [*self._recorded(state, upto), *drafted]
+            inside = [event for event in events if concerns_run(run, event.local_at)]
+            streak = fold(settings, sorted(inside), state.user.tz)
+        tally = value_in(settings, streak, run, now)
+        return StreakValue(tally, None if tally is None else leaves_at(settings, streak, run))
+
+    def _recorded(self, state: UserState, upto: int) -> list[StreakEvent]:
+        settings, user = self.settings(state.user.scope), state.user.number
+        metrics = [number for number, _ in settings.metrics] or list(state.sums)
+        return [
+            StreakEvent(event.occurred_at, event.position, metric, event.amount, event.local_at)
+            for metric in metrics
+            for event in self._users.history(user, metric, value.LEAST, value.MOST, upto)
+        ]
