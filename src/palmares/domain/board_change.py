@@ -29,6 +29,9 @@ _WIRE_NAMES = {
     "filters": "userAttributes",
 }
 
+# More than the days of two months: no streak of now lasts longer without another event.
+_STREAK_DAYS = 64
+
 
 class Change(NamedTuple):
     """A board as asked for, checked, and a remark when its status is not the one asked for."""
@@ -68,10 +71,10 @@ def keeps_rankings(before: Board, after: Board, now: int) -> bool:
     """Whether a followed board counts the same events of up to now after a change of what is not locked.
 
     Only its end can cut events off, and no event of up to now is later than tomorrow: the date in the earliest zone.
-    A streak that lasts to the end is not broken by it, so where boards rank by streak another end is another ranking.
+    On a board that ranks by streak, who stands also depends on whether a streak breaks before the end.
     """
-    tomorrow = day_of(now) + (1 if before.rank_by != "streak" else MOST_DAYS)
-    return before.end == after.end or all(board.end is None or board.end >= tomorrow for board in (before, after))
+    latest = day_of(now) + (_STREAK_DAYS if before.rank_by == "streak" else 1)
+    return before.end == after.end or all(board.end is None or board.end >= latest for board in (before, after))
 
 
 def _with_consequences(fields: dict[str, Any]) -> dict[str, Any]:

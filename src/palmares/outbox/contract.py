@@ -195,8 +195,11 @@ class Outbox(Protocol):
     async def deliveries(self, wanted: Wanted) -> list[Delivery]:
         """Lines of the log, by the order in which messages were written."""
 
-    async def prune(self, before: int) -> None:
-        """Forget deliveries of messages from before an instant that are over. A bounded number at a time."""
+    async def prune(self, before: int) -> bool:
+        """Forget deliveries of messages from before an instant that are over.
+
+        A bounded number at a time: True when there may be more.
+        """
 
     async def close(self) -> None:
         """Let go of the database."""

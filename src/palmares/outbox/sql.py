@@ -93,9 +93,9 @@ class SqlOutbox:
         """Lines of the log."""
         return await self._run(lambda: self._read_deliveries(wanted))
 
-    async def prune(self, before: int) -> None:
+    async def prune(self, before: int) -> bool:
         """Forget what is over and old."""
-        await self._run(lambda: self._prune(before))
+        return await self._run(lambda: self._prune(before))
 
     async def close(self) -> None:
         """Write what is to be written, and let go of the database."""
@@ -198,14 +198,17 @@ class SqlOutbox:
             writer.execute(failing.values(status="failed", due=None, problem=problem))
         self._now_waiting([webhook], {})
 
-    def _prune(self, before: int) -> None:
+    def _prune(self, before: int) -> bool:
         table, messages = tables.deliveries, tables.messages
         old = select(table.c.number).where(table.c.created < before, table.c.status != "pending").limit(_MOST_PRUNED)
         told = exists().where(table.c.message == messages.c.number)
         silent = select(messages.c.number).where(messages.c.created < before, ~told).limit(_MOST_PRUNED)
         with self._writing_engine.begin() as writer:
-            writer.execute(delete(table).where(table.c.number.in_(old)))
-            writer.execute(delete(messages).where(messages.c.number.in_(silent)))
+            found = [
+                writer.execute(delete(table).where(table.c.number.in_(old))),
+                writer.execute(delete(messages).where(messages.c.number.in_(silent))),
+            ]
+        return any(result.rowcount >= _MOST_PRUNED for result in found)
 
     def _now_waiting(self, touched: Collection[str], waiting: Mapping[str, int]) -> None:
         # A new dictionary, because the event loop may be reading the former one.

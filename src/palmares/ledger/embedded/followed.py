@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from palmares.domain.changes import Plan
 from palmares.domain.errors import NotFound
@@ -16,6 +17,7 @@ class Followed:
         self._by_number: dict[int, Rankings] = {}
         self._by_metric: dict[int, list[Rankings]] = {}
         self._grouped: dict[int, list[Rankings]] = {}
+        self._by_streak: dict[int, list[Rankings]] = {}
 
     def __iter__(self) -> Iterator[Rankings]:
         return iter(self._by_number.values())
@@ -35,6 +37,14 @@ class Followed:
         """The rankings that events of a metric change."""
         return self._by_metric.get(metric, ())
 
+    def by_streak(self, scope: int) -> Sequence[Rankings]:
+        """The rankings of a scope that streaks change."""
+        return self._by_streak.get(scope, ())
+
+    def breaking(self) -> Iterator[Rankings]:
+        """The rankings that users leave when their streaks break."""
+        return chain.from_iterable(self._by_streak.values())
+
     def grouped(self, scope: int) -> Sequence[Rankings]:
         """The rankings of a scope in which a change of attributes may move a user."""
         return self._grouped.get(scope, ())
@@ -44,9 +54,12 @@ class Followed:
         board = rankings.plan.board
         self.remove(board.number)
         self._by_number[board.number] = rankings
-        if rankings.frozen or board.metric is None:
+        if rankings.frozen:
             return
-        self._by_metric.setdefault(board.metric.number, []).append(rankings)
+        if board.metric is not None:
+            self._by_metric.setdefault(board.metric.number, []).append(rankings)
+        if board.rank_by == "streak":
+            self._by_streak.setdefault(board.scope, []).append(rankings)
         if rankings.plan.grouped:
             self._grouped.setdefault(board.scope, []).append(rankings)
 
@@ -62,6 +75,6 @@ class Followed:
         """Follow a board no longer."""
         rankings = self._by_number.pop(board_number, None)
         if rankings is not None:
-            for held in (*self._by_metric.values(), *self._grouped.values()):
+            for held in (*self._by_metric.values(), *self._by_streak.values(), *self._grouped.values()):
                 if rankings in held:
                     held.remove(rankings)

@@ -293,7 +293,11 @@ class EmbeddedLedger:
             return set()
         if stored.position > self._log.position:
             return set()
-        held = {board.number: self._known(board) for board in boards if stored.holds(board)}
+        # What is over is in the archive; where that was lost, everything of the board is made again.
+        archive = self._archivist.archive
+        held = {
+            board.number: self._known(board) for board in boards if stored.holds(board) and archive.holds(board.number)
+        }
         stored.load(held)
         for rankings in held.values():
             self._followed.install(rankings)

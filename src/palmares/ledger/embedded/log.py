@@ -37,6 +37,7 @@ class Line(NamedTuple):
     user_id: str | None = None
     body: str | None = None
     history: int | None = None
+    streak: str | None = None
 
 
 class PastEvent(NamedTuple):
@@ -64,8 +65,10 @@ class Log:
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = FULL")
         self._writer.execute(query("create_log"))
-        if ("history",) not in self._writer.execute(query("log_columns")).fetchall():
-            self._writer.execute(query("add_history"))
+        present = self._writer.execute(query("log_columns")).fetchall()
+        for column in ("history", "streak"):
+            if (column,) not in present:
+                self._writer.execute(query(f"add_{column}"))
         self._reader = _connect(path)
         last: tuple[int, int] | None = self._writer.execute(query("last_record")).fetchone()
         self.position, self.recorded_at = last or (0, 0)

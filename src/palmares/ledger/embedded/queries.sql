@@ -3,7 +3,8 @@
 -- name: create_log
 -- Append-only. kind: 1 event, 2 user. `late` marks an event that happened before one already recorded for its user
 -- and metric, `history` one imported to take effect when it happened. `total` is the user's lifetime total after the
--- event. Times are microseconds, amounts are micros.
+-- event. `streak` is the user's streak after the line, where that changed it. Times are microseconds, amounts are
+-- micros.
 CREATE TABLE IF NOT EXISTS log (
     position INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
@@ -19,7 +20,8 @@ CREATE TABLE IF NOT EXISTS log (
     idempotency_key TEXT,
     user_id TEXT,
     body TEXT,
-    history INTEGER
+    history INTEGER,
+    streak TEXT
 )
 
 -- name: log_columns
@@ -29,9 +31,13 @@ SELECT name FROM pragma_table_info('log')
 -- For logs that were begun before events could be imported as history.
 ALTER TABLE log ADD COLUMN history INTEGER
 
+-- name: add_streak
+-- For logs that were begun before streaks were counted.
+ALTER TABLE log ADD COLUMN streak TEXT
+
 -- name: append
 -- One line of the log.
-INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: last_record
 -- Where the log ends: position and time of its last line.
@@ -67,6 +73,25 @@ FROM log
 WHERE position <= :upto AND kind = 1 AND metric = :metric AND occurred_at <> recorded_at
   AND local_at >= :first AND local_at < :past
 ORDER BY effect, position
+
+-- name: streak_steps
+-- The same for streaks, of these metrics or of all, and with every line of a user, as any may have another zone.
+SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at, body, metric FROM log
+WHERE position <= :upto AND (kind = 2 OR occurred_at = recorded_at AND local_at < :past
+    AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics))))
+ORDER BY position
+
+-- name: backdated_streak_events
+SELECT effect_at(recorded_at, occurred_at, local_at, history) AS effect,
+       position, recorded_at, user, amount, occurred_at, local_at, NULL, metric
+FROM log
+WHERE position <= :upto AND kind = 1 AND occurred_at <> recorded_at AND local_at < :past
+  AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics)))
+ORDER BY effect, position
+
+-- name: first_zones
+-- The zone that each user had at first.
+SELECT user, json_extract(body, '$.tz'), min(position) FROM log WHERE position <= ? AND kind = 2 GROUP BY user
 
 -- name: attribute_changes
 -- The lines that changed attributes, newest first.
@@ -122,6 +147,21 @@ CREATE TABLE IF NOT EXISTS idempotency (
     PRIMARY KEY (user, metric, key)
 ) WITHOUT ROWID
 
+-- name: create_streaks
+-- `state` is what the log has in `streak`, or was worked out again by newer settings.
+CREATE TABLE IF NOT EXISTS streaks (
+    user INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    state TEXT NOT NULL
+)
+
+-- name: create_streak_rules
+-- The version of the settings by which all streaks of a scope were worked out.
+CREATE TABLE IF NOT EXISTS streak_rules (
+    scope INTEGER PRIMARY KEY,
+    version INTEGER NOT NULL
+)
+
 -- name: create_progress
 -- How far the projection has come.
 CREATE TABLE IF NOT EXISTS progress (position INTEGER NOT NULL)
@@ -162,11 +202,20 @@ SELECT user, metric, idempotency_key, position, recorded_at
 FROM source.log WHERE position > :after AND position <= :upto AND idempotency_key IS NOT NULL
 ORDER BY user, metric, idempotency_key
 
+-- name: project_streaks
+-- The newest state of each user in the stretch.
+INSERT INTO streaks (user, scope, state)
+SELECT user, scope, streak
+FROM (SELECT user, scope, streak, max(position)
+      FROM source.log WHERE position > :after AND position <= :upto AND streak IS NOT NULL GROUP BY user)
+WHERE true
+ON CONFLICT (user) DO UPDATE SET state = excluded.state
+
 -- name: user_by_id
-SELECT number, body FROM users WHERE scope = ? AND id = ?
+SELECT number, body, state FROM users LEFT JOIN streaks ON user = number WHERE users.scope = ? AND id = ?
 
 -- name: user_by_number
-SELECT scope, id, body FROM users WHERE number = ?
+SELECT users.scope, id, body, state FROM users LEFT JOIN streaks ON user = number WHERE number = ?
 
 -- name: named
 -- The ids and names of many users at once; the numbers are a JSON array.
@@ -200,3 +249,36 @@ WHERE user = :user AND metric = :metric AND local_at >= :first AND local_at < :p
 
 -- name: users_by_number
 SELECT number, body FROM users ORDER BY number
+
+-- name: streak_rules
+SELECT scope, version FROM streak_rules
+
+-- name: set_streak_rules
+INSERT INTO streak_rules VALUES (:scope, :version) ON CONFLICT (scope) DO UPDATE SET version = excluded.version
+
+-- name: streak_events
+-- What counts for the streaks of a scope, of these metrics or of all, user by user, with the user's zone.
+SELECT event.user, json_extract(body, '$.tz'), occurred_at, position, metric, amount, local_at
+FROM user_events AS event CROSS JOIN users ON number = event.user
+WHERE scope = :scope AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics)))
+ORDER BY event.user
+
+-- name: restate
+-- A state by newer settings; what events have written meanwhile is newer still.
+INSERT INTO streaks (user, scope, state) VALUES (:user, :scope, :state)
+ON CONFLICT (user) DO UPDATE SET state = excluded.state
+WHERE json_extract(streaks.state, '$[0]') <> json_extract(excluded.state, '$[0]')
+
+-- name: forget_old_states
+-- Of users who have nothing that counts by the newer settings.
+DELETE FROM streaks WHERE scope = :scope AND json_extract(state, '$[0]') <> :version
+
+-- name: longest_streaks
+-- The users of a scope by a length (its place in the state), longest first, reached earlier first, then by id. Those
+-- whose streaks were broken before an instant are left out; where everybody counts, it is before all instants.
+SELECT number, id, json_extract(body, '$.name'), json_extract(state, :length) AS length,
+       json_extract(state, :reached) AS reached
+FROM streaks JOIN users ON number = user
+WHERE streaks.scope = :scope AND json_extract(state, '$[0]') = :version AND reached IS NOT NULL
+  AND json_extract(state, '$[7]') > :now
+ORDER BY length DESC, reached, id LIMIT :limit

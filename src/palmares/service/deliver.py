@@ -1,0 +1,169 @@
+"""Delivers messages to webhooks: signed, attempted again when that fails, and noted in a log.
+
+Each webhook has a lane of its own, with a bound on what is on its way at once, so one that is slow or dead delays
+nobody else. What is to be delivered lies in the outbox until somebody has received it: after a crash in the middle of
+an attempt it is attempted again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from palmares.catalog.contract import Catalog
+from palmares.domain.errors import PalmaresError
+from palmares.domain.local_time import DAY, HOUR, SECOND
+from palmares.domain.webhook import EventType, Webhook, retry_at, signature, succeeded
+from palmares.outbox.contract import Attempt, Due, Entry, Message, Outbox, Recipient, Sender
+
+logger = structlog.get_logger(__name__)
+
+# Messages that are on their way to one webhook at once.
+MOST_AT_ONCE = 16
+# For how long the log is kept.
+KEPT = 7 * DAY
+_BETWEEN_PRUNINGS = HOUR
+# When it cannot be noted what came of an attempt, the same message would be sent again and again.
+_BACK_OFF = 60 * SECOND
+_GRACE_SECONDS = 3.0
+
+
+@dataclass(slots=True)
+class Deliverer:
+    """A worker of the timekeeper's, who comes after those who write messages.
+
+    `clock` tells the present instant. `advance` sets lanes going and does not wait for them; a patient one returns
+    when everything was attempted that is due.
+    """
+
+    outbox: Outbox
+    catalog: Catalog
+    sender: Sender
+    clock: Callable[[], int]
+    patient: bool = False
+    _lanes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _left_alone_until: dict[str, int] = field(default_factory=dict)
+    _pruned_at: int | None = None
+    _closing: bool = False
+
+    def next_due(self) -> int | None:
+        """See `Worker`. What is on its way already is not due."""
+        webhooks = self._webhooks()
+        dues = [
+            max(due, self._left_alone_until.get(webhook_id, due))
+            for webhook_id, due in self.outbox.waiting().items()
+            if webhook_id not in self._lanes and (webhook_id not in webhooks or _active(webhooks[webhook_id]))
+        ]
+        return min(dues, default=None)
+
+    async def advance(self, now: int) -> None:
+        """See `Worker`."""
+        await self._give_up_deleted()
+        while lanes := self._set_going(now):
+            if not self.patient:
+                break
+            await asyncio.gather(*lanes)
+        await self._prune(now)
+
+    async def close(self) -> None:
+        """Let what is on its way come to an end, if that is soon; what does not is attempted again at the next start."""
+        self._closing = True
+        if lanes := [*self._lanes.values()]:
+            _, late = await asyncio.wait(lanes, timeout=_GRACE_SECONDS)
+            for lane in late:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+        await self.sender.close()
+
+    def _webhooks(self) -> dict[str, Webhook]:
+        scopes = self.catalog.scopes()
+        return {webhook.id: webhook for scope in scopes for webhook in self.catalog.definitions(scope).webhooks}
+
+    async def _give_up_deleted(self) -> None:
+        webhooks = self._webhooks()
+        for webhook_id in [waiting for waiting in self.outbox.waiting() if waiting not in webhooks]:
+            if webhook_id not in self._lanes:
+                await self.outbox.give_up(webhook_id, "the webhook was deleted")
+
+    def _set_going(self, now: int) -> list[asyncio.Task[None]]:
+        """Start the lanes of webhooks for which something is due."""
+        webhooks, begun = self._webhooks(), []
+        for webhook_id, due in self.outbox.waiting().items():
+            webhook = webhooks.get(webhook_id)
+            due = max(due, self._left_alone_until.get(webhook_id, due))
+            if due <= now and webhook is not None and _active(webhook) and webhook_id not in self._lanes:
+                # In time that stands, everything happens at the instant that is being lived through.
+                time = (lambda: now) if self.patient else self.clock
+                lane = asyncio.create_task(self._lane(webhook_id, time), name="palmares-webhook")
+                self._lanes[webhook_id] = lane
+                begun.append(lane)
+        return begun
+
+    async def _lane(self, webhook_id: str, time: Callable[[], int]) -> None:
+        try:
+            while not self._closing:
+                webhook = self._webhooks().get(webhook_id)
+                if webhook is None or not _active(webhook):
+                    return
+                due = await self.outbox.due(webhook_id, time(), MOST_AT_ONCE)
+                if not due:
+                    return
+                await self._attempt_all(webhook, due, time)
+        except Exception as error:
+            self._left_alone_until[webhook_id] = time() + _BACK_OFF
+            reason = error.message if isinstance(error, PalmaresError) else repr(error)
+            logger.error("deliveries to a webhook cannot be made", webhook=webhook_id, reason=reason)
+        finally:
+            del self._lanes[webhook_id]
+
+    async def _attempt_all(self, webhook: Webhook, due: list[Due], time: Callable[[], int]) -> None:
+        found = await asyncio.gather(*[self._attempt(webhook, one, time) for one in due], return_exceptions=True)
+        for failure in found:
+            if failure is not None:
+                raise failure
+
+    async def _attempt(self, webhook: Webhook, due: Due, time: Callable[[], int]) -> None:
+        attempt = await send(self.sender, webhook, due, time)
+        await self.outbox.write(Entry(attempts=[attempt]))
+
+    async def _prune(self, now: int) -> None:
+        if self._pruned_at is None or now >= self._pruned_at + _BETWEEN_PRUNINGS:
+            more = await self.outbox.prune(now - KEPT)
+            self._pruned_at = None if more else now
+
+
+async def send(sender: Sender, webhook: Webhook, due: Due, time: Callable[[], int]) -> Attempt:
+    """Make one attempt and tell what came of it."""
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Palmares-Webhooks/1",
+        "Idempotency-Key": due.id,
+        "X-Trophy-Signature": signature(webhook.secret, due.body),
+    }
+    answer = await sender.post(webhook.url, headers, due.body)
+    at, attempts = time(), due.attempts + 1
+    attempt = Attempt(due.id, webhook.id, webhook.url, at, attempts, "delivered", None, answer.status, None)
+    if succeeded(answer.status):
+        return attempt
+    again = retry_at(attempts, at)
+    problem = answer.problem or f"answered {answer.status}"
+    return attempt._replace(status="failed" if again is None else "pending", due=again, problem=problem)
+
+
+async def send_sample(
+    outbox: Outbox, sender: Sender, webhook: Webhook, event: EventType, body: bytes, delivery: str, now: int
+) -> Attempt:
+    """Send one message to one webhook, be it active or not, once; what came of it stands in the log."""
+    attempt = await send(sender, webhook, Due(delivery, body, 0), lambda: now)
+    if attempt.status == "pending":
+        attempt = attempt._replace(status="failed", due=None)
+    message = Message(webhook.scope, event, now, body, [Recipient(webhook.id, webhook.url, delivery)])
+    await outbox.write(Entry(messages=[message], attempts=[attempt]))
+    return attempt
+
+
+def _active(webhook: Webhook) -> bool:
+    return webhook.status == "active"
