@@ -2,6 +2,7 @@
 
     index    the native index and Valkey's sorted sets, in one process each
     http     the whole server and a bare one that does no work, over the same HTTP
+    history  the archive: a hundred days of everybody
     rivals   starts the others
     load     the load generator
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from bench import http, index, machine
+from bench import history, http, index, machine
 from bench.finding import Finding, print_findings
 from bench.http import Scale
 
@@ -45,6 +45,10 @@ def _index(scale: Scale) -> Iterator[Finding]:
     yield from index.findings(index.measure(sorted({scale.users, scale.restart_users})))
 
 
+def _history(scale: Scale) -> Iterator[Finding]:
+    yield from history.measure(scale.users)
+
+
 MEASUREMENTS: dict[str, Measurement] = {
     "ceiling": http.measure_ceiling,
     "index": _index,
@@ -52,6 +56,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "events": http.measure_events,
     "batches": http.measure_batches,
     "restart": http.measure_restart,
+    "history": _history,
 }
 
 

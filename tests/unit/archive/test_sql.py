@@ -482,6 +482,19 @@ def test_shelves_that_were_emptied_are_gone(archive: SqlArchive, tmp_path: Path)
     assert archive.history(BOARD, RUN.start, 1, 0, 999) == [DayStanding(101, 1, 10), DayStanding(102, 1, 4)]
 
 
+def test_a_shelf_goes_with_its_last_day(archive: SqlArchive, tmp_path: Path) -> None:
+    """When the day is too old for anybody to ask for."""
+    current, new = archive.edition(BOARD), archive.begin_edition(BOARD)
+    for edition, day in ((current, 101), (new, 102)):
+        keep_day(archive, edition, day, {DE: {1: (day, 0)}})
+    archive.install(BOARD, new, [RUN.start])
+    keep_day(archive, current, 101 + DAYS_KEPT, {DE: {1: (5, 0)}})
+
+    with closing(sqlite3.connect(tmp_path / "archive.sqlite3")) as database:
+        assert database.execute("SELECT count(*) FROM shelves").fetchone() == (1,)
+    assert [standing.day for standing in archive.history(BOARD, RUN.start, 1, 0, 999)] == [102, 101 + DAYS_KEPT]
+
+
 # Reading while something is written
 
 
@@ -500,6 +513,34 @@ def test_reads_do_not_wait_for_a_write(archive: SqlArchive) -> None:
 
     assert seen == [[DayStanding(101, 1, 10)]] * 2
     assert archive.history(BOARD, RUN.start, 1, 0, 999) == []
+
+
+def test_a_write_does_not_wait_for_a_read(archive: SqlArchive) -> None:
+    """The reader goes on with what it saw first."""
+    edition = archive.edition(BOARD)
+    with archive._database.reading() as reader:
+        before = shelves.days_of(reader, edition, RUN.start)
+        keep_day(archive, edition, 101, {DE: {1: (10, 0)}})
+        assert shelves.days_of(reader, edition, RUN.start) == before == []
+
+    assert archive.has_day(edition, RUN.start, 101)
+
+
+def test_a_run_that_goes_between_two_steps_of_a_read_is_missed(
+    archive: SqlArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not taken for a run without groups."""
+    keep_run(archive, archive.edition(BOARD), {DE: {1: (10, 0)}})
+    find = archive._final
+
+    def find_and_lose(board: int, run_start: int) -> object:
+        found = find(board, run_start)
+        archive.forget(board)
+        return found
+
+    monkeypatch.setattr(archive, "_final", find_and_lose)
+    with pytest.raises(Unavailable, match="kept anew"):
+        archive.order(BOARD, RUN.start, DE, **SORTING)
 
 
 def test_an_order_whose_run_is_kept_anew_says_so(archive: SqlArchive) -> None:
