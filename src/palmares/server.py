@@ -32,13 +32,17 @@ from starlette.types import ASGIApp
 from palmares.api.health import Distribution, LedgerFigures
 from palmares.api.meter import Meter
 from palmares.api.routes import build_app
+from palmares.api.webhook_json import WebhookBodies
 from palmares.archive.sql import SqlArchive
 from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
 from palmares.ledger.embedded.figures import Histogram
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
+from palmares.outbox.http import HttpSender
 from palmares.outbox.sql import SqlOutbox
+from palmares.service.announce import Announcer, Ways
 from palmares.service.context import Context
+from palmares.service.deliver import Deliverer
 from palmares.service.keys import ensure_key
 from palmares.service.test_clock import ClockMover
 from palmares.service.timekeeper import Timekeeper, Worker
@@ -76,6 +80,9 @@ class Server:
         context: Context,
         ledger: EmbeddedLedger,
         catalog: SqlCatalog,
+        outbox: SqlOutbox,
+        announcer: Announcer,
+        deliverer: Deliverer,
         timekeeper: Timekeeper,
         clock_mover: ClockMover | None,
         first_key: str | None,
@@ -85,8 +92,12 @@ class Server:
         self.first_key = first_key
         self._ledger = ledger
         self._catalog = catalog
+        self._outbox = outbox
+        self._announcer = announcer
+        self._deliverer = deliverer
         self._timekeeper = timekeeper
         self._timekeeper.start()
+        self.context.activations.resume()
         self._refreshing = asyncio.create_task(self._refresh())
 
     @classmethod
@@ -112,14 +123,23 @@ class Server:
                 await standing.stand_at(max(standing(), ledger.now))
             outbox = await open_outbox(settings.data)
             opened.push_async_callback(outbox.close)
-            context = Context(ledger, catalog, clock, new_id, new_secret, outbox, settings.webhooks_allow_private)
+            announcer = await _open_announcer(settings, ledger, catalog, outbox)
+            sender = HttpSender(settings.webhooks_allow_private)
+            deliverer = Deliverer(outbox, catalog, sender, clock, patient=standing is not None)
+            opened.push_async_callback(deliverer.close)
+            context = Context(
+                ledger, catalog, clock, new_id, new_secret, asyncio.sleep, outbox, settings.webhooks_allow_private,
+                lambda: announcer.look(clock()),
+            )  # fmt: skip
             first_key = await ensure_key(context, settings.admin_key)
-            timekeeper = Timekeeper(_workers(context), clock, time.perf_counter, asyncio.sleep)
+            # Each finds done what those before it do.
+            workers: list[Worker] = [ledger, announcer, deliverer]
+            timekeeper = Timekeeper(workers, clock, time.perf_counter, asyncio.sleep)
             await timekeeper.keep_up()
             clock_mover = None if standing is None else ClockMover(standing, timekeeper, ledger.settle)
             # Whatever fails before this line closes what is open; from here on, `close` does.
             opened.pop_all()
-        return cls(context, ledger, catalog, timekeeper, clock_mover, first_key)
+        return cls(context, ledger, catalog, outbox, announcer, deliverer, timekeeper, clock_mover, first_key)
 
     def app(self, max_body_bytes: int) -> ASGIApp:
         """The HTTP application."""
@@ -135,11 +155,22 @@ class Server:
     async def close(self) -> None:
         """Flush, checkpoint, and let go of the folder."""
         await self._timekeeper.close()
+        await self.context.activations.close()
         self._refreshing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._refreshing
+        await self._announce_the_last()
+        await self._deliverer.close()
+        await self._outbox.close()
         await self._ledger.close()
         await self._catalog.close()
+
+    async def _announce_the_last(self) -> None:
+        try:
+            await self._announcer.close(self.context.clock())
+        except Exception:
+            # What was not announced now is at the next start.
+            structlog.get_logger(__name__).exception("the last changes could not be announced")
 
     async def _refresh(self) -> None:
         while True:
@@ -200,9 +231,17 @@ def open_archive(data: Path) -> SqlArchive:
     return SqlArchive.open(f"sqlite:///{data / 'archive.sqlite3'}")
 
 
-def _workers(context: Context) -> list[Worker]:
-    """Who has work that falls due, in the order in which it is done: each finds done what those before it do."""
-    return [context.ledger]
+async def _open_announcer(
+    settings: Settings, ledger: EmbeddedLedger, catalog: SqlCatalog, outbox: SqlOutbox
+) -> Announcer:
+    ways = Ways(
+        throttle_seconds=settings.webhooks_throttle_seconds,
+        timer=time.perf_counter,
+        new_id=new_id,
+        bodies=WebhookBodies(),
+        patient=settings.test_clock is not None,
+    )
+    return await Announcer.open(ledger, catalog, outbox, ways)
 
 
 def _distribution(histogram: Histogram) -> Distribution:

@@ -4,10 +4,12 @@ Two servers on test clocks live through the same: the steady one all the time, t
 is compared word by word.
 """
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +191,82 @@ def test_a_server_that_dies_while_the_clock_is_moved_gets_there(tmp_path: Path) 
         with forked(broken, BREAKS) as (_, caller):
             caller.move_clock(A_MONTH_LATER)
             assert everything(caller, A_MONTH_LATER.date()) == everything(steady, A_MONTH_LATER.date())
+
+
+@pytest.mark.parametrize("end", [Process.stop, Process.kill], ids=["SIGTERM", "kill -9"])
+def test_beginnings_and_ends_of_runs_are_told_once_over_an_outage(
+    tmp_path: Path, end: Callable[[Process], Any]
+) -> None:
+    """As by a server that stayed up: what was due meanwhile is told late rather than never, and nothing twice."""
+    data, allowed = tmp_path / "broken", {"PALMARES_WEBHOOKS_ALLOW_PRIVATE": "true"}
+    with receiver() as (url, told), receiver() as (steady_url, steadily_told):
+        with (
+            Process(tmp_path / "steady", "--test-clock", BEGINS.isoformat(), **allowed) as steady,
+            Caller(steady.address, ADMIN_KEY) as caller,
+        ):
+            subscribe(caller, steady_url)
+            live_until_it_breaks(caller)
+            caller.move_clock(THREE_DAYS_LATER)
+        with Process(data, "--test-clock", BEGINS.isoformat(), **allowed) as broken:
+            with Caller(broken.address, ADMIN_KEY) as caller:
+                subscribe(caller, url)
+                live_until_it_breaks(caller)
+            end(broken)
+        before = len(told)
+        for _ in range(2):
+            with Process(data, "--test-clock", THREE_DAYS_LATER.isoformat(), **allowed) as broken:
+                end(broken)
+    assert 0 < before < len(told)
+    assert len({key for key, _ in told}) == len(told)
+    assert summaries(told) == summaries(steadily_told)
+    ended = [summary for summary in summaries(told[before:]) if summary[0] == "leaderboard.finished"]
+    assert [(key, run) for _, key, run, *_ in ended] == [
+        ("begins", "2026-03-03"),
+        *[("daily", run) for run in ("2026-02-28", "2026-03-01", "2026-03-02", "2026-03-03")],
+        *[("ends", "2026-02-20"), ("monthly", "2026-02-01"), ("revised", "2026-02-22")],
+        # Once for each group.
+        *[("weekly", "2026-02-22"), ("weekly", "2026-02-22")],
+    ]
+
+
+def subscribe(caller: Caller, url: str) -> None:
+    """Let a webhook be told of beginnings and ends."""
+    item = {"name": "all", "url": url, "events": ["leaderboard.started", "leaderboard.finished"]}
+    assert caller.send("POST", "/admin/v1/webhooks", [item]).status_code == 201
+
+
+def summaries(told: list[tuple[str, dict[str, Any]]]) -> list[tuple[Any, ...]]:
+    """What was told, sorted: type, board, run, group, rankings, and the status of the board."""
+    found = []
+    for _, body in told:
+        board = body["leaderboard"]
+        group = str(board.get("breakdownAttributeValues"))
+        rankings = [(row["rank"], row["userId"], row["value"]) for row in board["rankings"]]
+        found.append((body["type"], board["key"], board["runStart"], group, rankings, board["status"]))
+    return sorted(found)
+
+
+@contextmanager
+def receiver() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
+    """A webhook's address, and what has been sent to it: (Idempotency-Key, body)."""
+    received: list[tuple[str, dict[str, Any]]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append((self.headers["Idempotency-Key"], json.loads(body)))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}/hook", received
+        server.shutdown()
+        serving.join()
 
 
 def live_and_die(data: Path) -> Path:
