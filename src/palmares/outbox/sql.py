@@ -44,7 +44,7 @@ class SqlOutbox:
     """An `Outbox` in a SQL database; `outbox/contract.py` says what the methods promise."""
 
     def __init__(self, url: str) -> None:
-        """Use `open`, which also brings the tables up to date."""
+        """Use `open`, which also prepares it."""
         self._reading_engine, self._writing_engine = make_engines(url)
         self._worker = ThreadPoolExecutor(1, "outbox")
         self._waiting: dict[str, int] = {}
@@ -59,11 +59,15 @@ class SqlOutbox:
         """
         outbox = cls(url)
         try:
-            await outbox._run(outbox._prepare)
+            await outbox.prepare()
         except BaseException:
             await outbox.close()
             raise
         return outbox
+
+    async def prepare(self) -> None:
+        """Bring the tables up to date."""
+        await self._run(self._prepare)
 
     async def notes(self) -> Notes:
         """Everything noted."""

@@ -10,6 +10,7 @@ changes are told.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from palmares.domain.local_time import SECOND
 from palmares.ledger.contract import Ledger
 from palmares.outbox.contract import Entry, Outbox, WatchNote
 from palmares.service.tell_rankings import TellRankings
-from palmares.service.tell_ranks import RanksAsOf, TellRanks
+from palmares.service.tell_ranks import TellRanks
 from palmares.service.tell_runs import TellRuns
 from palmares.service.teller import Bodies, Teller
 
@@ -35,7 +36,6 @@ class Ways:
     timer: Callable[[], float]
     new_id: Callable[[], str]
     bodies: Bodies
-    ranks_as_of: RanksAsOf
     patient: bool = False
 
 
@@ -51,6 +51,7 @@ class Announcer:
         self._rankings = rankings
         self._ranks = ranks
         self._noted: WatchNote | None = None
+        self._turn = asyncio.Lock()
 
     @classmethod
     async def open(cls, ledger: Ledger, catalog: Catalog, outbox: Outbox, ways: Ways) -> Announcer:
@@ -65,7 +66,7 @@ class Announcer:
             outbox,
             TellRuns(ledger, outbox, teller, notes),
             TellRankings(ledger, outbox, teller, interval, notes),
-            TellRanks(ledger, outbox, teller, interval, notes, ways.timer, ways.ranks_as_of, ways.patient),
+            TellRanks(ledger, outbox, teller, interval, notes, ways.timer, ways.patient),
         )
         if not notes.new:
             announcer._noted = notes.watch
@@ -79,20 +80,34 @@ class Announcer:
 
     async def advance(self, now: int) -> None:
         """See `Worker`."""
-        position = self._ledger.position()
-        # The ledger tells it once; whatever fails below, it is known.
-        changed = self._ledger.changed_rankings()
-        self._rankings.notice(changed)
-        self._ranks.notice(changed)
-        await self._runs.advance(now)
-        await self._rankings.advance(now)
-        await self._ranks.advance(now, position)
-        await self._note(now)
+        async with self._turn:
+            position = self._notice()
+            await self._runs.advance(now)
+            await self._rankings.advance(now)
+            await self._ranks.advance(now, position)
+            await self._note(now)
+
+    async def look(self, now: int) -> None:
+        """Begin to watch what is to be watched by the definitions as they are now; tell nothing yet."""
+        async with self._turn:
+            position = self._notice()
+            await self._rankings.look(now)
+            await self._ranks.look(now, position)
+            await self._note(now)
 
     async def close(self, now: int) -> None:
         """Tell what happened until now, so that the next start finds nothing to look back for."""
         if not await self._ranks.gave_up():
             await self.advance(now)
+
+    def _notice(self) -> int:
+        """Hear of what changed; the place of the log up to which that is."""
+        position = self._ledger.position()
+        # The ledger tells it once; whatever fails later, it is known.
+        changed = self._ledger.changed_rankings()
+        self._rankings.notice(changed)
+        self._ranks.notice(changed)
+        return position
 
     async def _note(self, now: int) -> None:
         # While nobody wants to hear of ranks, a place of the log would only be written for nothing.

@@ -69,7 +69,7 @@ class Deliverer:
         await self._prune(now)
 
     async def close(self) -> None:
-        """Let what is on its way come to an end, if that is soon; what does not is attempted again at the next start."""
+        """Let what is on its way end, if that is soon. What does not end is attempted again at the next start."""
         self._closing = True
         if lanes := [*self._lanes.values()]:
             _, late = await asyncio.wait(lanes, timeout=_GRACE_SECONDS)

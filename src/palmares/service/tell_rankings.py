@@ -71,12 +71,12 @@ class TellRankings:
 
     async def advance(self, now: int) -> None:
         """Tell what is to be told by an instant."""
-        await self._look(now)
+        await self.look(now)
         await self._tell(now)
         await self._forget(lambda key: self._is_over(key, now))
         self._looked_at = now
 
-    async def _look(self, now: int) -> None:
+    async def look(self, now: int) -> None:
         """Watch the boards of which somebody wants to hear now, and no others."""
         wanted = self._teller.wanted(CHANGED)
         for number in wanted.keys() - self._watched.keys():

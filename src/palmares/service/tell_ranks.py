@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -31,9 +31,6 @@ from palmares.outbox.contract import Batch, Entry, Notes, Outbox
 from palmares.service.teller import Teller, pause
 
 logger = structlog.get_logger(__name__)
-
-# How rankings of a board were at an instant, behind a place of the log.
-RanksAsOf = Callable[[Board, int, int], Awaitable[Sequence[tuple[Run, Group, Ranks]]]]
 
 _NOBODY = Columns(array("I"), array("I"), array("q"))
 _MOST_MESSAGES = 500
@@ -77,7 +74,6 @@ class TellRanks:
         interval: int,
         notes: Notes,
         timer: Callable[[], float],
-        ranks_as_of: RanksAsOf,
         patient: bool,
     ) -> None:
         self._ledger = ledger
@@ -86,7 +82,6 @@ class TellRanks:
         self._interval = interval
         self._notes = notes
         self._timer = timer
-        self._ranks_as_of = ranks_as_of
         self._patient = patient
         self._boards: dict[int, Board] = {}
         self._watched: dict[tuple[int, int], _Watched] = {}
@@ -136,7 +131,7 @@ class TellRanks:
         """Tell what is to be told by an instant. All changes up to that place of the log were noticed."""
         if self._resuming is not None and not await self._resumed():
             return
-        await self._look(now)
+        await self.look(now, position)
         if self._patient or self._rests_until is None or self._timer() >= self._rests_until:
             await self._compare_all(now)
             self.position = position
@@ -149,8 +144,13 @@ class TellRanks:
 
     # Whose rankings are watched
 
-    async def _look(self, now: int) -> None:
+    async def look(self, now: int, position: int) -> None:
         """Watch the boards of which somebody wants to hear now, and no others."""
+        if self._resuming is not None:
+            return
+        if not self._boards:
+            # Nobody waits for what was before.
+            self.position = position
         wanted = self._teller.wanted(RANK_CHANGED)
         for board in self._finished():
             # Finished by hand, but not all of what happened before is told.
@@ -214,7 +214,7 @@ class TellRanks:
         at = self._looked_at
         for board in [*self._boards.values()]:
             try:
-                former = await self._ranks_as_of(board, self.position, at)
+                former = await self._ledger.ranks_as_of(board, self.position, at)
             except (NotFound, Invalid) as error:
                 logger.error("changes of rank are not told", leaderboard=board.key, reason=error.message)
                 continue

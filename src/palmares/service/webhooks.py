@@ -6,7 +6,7 @@ to be delivered goes on waiting until it is resumed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -43,6 +43,10 @@ class WebhookContext(Protocol):
     def allow_private_webhooks(self) -> bool:
         """Whether private addresses may be told."""
 
+    @property
+    def take_note(self) -> Callable[[], Awaitable[None]]:
+        """Lets announcements begin at once with webhooks that were just defined."""
+
 
 async def create_webhooks(context: WebhookContext, scope: int, items: Sequence[Item]) -> Bulk[Webhook]:
     """Make webhooks of items with the fields name, url, events and possibly secret and status."""
@@ -54,7 +58,9 @@ async def create_webhooks(context: WebhookContext, scope: int, items: Sequence[I
             webhook = Webhook(number=0, id=context.new_id(), scope=scope, created=now, **_tidied(fields))
             return check(webhook, context.allow_private_webhooks)
 
-        return await judge_and_save(items, judge, context.catalog.save_webhooks)
+        bulk = await judge_and_save(items, judge, context.catalog.save_webhooks)
+    await context.take_note()
+    return bulk
 
 
 async def update_webhooks(context: WebhookContext, scope: int, items: Sequence[Item]) -> Bulk[Webhook]:
@@ -68,9 +74,13 @@ async def update_webhooks(context: WebhookContext, scope: int, items: Sequence[I
                 if "secret" in fields:
                     raise Invalid("rotateSecret: a secret is given too")
                 fields["secret"] = _new_secret(context)
-            return check(replace(webhooks.find(item), **fields), context.allow_private_webhooks)
+            # What was allowed when it was given need not be allowed now, for example to pause it.
+            allow_private = context.allow_private_webhooks or "url" not in fields
+            return check(replace(webhooks.find(item), **fields), allow_private)
 
-        return await judge_and_save(items, judge, context.catalog.save_webhooks)
+        bulk = await judge_and_save(items, judge, context.catalog.save_webhooks)
+    await context.take_note()
+    return bulk
 
 
 async def delete_webhooks(context: WebhookContext, scope: int, ids: Sequence[str]) -> Bulk[Webhook]:

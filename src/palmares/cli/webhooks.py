@@ -1,0 +1,251 @@
+"""`palmares webhooks`: the webhooks of a data folder, and what was delivered to them; a server may run on it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from palmares.api.admin_webhooks import admin_webhook, delivery_answer
+from palmares.api.webhook_json import sample
+from palmares.catalog.contract import DEFAULT_SCOPE, Catalog
+from palmares.cli.options import Failed, plain_errors, setting_options, settings_from
+from palmares.domain.errors import NotFound
+from palmares.domain.local_time import format_instant
+from palmares.domain.webhook import EVENT_TYPES, EventType, Webhook
+from palmares.outbox.contract import Attempt, Delivery, Outbox, Wanted
+from palmares.outbox.http import HttpSender
+from palmares.server import new_id, new_secret, open_catalog, open_outbox, system_clock
+from palmares.service import webhooks as actions
+from palmares.service.bulk import Bulk, Item
+from palmares.service.deliver import send_sample
+
+Result = TypeVar("Result")
+
+NAMED = click.argument("webhook")
+TYPE = click.Choice(EVENT_TYPES)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What the actions need, without a ledger: a running server holds that."""
+
+    catalog: Catalog
+    outbox: Outbox
+    allow_private_webhooks: bool
+    clock: Callable[[], int] = system_clock
+    new_id: Callable[[], str] = new_id
+    new_secret: Callable[[int], str] = new_secret
+
+    async def take_note(self) -> None:
+        """A running server takes note by itself."""
+
+
+def _run(action: Callable[[Folder], Awaitable[Result]], data: str | None, allow_private: str | None = None) -> Result:
+    """Run an action on a data folder, which has to exist: a misspelt one is not made."""
+    settings = settings_from({"data": data, "webhooks_allow_private": allow_private})
+    if not settings.data.is_dir():
+        raise Failed(f"there is no data folder {settings.data}; `palmares serve` makes one")
+
+    async def run() -> Result:
+        catalog = await open_catalog(settings.data)
+        try:
+            outbox = await open_outbox(settings.data)
+            try:
+                return await action(Folder(catalog, outbox, settings.webhooks_allow_private))
+            finally:
+                await outbox.close()
+        finally:
+            await catalog.close()
+
+    with plain_errors():
+        return asyncio.run(run())
+
+
+@click.group()
+def webhooks() -> None:
+    """Create, list, pause, resume, delete and test webhooks, and show what was delivered.
+
+    A running server takes up the change within a second. A webhook is told by its id, or by its name if no other has
+    it.
+    """
+
+
+@webhooks.command()
+@click.argument("url")
+@click.option("--name", default="webhook", show_default=True, help="What it is for.")
+@click.option("--event", "events", type=TYPE, multiple=True, help="A type of event to hear of; without any, all.")
+@click.option("--secret", help="What signs; without it, one is made.")
+@setting_options("data", "webhooks_allow_private")
+def create(
+    url: str, name: str, events: Sequence[str], secret: str | None, data: str | None, webhooks_allow_private: str | None
+) -> None:
+    """Make a webhook and print its id and its secret, which is shown only now."""
+    fields: dict[str, Any] = {"name": name, "url": url, "events": [*events] or [*EVENT_TYPES]}
+    item = Item(0, None, fields | ({} if secret is None else {"secret": secret}))
+
+    async def created(folder: Folder) -> Webhook:
+        return _only(await actions.create_webhooks(folder, DEFAULT_SCOPE, [item]))
+
+    made = _run(created, data, webhooks_allow_private)
+    click.echo(f"id      {made.id}\nsecret  {made.secret}")
+
+
+@webhooks.command("list")
+@setting_options("data")
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+def list_command(data: str | None, as_json: bool) -> None:
+    """Show all webhooks, oldest first, without their secrets."""
+
+    async def listed(folder: Folder) -> Sequence[Webhook]:
+        return _all(folder)
+
+    found = _run(listed, data)
+    if as_json:
+        _print_json([admin_webhook(webhook) for webhook in found])
+    else:
+        _print(_table_of_webhooks(found))
+
+
+@webhooks.command()
+@NAMED
+@setting_options("data")
+def pause(webhook: str, data: str | None) -> None:
+    """Tell a webhook nothing of what happens until it is resumed."""
+    click.echo(f"{_change(webhook, 'paused', data).name} is paused")
+
+
+@webhooks.command()
+@NAMED
+@setting_options("data")
+def resume(webhook: str, data: str | None) -> None:
+    """Tell a paused webhook what happens from now on, and what already waited for it."""
+    click.echo(f"{_change(webhook, 'active', data).name} is active")
+
+
+@webhooks.command()
+@NAMED
+@setting_options("data")
+def delete(webhook: str, data: str | None) -> None:
+    """Remove a webhook for good."""
+
+    async def deleted(folder: Folder) -> Webhook:
+        found = _find(folder, webhook)
+        return _only(await actions.delete_webhooks(folder, DEFAULT_SCOPE, [found.id]))
+
+    click.echo(f"{_run(deleted, data).name} is deleted")
+
+
+@webhooks.command()
+@click.argument("webhook", required=False)
+@click.option("--status", type=click.Choice(["pending", "delivered", "failed"]), help="Only those with this status.")
+@click.option("--type", "event", type=TYPE, help="Only those of this type.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most lines to show.")
+@setting_options("data")
+@click.option("--json", "as_json", is_flag=True, help="JSON, bodies included, instead of a table.")
+def deliveries(webhook: str | None, data: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
+    """Show what was delivered to a webhook or to all, newest first."""
+
+    async def found(folder: Folder) -> tuple[dict[str, str], list[Delivery]]:
+        chosen = None if webhook is None else _find(folder, webhook).id
+        lines = Wanted(DEFAULT_SCOPE, limit, newest_first=True, webhook=chosen, **wanted)
+        names = {one.id: one.name for one in _all(folder)}
+        return names, await folder.outbox.deliveries(lines)
+
+    names, lines = _run(found, data)
+    if as_json:
+        _print_json([delivery_answer(line) for line in lines])
+    else:
+        _print(_table_of_deliveries(lines, names))
+
+
+@webhooks.command()
+@NAMED
+@click.option("--type", "event", type=TYPE, help="The type of event; without it, the first that the webhook hears of.")
+@setting_options("data", "webhooks_allow_private")
+def test(webhook: str, event: EventType | None, data: str | None, webhooks_allow_private: str | None) -> None:
+    """Send a sample to a webhook, once, and say what it answers."""
+
+    async def sent(folder: Folder) -> tuple[Webhook, Attempt]:
+        found, sender = _find(folder, webhook), HttpSender(folder.allow_private_webhooks)
+        try:
+            return found, await _send(folder, sender, found, event or found.events[0])
+        finally:
+            await sender.close()
+
+    found, attempt = _run(sent, data, webhooks_allow_private)
+    if attempt.status != "delivered":
+        raise Failed(f"{found.url}: {attempt.problem}")
+    click.echo(f"{found.url} answered {attempt.code}")
+
+
+async def _send(folder: Folder, sender: HttpSender, webhook: Webhook, event: EventType) -> Attempt:
+    now = folder.clock()
+    delivery = f"evt_{folder.new_id().replace('-', '')}"
+    return await send_sample(folder.outbox, sender, webhook, event, sample(event, now), delivery, now)
+
+
+def _change(name: str, status: str, data: str | None) -> Webhook:
+    async def changed(folder: Folder) -> Webhook:
+        item = Item(0, _find(folder, name).id, {"status": status})
+        return _only(await actions.update_webhooks(folder, DEFAULT_SCOPE, [item]))
+
+    return _run(changed, data)
+
+
+def _only(done: Bulk[Webhook]) -> Webhook:
+    """The only webhook of an action on one; what keeps it from being is told like any other error."""
+    if not done.things:
+        raise Failed(done.issues[0].message)
+    return done.things[0]
+
+
+def _all(folder: Folder) -> Sequence[Webhook]:
+    return folder.catalog.definitions(DEFAULT_SCOPE).webhooks
+
+
+def _find(folder: Folder, name: str) -> Webhook:
+    found = [webhook for webhook in _all(folder) if name.lower() == webhook.id]
+    found = found or [webhook for webhook in _all(folder) if name == webhook.name]
+    if not found:
+        raise NotFound(f"there is no webhook with the id or name {name!r}")
+    if len(found) > 1:
+        raise Failed(f"several webhooks are called {name!r}; name one by its id")
+    return found[0]
+
+
+def _print(table: Table) -> None:
+    Console(highlight=False).print(table)
+
+
+def _print_json(lines: Sequence[msgspec.Struct]) -> None:
+    click.echo(json.dumps(json.loads(msgspec.json.encode(lines)), indent=2, ensure_ascii=False))
+
+
+def _table_of_webhooks(found: Sequence[Webhook]) -> Table:
+    table = Table("id", "name", "status", "created", "events", "url", box=None, header_style="bold")
+    for webhook in found:
+        events = ", ".join(event.removeprefix("leaderboard.") for event in webhook.events)
+        table.add_row(webhook.id, webhook.name, webhook.status, _minute(webhook.created), events, webhook.url)
+    return table
+
+
+def _table_of_deliveries(lines: Sequence[Delivery], names: dict[str, str]) -> Table:
+    table = Table("created", "type", "webhook", "status", "attempts", "result", box=None, header_style="bold")
+    for line in lines:
+        result = line.problem or ("" if line.code is None else str(line.code))
+        name = names.get(line.webhook, line.webhook)
+        table.add_row(_minute(line.created), line.event, name, line.status, str(line.attempts), result)
+    return table
+
+
+def _minute(instant: int) -> str:
+    """`2026-03-04 09:15` in UTC."""
+    return format_instant(instant)[:16].replace("T", " ")
