@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from palmares.api.endpoint import Answer, Call, Endpoint, read_list, read_query
+from palmares.api.endpoint import Answer, Call, Endpoint, Own, read_list, read_query
 from palmares.api.wire_streak import (
     RankedStreak,
     StreakAnswer,
@@ -78,6 +78,7 @@ ENDPOINTS = (
         "Get a user's streak",
         answers={200: StreakAnswer},
         query=StreakQuery,
+        own=Own.PATH,
     ),
     Endpoint(
         "GET",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -64,16 +64,16 @@ def _check(settings: StreakSettings) -> None:
     for _, threshold in settings.metrics:
         if not 1 <= threshold // MICROS <= MOST_THRESHOLD:
             raise Invalid(f"metrics: a threshold is an integer from 1 to {MOST_THRESHOLD}")
-    _check_days_off(settings)
-
-
-def _check_days_off(settings: StreakSettings) -> None:
-    days = settings.days_off
-    if not all(0 <= day <= 6 for day in days):
-        raise Invalid("daysOff: expected days of the week, from 0 for Sunday to 6 for Saturday")
-    if len(set(days)) < len(days):
-        raise Invalid("daysOff: a day is listed twice")
-    if len(days) == 7:
-        raise Invalid("daysOff: at least one day of the week has to be left")
-    if days and settings.frequency != "daily":
+    check_days_off(settings.days_off, "daysOff")
+    if settings.days_off and settings.frequency != "daily":
         raise Invalid("daysOff: only with the frequency daily")
+
+
+def check_days_off(days: Sequence[int], field: str) -> None:
+    """Raises `Invalid` unless these are some of the days of the week, each once, but not all of them."""
+    if not all(0 <= day <= 6 for day in days):
+        raise Invalid(f"{field}: expected days of the week, from 0 for Sunday to 6 for Saturday")
+    if len(set(days)) < len(days):
+        raise Invalid(f"{field}: a day is listed twice")
+    if len(days) == 7:
+        raise Invalid(f"{field}: at least one day of the week has to be left")

@@ -20,6 +20,11 @@ from palmares.ledger.embedded.users import Users, UserState
 _DEFAULTS = StreakSettings()
 
 
+def metrics_json(settings: StreakSettings) -> str | None:
+    """The metrics that count as a JSON array, None where all do."""
+    return str([metric for metric, _ in settings.metrics]) if settings.metrics else None
+
+
 class StreakValue(NamedTuple):
     """What a user has in a run of a board that ranks by streak, and when the streak breaks there; None for nothing."""
 
@@ -71,16 +76,15 @@ class Streaks:
         self,
         run: Run,
         state: UserState,
-        streak: Streak,
         now: int,
         drafted: Iterable[StreakEvent] = (),
         upto: int = value.MOST,
     ) -> StreakValue:
-        """What a user with a streak has in a run at an instant.
+        """What the streak of a user is worth in a run at an instant.
 
         Where the user's own clock has left the run behind, the events since then do not count.
         """
-        settings = self.settings(state.user.scope)
+        settings, streak = self.settings(state.user.scope), state.streak
         if run.end is not None and streak.extended_on is not None and streak.extended_on > run.end:
             events = [*self._recorded(state, upto), *drafted]
             inside = [event for event in events if concerns_run(run, event.local_at)]

@@ -1,0 +1,125 @@
+"""Rankings by streak from nothing but the log.
+
+Everybody's streak is lived through once more, in memory: an event takes effect where it did, breaks come at the local
+midnights between, by the zones that users had then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from palmares.domain import value
+from palmares.domain.effect import effect_at, is_late
+from palmares.domain.run import Run
+from palmares.domain.streak import Streak, StreakEvent, blank, concerns, fold, in_order, in_zone
+from palmares.domain.streak import step as stepped
+from palmares.domain.streak_board import leaves_at, value_in
+from palmares.domain.streak_settings import StreakSettings
+from palmares.ledger.embedded.build import Build, Tools
+from palmares.ledger.embedded.past import Past, PastStep
+from palmares.ledger.embedded.projection import Snapshot
+from palmares.ledger.embedded.rankings import Rankings
+from palmares.ledger.embedded.streaks import StreakValue
+from palmares.ledger.embedded.timeline import Timeline
+
+
+class _Zone(msgspec.Struct):
+    tz: str | None
+
+
+_ZONE = msgspec.json.Decoder(_Zone)
+
+
+class StreakBuild(Build):
+    """Fills empty rankings of a board that ranks by streak, which has one run."""
+
+    def __init__(
+        self,
+        rankings: Rankings,
+        past: Past,
+        runs: list[Run] | None,
+        timeline: Timeline,
+        tools: Tools,
+        settings: StreakSettings,
+    ) -> None:
+        super().__init__(rankings, past, runs, timeline, tools)
+        self._settings = settings
+        self._zones: dict[int, str | None] = {}
+        self._streaks: dict[int, Streak] = {}
+
+    async def run(self, snapshot: Snapshot, until: int, on_progress: Callable[[int], None]) -> None:
+        """See `Build.run`. Memory grows with the users who ever acted, until it is done."""
+        self._zones = await self._past.zones(self._tools.in_thread)
+        await super().run(snapshot, until, on_progress)
+
+    def _apply(self, step: PastStep) -> None:
+        if step.body is not None:
+            if self._rankings.plan.grouped:
+                super()._apply(step)
+            self._travel(step, _ZONE.decode(step.body).tz)
+        elif concerns(self._settings, step.metric, step.amount):
+            self._count(step)
+
+    def _ignore(self, step: PastStep) -> None:
+        if concerns(self._settings, step.metric, step.amount):
+            super()._ignore(step)
+
+    def _travel(self, step: PastStep, tz: str | None) -> None:
+        """A user is in a zone from now on."""
+        before, self._zones[step.user] = self._zones[step.user], tz
+        streak = self._streaks.get(step.user)
+        if streak is not None and tz != before:
+            self._set(step, in_zone(self._settings, streak, tz))
+
+    def _count(self, step: PastStep) -> None:
+        run = self._run_of(step)
+        if run is None:
+            return
+        if is_late(run, step.recorded_at):
+            self._rankings.revised.add(run.start)
+        before = self._streaks.get(step.user, blank(self._settings))
+        after = self._after(before, run, step)
+        if after is not before:
+            self._set(step, after)
+
+    def _after(self, before: Streak, run: Run, step: PastStep) -> Streak:
+        # Of events of one instant that happened earlier than they took effect, another may belong behind this one.
+        backdated = step.effect != step.occurred_at
+        if in_order(before, step.occurred_at) and not (backdated and step.occurred_at == before.latest):
+            event = StreakEvent(step.occurred_at, step.position, step.metric, step.amount, step.local_at)
+            return stepped(self._settings, before, event, self._zones[step.user])
+        return fold(self._settings, sorted(self._events_upto(run, step)), self._zones[step.user])
+
+    def _events_upto(self, run: Run, step: PastStep) -> list[StreakEvent]:
+        """The events of a step's user that took effect up to it."""
+        projection, board = self._tools.projection, self._rankings.plan.board
+        assert step.effect is not None
+        metrics = [metric for metric, _ in self._settings.metrics] or [
+            metric for metric, _, _ in projection.totals_of(step.user)
+        ]
+        found = []
+        for metric in metrics:
+            for event, recorded_at, history in projection.effects_of(
+                step.user, metric, value.LEAST, value.MOST, value.MOST
+            ):
+                effect = effect_at(run, board.late_events, recorded_at, event.occurred_at, history)
+                inside = self._rankings.plan.run_concerned(event.local_at) is not None
+                if inside and effect is not None and (effect, event.position) <= (step.effect, step.position):
+                    found.append(StreakEvent(event.occurred_at, event.position, metric, event.amount, event.local_at))
+        return found
+
+    def _set(self, step: PastStep, streak: Streak) -> None:
+        """A user has a streak from now on."""
+        self._streaks[step.user] = streak
+        run = self._rankings.plan.only_run
+        if step.effect is None or not self._is_live(run):
+            return
+        tally = value_in(self._settings, streak, run, step.effect)
+        leaving = None if tally is None else leaves_at(self._settings, streak, run)
+        group = self._groups[step.user] if self._rankings.plan.grouped else ()
+        self._rankings.set_streak(run.start, group, step.user, StreakValue(tally, leaving))
+
+    def _is_live(self, run: Run) -> bool:
+        return not is_late(run, self._timeline.now)
