@@ -4,8 +4,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
+from sqlalchemy import event
+
+from palmares.domain.errors import Unavailable
 from palmares.ledger.embedded.ledger import EmbeddedLedger
+
+_WAL_ONLY = "PRAGMA wal_autocheckpoint = 0"
 
 
 class FaultyConnection:
@@ -55,7 +61,24 @@ def write_wal_only(ledger: EmbeddedLedger) -> None:
     """Let the WALs only grow, until they are closed. Then copying the files one after another, while other threads
     write, gives files as a kill leaves them: those that are not a WAL do not change."""
     for connection in (ledger._log._writer, ledger._projection._writer):
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(_WAL_ONLY)
+    archive: Any = ledger._archivist.archive
+    event.listen(archive._database._writing_engine.pool, "checkout", _let_wal_grow)
+
+
+def _let_wal_grow(connection: Any, _record: object, _proxy: object) -> None:
+    connection.execute(_WAL_ONLY)
+
+
+@contextmanager
+def broken_archive(ledger: EmbeddedLedger) -> Iterator[None]:
+    """While this lasts, nothing can be written into the archive; reading goes on."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise Unavailable("the archive's database does not work at present")
+
+    with patch.multiple(ledger._archivist.archive, keep_day=refuse, keep_run=refuse, install=refuse):
+        yield
 
 
 @contextmanager

@@ -7,11 +7,11 @@ import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_args
 
+from palmares.archive.sql import SqlArchive
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
 from palmares.domain.group import Group
@@ -22,9 +22,8 @@ from palmares.domain.snapshot import DayStanding
 from palmares.domain.streak_settings import StreakSettings, changed
 from palmares.domain.user import User
 from palmares.domain.value import MICROS, parse
-from palmares.ledger.contract import BoardOutcome, Entry, Ledger, Outcome, Place, Row, RunState
+from palmares.ledger.contract import BoardOutcome, Entry, Ledger, Outcome, Place, Row, RunState, StreakOrder
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
-from palmares.server import open_archive
 from tests.world import LAPS, day
 
 # So much that nothing is written behind the log unless a test asks for it.
@@ -72,8 +71,9 @@ async def open_embedded(
     streaks: Mapping[int, StreakSettings] | None = None,
 ) -> EmbeddedLedger:
     """An embedded ledger whose stopwatch stands still."""
+    archive = f"sqlite:///{folder / 'archive.sqlite3'}"
     return await EmbeddedLedger.open(
-        folder, boards, clock, lambda: 0.0, limits, streaks, open_archive=partial(open_archive, folder)
+        folder, boards, clock, lambda: 0.0, limits, streaks, open_archive=lambda: SqlArchive.open(archive)
     )
 
 
@@ -143,8 +143,12 @@ class LedgerWorld:
 
     async def set_streaks(self, **given: Any) -> None:
         """Change the settings of streaks."""
-        self.streaks[DEFAULT_SCOPE] = changed(self.streaks.get(DEFAULT_SCOPE, StreakSettings()), given)
+        self.note_streaks(**given)
         await self.ledger.set_streaks(DEFAULT_SCOPE, self.streaks[DEFAULT_SCOPE])
+
+    def note_streaks(self, **given: Any) -> None:
+        """Change the settings of streaks, which the ledger does not hear until it is opened again."""
+        self.streaks[DEFAULT_SCOPE] = changed(self.streaks.get(DEFAULT_SCOPE, StreakSettings()), given)
 
     def redefine(self, board: Board) -> None:
         self.boards[board.number] = board
@@ -239,7 +243,8 @@ def placed(outcome: Outcome) -> dict[str, tuple[int | None, int | None]]:
 def told(outcome: Outcome) -> tuple[Any, ...]:
     """What an outcome says, but for what each ledger chooses for itself: ids of events, and the order of boards."""
     boards = sorted(_told_of_board(found) for found in outcome.boards)
-    return outcome.user, outcome.created, outcome.event_id is None, outcome.total, outcome.replayed, boards
+    streak = outcome.streak, outcome.streak_extended
+    return outcome.user, outcome.created, outcome.event_id is None, outcome.total, outcome.replayed, boards, streak
 
 
 def _told_of_board(found: BoardOutcome) -> tuple[Any, ...]:
@@ -258,6 +263,8 @@ async def everything(
     known = [user for user_id in sorted(users) if (user := await ledger.user(DEFAULT_SCOPE, user_id)) is not None]
     found: dict[Any, Any] = {"users": known}
     for metric in metrics:
+        # Streaks are asked for with metrics, too: without any, only boards are of interest.
+        found["streaks"] = await streaks_of(ledger, known)
         for user in known:
             found[metric.key, user.id] = (
                 await ledger.total(user, metric),
@@ -292,6 +299,12 @@ async def _last_sure_day(ledger: Ledger, board: Board) -> int:
         return day("2099-12-31")
     [line] = await ledger.records(board.finished_position - 1, 1) or [None]
     return 0 if line is None else day_of(line.recorded_at) - 1
+
+
+async def streaks_of(ledger: Ledger, users: Iterable[User]) -> list[Any]:
+    """Everybody's streak, with the periods that counted, and the longest ones."""
+    ranked = [await ledger.streak_rankings(DEFAULT_SCOPE, order, 100) for order in get_args(StreakOrder)]
+    return [[(await ledger.streak(user), await ledger.counted_periods(user)) for user in users], ranked]
 
 
 async def _everything_of_run(ledger: Ledger, board: Board, run: Run, users: Collection[User]) -> list[Any]:

@@ -9,7 +9,9 @@ import json
 from array import array
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan, threshold
@@ -61,6 +63,8 @@ from tests.slow_fold import (
 )
 from tests.slow_streaks import SlowStreaks, streak_board
 
+T = TypeVar("T")
+
 
 class SlowLedger:
     """A `Ledger` in memory. `new_id` gives the id of an event."""
@@ -79,8 +83,9 @@ class SlowLedger:
         # The settings that each board that ranks by streak is made by.
         self._made_by: dict[int, StreakSettings] = {}
         self._seen: dict[tuple[int, Run, Group], list[Standing]] | None = None
-        # Days are asked for user by user. The log only grows, so its length tells what it held.
-        self._days: dict[tuple[Board, Run, int, int], dict[int, Places]] = {}
+        # Runs are asked about user by user: what was worked out is remembered until the log grows or time goes on.
+        self._answers: dict[tuple[Any, ...], Any] = {}
+        self._answers_of = (0, 0)
 
     # Recording
 
@@ -205,6 +210,10 @@ class SlowLedger:
         """Following takes no time."""
         return None
 
+    def revising(self, board_number: int) -> bool:
+        """Nor does revising."""
+        return False
+
     def redefine(self, board: Board) -> None:
         if board.number not in self._boards:
             return
@@ -325,19 +334,29 @@ class SlowLedger:
 
     def _rankings(self, board: Board, run: Run) -> Rankings:
         """The rankings of a run: as they are now, or as they were when it became final."""
-        return rankings(self._log, board, run, final_at(run) if self._now >= final_at(run) else NEVER)
+        until = final_at(run) if self._now >= final_at(run) else NEVER
+        return self._once(lambda: rankings(self._log, board, run, until), "rankings", board, run)
 
     def _earned(self, board: Board, run: Run) -> Mapping[int, Any]:
         """The tallies of a run that is not final; of one that is, nothing is known but who is ranked."""
-        return {} if self._final(board, run) else tallies(self._log, board, run)
+        if self._final(board, run):
+            return {}
+        return self._once(lambda: tallies(self._log, board, run), "tallies", board, run)
 
     def _days_of(self, board: Board, run: Run) -> dict[int, Places]:
         """The days that are over; of a board that was finished by hand, up to the one on which that was."""
         frozen_at = NEVER if board.finished_position is None else self._frozen_at[board.number]
-        known = (board, run, len(self._log), self._now)
-        if known not in self._days:
-            self._days[known] = days_of(self._log, board, run, self._now, frozen_at)
-        return self._days[known]
+        return self._once(lambda: days_of(self._log, board, run, self._now, frozen_at), "days", board, run, frozen_at)
+
+    def _once(self, work_out: Callable[[], T], *about: Any) -> T:
+        """The answer of before, if nothing has happened since."""
+        present = (len(self._log), self._now)
+        if self._answers_of != present:
+            self._answers, self._answers_of = {}, present
+        if about not in self._answers:
+            self._answers[about] = work_out()
+        answer: T = self._answers[about]
+        return answer
 
     # Reading users and the log
 
@@ -430,7 +449,7 @@ def first_use(log: Sequence[Line], user: User, entry: Entry) -> EventLine | None
 
 def record_of(line: Line, scopes: Mapping[int, int]) -> Record:
     if isinstance(line, UserLine):
-        body = json.dumps(profile(line.user))
+        body = msgspec.json.encode(profile(line.user)).decode()
         number, scope = line.user.number, line.user.scope
         return Record(
             line.position, "user", line.recorded_at, scope, number, None, None, None, None, None, None, body

@@ -6,7 +6,7 @@ of all that its twin knows nothing.
 
 import asyncio
 import shutil
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -18,8 +18,10 @@ from palmares.domain.board import Board
 from palmares.domain.errors import PalmaresError
 from palmares.domain.local_time import day_of
 from palmares.domain.metric import Metric
+from palmares.domain.streak_settings import StreakSettings, changed
 from palmares.ledger.contract import Entry, Ledger, Outcome
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
+from tests.faults import write_wal_only
 from tests.ledger_world import BUSY, Clock, everything, open_embedded, told
 from tests.slow_ledger import SlowLedger
 
@@ -34,6 +36,7 @@ class Twins:
         self.clock = clock
         self.slow = SlowLedger(clock, lambda: str(UUID(int=next(numbers))))
         self.boards: dict[int, Board] = {}
+        self.streaks: dict[int, StreakSettings] = {}
         self.embedded: EmbeddedLedger
         self._folder = folder
         self._limits = limits
@@ -45,7 +48,9 @@ class Twins:
         return self._folder / str(self._life)
 
     async def open(self) -> None:
-        self.embedded = await open_embedded(self.data, self.clock, list(self.boards.values()), self._limits)
+        boards = list(self.boards.values())
+        self.embedded = await open_embedded(self.data, self.clock, boards, self._limits, self.streaks)
+        write_wal_only(self.embedded)
 
     async def close(self) -> None:
         await self.embedded.close()
@@ -57,10 +62,7 @@ class Twins:
         await self.open()
 
     async def crash(self, *, without: Collection[str] = ()) -> None:
-        """Go on with the files as they are at this moment, as after `kill -9`.
-
-        A copy of the log is a state that the log was in: nothing is moved out of its WAL while it is that small.
-        """
+        """Go on with the files as they are at this moment, as after `kill -9`."""
         before, self._life = self.data, self._life + 1
         copy_as_after_a_kill(before, self.data)
         await self.embedded.close()
@@ -71,6 +73,12 @@ class Twins:
         self.boards[board.number] = board
         for ledger in self._both():
             await ledger.follow(board)
+
+    async def set_streaks(self, scope: int, given: Mapping[str, Any]) -> None:
+        """Change what counts for streaks."""
+        self.streaks[scope] = changed(self.streaks.get(scope, StreakSettings()), given)
+        for ledger in self._both():
+            await ledger.set_streaks(scope, self.streaks[scope])
 
     async def freeze(self, number: int) -> None:
         """Stop counting on a board, the position kept in its definition."""

@@ -11,6 +11,7 @@ from palmares.domain.board import Board
 from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.contract import Ledger
 from palmares.ledger.embedded.ledger import Limits
+from tests.faults import write_wal_only
 from tests.ledger_world import BUSY, CALM, Clock, Home, LedgerWorld, memory_folder, open_embedded
 from tests.slow_ledger import SlowLedger
 from tests.twins import copy_as_after_a_kill
@@ -45,7 +46,9 @@ class EmbeddedHome:
         return self._folder / str(self._life)
 
     async def open(self, boards: Sequence[Board], streaks: Mapping[int, StreakSettings]) -> Ledger:
-        return await open_embedded(self.data, self._clock, boards, self._limits, streaks)
+        ledger = await open_embedded(self.data, self._clock, boards, self._limits, streaks)
+        write_wal_only(ledger)
+        return ledger
 
     def kill(self) -> None:
         before, self._life = self.data, self._life + 1

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Any, get_args
 
+from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Aggregation, Board
 from palmares.domain.local_time import HOUR, parse_instant
-from tests.ledger_world import LedgerWorld, everything, swim
+from tests.ledger_world import LedgerWorld, everything_of_boards, swim
 from tests.world import LEVEL, POOL, make_board
 
 BOARD = make_board()
@@ -51,6 +52,5 @@ async def all_that_is_told(world: LedgerWorld, boards: Iterable[Board]) -> dict[
     """Everything about the boards, under the same name for all, once all is done that is due."""
     await world.ledger.advance(world.clock())
     await world.ledger.settle()
-    found = await everything(world.ledger, boards, USERS, [])
-    del found["users"]
-    return found
+    known = [await world.ledger.user(DEFAULT_SCOPE, user_id) for user_id in USERS]
+    return await everything_of_boards(world.ledger, boards, [user for user in known if user is not None])

@@ -7,6 +7,7 @@ import pytest
 
 from palmares.domain.board import Board
 from palmares.domain.errors import Invalid, NotFound
+from palmares.domain.local_time import DAY
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Entry
 from tests.contract.story import BOARD, BOARDS, all_that_is_told, tell_a_story
@@ -71,6 +72,18 @@ async def test_a_run_that_goes_on_is_made_with_the_days_that_are_over(world: Led
     assert await world.history(BOARD, "ann") == [("03-04", 1, 1), ("03-05", 1, 1)]
     await world.advance("2026-03-07T00:00:00Z")
     assert await world.history(BOARD, "ann") == [("03-04", 1, 1), ("03-05", 1, 1), ("03-06", 2, 1)]
+
+
+async def test_attributes_of_events_are_not_those_of_their_user(world: LedgerWorld) -> None:
+    """Whatever their keys are, and also when the past is lived through once more."""
+    event = swim("ann", 3, attributes={"pool": "east"})
+    event.attributes = {"pool": "west", "attributes": "x", "stroke": "free"}
+    await world.record(event)
+    world.at("2026-03-10T12:00:00Z")
+    await world.record(replace(event, occurred_at=world.clock() - 7 * DAY, history=True, changes={}))
+    await world.follow(BOARD, WEEKLY_POOLS)
+    assert await world.standings(BOARD) == await world.standings(WEEKLY_POOLS, EAST) == [(1, "ann", 6 * MICROS)]
+    assert await world.standings(WEEKLY_POOLS, WEST) == []
 
 
 async def test_late_events_of_before_are_ignored_or_revise(world: LedgerWorld) -> None:
@@ -144,7 +157,7 @@ async def test_events_that_come_while_a_board_is_made_are_in_it(world: LedgerWor
     await world.follow(*BOARDS)
     await tell_a_story(world)
     later = [replace(board, number=board.number + 90, key=f"{board.key}-later") for board in BOARDS]
-    story = asyncio.ensure_future(tell_a_story(world, 60, 160))
+    story = asyncio.ensure_future(tell_a_story(world, 60, 110))
     for board in later:
         await world.follow(board)
         await asyncio.sleep(0)
@@ -251,12 +264,14 @@ async def test_a_later_end_keeps_what_was_counted(world: LedgerWorld) -> None:
     assert await world.ledger.runs(1) == [later.schedule.run_at(later.start)]
 
 
-async def test_a_board_of_points_or_streaks_is_followed_and_empty(world: LedgerWorld) -> None:
+async def test_a_board_of_points_is_followed_and_empty(world: LedgerWorld) -> None:
     """Events of metrics do not concern it."""
-    streaks = make_board(rank_by="streak", metric=None)
-    await world.follow(streaks)
+    points = make_board(rank_by="points", metric=None, points_system_id="points", run_unit="day", run_interval=7)
+    await world.follow(points)
     await world.swim("ann", 1)
-    assert await world.standings(streaks) == []
+    await world.advance("2026-03-12T12:00:00Z")
+    assert await world.standings(points) == []
+    assert await world.ledger.runs(points.number) == []
 
 
 async def test_a_board_whose_values_do_not_fit_is_not_followed(world: LedgerWorld) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
 from palmares.ledger.contract import Entry
-from palmares.ledger.embedded import checkpoint, upkeep
+from palmares.ledger.embedded import builder, checkpoint, upkeep
 from tests.ledger_world import CALM, Clock, memory_folder
 from tests.property.test_ledger import METRICS, boards, changes, numbered
 from tests.twins import Twins
@@ -54,7 +54,7 @@ async def test_a_checkpoint_written_while_events_go_on_restores_exactly(
             await twins.embedded.checkpoint()
         await twins.record(waiting)
         await twins.record(after)
-        with patch("palmares.ledger.embedded.ledger.build", side_effect=AssertionError("it was made from the log")):
+        with patch.object(builder, "Build", side_effect=AssertionError("it was made from the log")):
             await twins.crash(without=("projection",))
         await twins.compare(USERS, METRICS)
         await twins.close()

@@ -232,13 +232,15 @@ async def test_recording_everything_twice_changes_nothing(made: list[Board], sto
         now = twins.clock()
         requests_of_all = [[entry_of(now, **fields) for fields in request] for request in keyed]
         await twins.record(requests_of_all)
-        before = await everything(twins.embedded, made, USERS, METRICS)
-        log = await twins.embedded.records(0, 1000)
         await twins.restart()
         twins.clock.now += 40 * DAY
+        await twins.compare(USERS, METRICS)
+        before = await everything(twins.embedded, made, USERS, METRICS)
+        log = await twins.embedded.records(0, 1000)
         for request in requests_of_all:
             outcomes = await twins.embedded.record(request)
             assert all(outcome.replayed for outcome in outcomes)
+        await twins.embedded.settle()
         assert await everything(twins.embedded, made, USERS, METRICS) == before
         assert await twins.embedded.records(0, 1000) == log
         await twins.close()

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,7 +17,7 @@ from palmares.domain.value import MICROS
 from palmares.ledger.contract import Entry
 from palmares.ledger.embedded import checkpoint
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
-from tests.faults import faulty_log, faulty_projection, full_disk, write_wal_only
+from tests.faults import broken_archive, faulty_log, faulty_projection, full_disk, write_wal_only
 from tests.ledger_world import Clock, memory_folder, open_embedded
 from tests.simulation.auditor import Auditor, Request
 from tests.twins import copy_as_after_a_kill
@@ -24,7 +25,7 @@ from tests.world import HOURS, LAPS, LEVEL, POOL, make_board
 
 pytestmark = pytest.mark.anyio
 
-STEPS = 40
+STEPS = 30
 METRICS = [LAPS, HOURS]
 BOARDS = [
     make_board(1, "all"),
@@ -32,6 +33,8 @@ BOARDS = [
     make_board(3, "pools", breakdown=(POOL,), aggregation="last", ties="last"),
     make_board(4, "pros", filters=((LEVEL, "pro"),), order="asc", aggregation="max", numbering="competition"),
     make_board(5, "hours", metric=HOURS, breakdown=(POOL, LEVEL), aggregation="count"),
+    make_board(6, "daily", run_unit="day", run_interval=1, breakdown=(POOL,), max_participants=3),
+    make_board(7, "revised", run_unit="day", run_interval=3, filters=((LEVEL, "pro"),), late_events="revise"),
 ]
 USERS = [f"user-{number}" for number in range(15)]
 
@@ -64,7 +67,7 @@ class Simulation:
         return self._folder / str(self._lives)
 
     async def audit(self) -> None:
-        await self.auditor.audit(self.ledger, list(self.boards.values()), METRICS)
+        await self.auditor.audit(self.ledger, list(self.boards.values()), METRICS, self.clock())
 
     # What clients do
 
@@ -82,6 +85,7 @@ class Simulation:
             entry.idempotency_key = mark
             if pick() < 0.2:
                 entry.occurred_at = self.clock() - self.random.randint(0, 300) * HOUR
+                entry.history = pick() < 0.3
         return mark, entry
 
     def make_changes(self, mark: str) -> dict[str, Any]:
@@ -143,6 +147,13 @@ class Simulation:
         await self.ledger.follow(board)
         assert await load == []
 
+    async def time_passes(self) -> None:
+        """Days end and runs close while clients go on; sometimes nobody does anything for days."""
+        self.clock.now += self.random.choice([7, 12, 24, 80]) * HOUR
+        load = asyncio.ensure_future(self.burst())
+        await self.ledger.advance(self.clock())
+        assert await load == []
+
     async def disk_is_full(self) -> None:
         """Requests fail until there is room again; reading goes on, and so does the server."""
         failures: list[PalmaresError] = []
@@ -174,12 +185,23 @@ class Simulation:
         )
         for _ in range(3):
             assert await self.burst() == []
-        await self.audit()
+        await self.auditor.audit_present(self.ledger, self.boards.values())
         connection.failing = ()
+        await self.audit()
 
     async def checkpoint_fails(self) -> None:
         with patch.object(checkpoint, "save", side_effect=OSError("no space left on device")):
             assert await self.burst() == []
+
+    async def archive_fails(self) -> None:
+        """What is over waits in memory, and is read from there; clients notice nothing."""
+        with broken_archive(self.ledger):
+            self.clock.now += self.random.choice([7, 12, 24, 36]) * HOUR
+            assert await self.burst() == []
+            with suppress(Unavailable):
+                await self.ledger.advance(self.clock())
+            assert await self.burst() == []
+        await self.audit()
 
     async def restart(self) -> None:
         await self.ledger.close()
@@ -208,10 +230,12 @@ class Simulation:
         kinds: list[tuple[Callable[[], Awaitable[None]], int]] = [
             (self.calm, 8),
             (self.board_comes_and_goes, 2),
+            (self.time_passes, 3),
             (self.disk_is_full, 1),
             (self.flush_fails, 2),
             (self.projection_fails, 2),
             (self.checkpoint_fails, 1),
+            (self.archive_fails, 2),
             (self.restart, 1),
             (self.crash, 3),
         ]

@@ -139,11 +139,11 @@ class Telling:
         )
 
     def _report_boards(self, boards: int, seconds: float) -> None:
-        self._console.print(
+        made = (
             f"{boards} leaderboards made from them in {seconds:.1f} seconds, with their past: every run that is over, "
-            f"every day.\n",
-            soft_wrap=True,
+            f"and the ends of days."
         )
+        self._console.print(f"{made if boards else 'The leaderboards were there already.'}\n", soft_wrap=True)
 
     def _farewell(self, address: str, key: str, paths: Sequence[str]) -> None:
         self._console.print(f"\nThe server goes on at {address}; Ctrl-C stops it.", soft_wrap=True)

@@ -185,7 +185,7 @@ JANUARY = Scene("Monthly miles: January 2013", "miles", "monthly-miles", {"run":
 FIRST_SCENES = (
     Scene("All-time miles", "miles", "all-time-miles", {"limit": "5"}),
     JANUARY,
-    Scene("Weekly flights: the first week of 2013", "flights", "weekly-flights", {"run": "2013-01-01", "limit": "5"}),
+    Scene("Weekly flights: first week of 2013", "flights", "weekly-flights", {"run": "2013-01-01", "limit": "5"}),
     Scene("Miles by carrier: Hawaiian", "miles", "miles-by-carrier", {"userAttributes": "carrier:HA", "limit": "5"}),
     Scene("Longest single flight", "miles", "longest-flight", {"limit": "5"}),
     Scene("Shortest turn in the air", "minutes", "shortest-turn", {"limit": "5"}),
@@ -200,7 +200,7 @@ def show_rankings(client: Client, console: Console) -> list[str]:
     rises = _rise(client)
     for rise in rises:
         console.print(_rise_table(rise, client.fetch(dict[str, Any], "GET", rise.path)))
-    return [one.path for one in (*scenes, *rises)]
+    return [scene.path for scene in scenes] + [rise.path for rise in rises]
 
 
 def _middle(client: Client) -> list[Scene]:

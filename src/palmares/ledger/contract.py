@@ -228,7 +228,13 @@ class Ledger(Protocol):
         """The user's place in the union of the groups; None for a user without a value there. O(groups · log n)."""
 
     async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
-        """Everybody's rank in a group of a live run, at one moment. O(participants)."""
+        """Everybody's rank in a group of a run, at one moment. O(participants)."""
+
+    async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
+        """The rankings of the runs that were live at an instant, as they were then, behind a place of the log.
+
+        Recording goes on meanwhile. Cost: as following the board anew.
+        """
 
     def changed_rankings(self) -> list[tuple[int, Run, Group]]:
         """The live rankings, as board number, run and group, that changed since the last call; at first none."""

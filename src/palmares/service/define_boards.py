@@ -1,10 +1,10 @@
 """Define boards: create, change, delete.
 
-The catalog is the truth about boards, and at each start the ledger follows those that are not inactive. A board that
-becomes active is saved as one in the making, and is seen when its rankings are complete (`activate.py`). When an active
-board needs other rankings, the ledger makes them first and the board is saved when they are complete. A board whose
-past leads out of the range of values becomes an issue and stays as it was. Everything else is saved first and then told
-to the ledger.
+The catalog is the truth about boards, and at each start the ledger follows those that are not inactive. An inactive
+board that becomes anything else is saved as one in the making, and is seen when its rankings are complete
+(`activate.py`). When another board needs other rankings, the ledger makes them first and the board is saved when they
+are complete. A board whose past leads out of the range of values becomes an issue and stays as it was. Everything else
+is saved first and then told to the ledger.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from palmares.domain.board_change import Change, changed, created, keeps_ranking
 from palmares.domain.errors import Invalid
 from palmares.domain.local_time import day_of
 from palmares.domain.metric import Attribute
+from palmares.service.activate import Patience, inactive
 from palmares.service.bulk import Bulk, Finder, Item, named, take_key
 from palmares.service.context import Context
 
@@ -36,9 +37,16 @@ class _Step(NamedTuple):
     new: bool = False
 
     @property
-    def finishes(self) -> bool:
-        """Whether the board is finished by hand in this step."""
-        return self.after.asked_status == "finished" and self.before.asked_status != "finished"
+    def begins(self) -> bool:
+        """Whether the rankings of a board that nobody sees are to be made."""
+        unseen = self.before.asked_status == "inactive" or not self.before.ready
+        return unseen and self.after.asked_status != "inactive"
+
+    @property
+    def leaves_the_making_alone(self) -> bool:
+        """Whether what is being made of the board is still what is asked for."""
+        words = {name: getattr(self.after, name) for name in ("key", "name", "description", "ready")}
+        return not self.before.ready and replace(self.before, **words) == self.after
 
 
 async def create_boards(context: Context, scope: int, items: Sequence[Item]) -> Bulk[Board]:
@@ -59,7 +67,7 @@ async def create_boards(context: Context, scope: int, items: Sequence[Item]) -> 
             change = created(draft, status, now)
             take_key(change.board.key, taken, "leaderboard")
             _remark(drafts, item, change)
-            return _Step(item, _inactive(change.board), change.board, new=True)
+            return _Step(item, inactive(change.board), change.board, new=True)
 
         drafts.judge(items, judge)
         # The ledger needs a board's number, so all are stored before any becomes active.
@@ -82,14 +90,14 @@ async def update_boards(context: Context, scope: int, items: Sequence[Item]) -> 
         def judge(item: Item) -> _Step:
             board = boards.find(item)
             fields = _resolved(item.fields, definitions)
-            if not board.ready:
-                # Nobody has seen a board in the making: whatever changes, its making begins anew, or ends.
-                board, fields = _inactive(board), {"status": "active", **fields}
-            change = changed(board, fields, now)
+            # Nobody has seen a board in the making, so it may change like an inactive one, and is still asked for.
+            seen, asked = (board, {}) if board.ready else (inactive(board), {"status": board.asked_status})
+            change = changed(seen, asked | fields, now)
             if change.board.key != board.key:
                 take_key(change.board.key, taken, "leaderboard")
                 taken.remove(board.key)
-            _remark(steps, item, change)
+            if board.ready or "status" in fields:
+                _remark(steps, item, change)
             return _Step(item, board, change.board)
 
         steps.judge(items, judge)
@@ -103,11 +111,16 @@ async def delete_boards(context: Context, scope: int, ids: Sequence[str]) -> Bul
         bulk = Bulk[Board]()
         bulk.judge(named(ids), boards.find)
         await context.catalog.delete_boards([board.id for board in bulk.things])
-        for board in bulk.things:
-            await context.activations.stop(board.number)
-            if board.asked_status != "inactive":
-                context.ledger.forget(board.number)
+        await let_go(context, bulk.things)
         return bulk
+
+
+async def let_go(context: Context, boards: Sequence[Board]) -> None:
+    """Forget the rankings of boards that are gone from the catalog, and give up what is being made of them."""
+    for board in boards:
+        await context.activations.stop(board.number)
+        if board.asked_status != "inactive":
+            context.ledger.forget(board.number)
 
 
 def _remark(bulk: Bulk[Any], item: Item, change: Change) -> None:
@@ -152,90 +165,103 @@ def _user_attribute(attribute_id: str, definitions: Definitions, field: str) -> 
 async def _apply_all(context: Context, steps: Bulk[_Step]) -> Bulk[Board]:
     """Make boards what their items ask, one after the other; one that cannot be counted becomes an issue."""
     applied = Bulk[Board](issues=steps.issues)
-    for step in steps.things:
-        try:
-            applied.things.append(await _apply(context, step))
-            if not applied.things[-1].ready:
-                applied.warn(step.item, _IN_THE_MAKING)
-        except Exception as error:
-            if step.new:
-                await context.catalog.delete_boards([step.before.id])
-            if not isinstance(error, Invalid):
+    async with context.activations.patience() as patience:
+        for place, step in enumerate(steps.things):
+            try:
+                board = await _apply(context, step, patience)
+            except Invalid as error:
+                await _take_back(context, [step])
+                applied.refuse(step.item, error.message)
+                continue
+            except Exception:
+                await _take_back(context, steps.things[place:])
                 raise
-            applied.refuse(step.item, error.message)
+            applied.things.append(board)
+            if not board.ready:
+                applied.warn(step.item, _IN_THE_MAKING)
+    await context.take_note()
     return applied
 
 
-async def _apply(context: Context, step: _Step) -> Board:
+async def _take_back(context: Context, steps: Sequence[_Step]) -> None:
+    """Delete the new boards of steps that were not taken."""
+    new = [step.before.id for step in steps if step.new]
+    if new:
+        await context.catalog.delete_boards(new)
+
+
+async def _apply(context: Context, step: _Step, patience: Patience) -> Board:
     """Make a board what is asked; if anything fails, all is as it was before."""
     before, after = step.before, step.after
-    await context.activations.stop(after.number)
-    if step.finishes:
-        return await _finish(context, step)
-    if before.asked_status == "inactive" and after.asked_status == "active":
-        return await _activate(context, step)
-    if after.asked_status != "inactive" and _needs_rankings(context, step):
-        return await _follow(context, step)
     if after == before:
         return after
+    if step.leaves_the_making_alone:
+        [making] = await context.catalog.save_boards([replace(after, ready=False)])
+        return making
+    if step.begins:
+        return await _begin(context, step, patience)
+    if after.asked_status == "finished" and before.asked_status == "active":
+        return await _finish(context, step)
+    if after.asked_status != "inactive" and not keeps_rankings(before, after, context.clock()):
+        return await _follow(context, step)
     await context.catalog.save_boards([after])
     if after.asked_status != "inactive":
         context.ledger.redefine(after)
     elif before.asked_status != "inactive":
-        context.ledger.forget(after.number)
+        await _let_go(context, after.number)
     return after
 
 
-def _needs_rankings(context: Context, step: _Step) -> bool:
-    return step.before.asked_status == "inactive" or not keeps_rankings(step.before, step.after, context.clock())
-
-
-async def _activate(context: Context, step: _Step) -> Board:
-    """Let a board be made; it comes back as one in the making when that takes long."""
-    [making] = await context.catalog.save_boards([replace(step.after, ready=False)])
+async def _begin(context: Context, step: _Step, patience: Patience) -> Board:
+    """Let the rankings of a board be made; it comes back as one in the making when that takes long."""
+    [board] = await context.catalog.save_boards([replace(step.after, ready=False)])
     try:
-        complete = await context.activations.begin(step.after)
-        if complete:
-            await context.catalog.save_boards([step.after])
+        await context.activations.stop(board.number)
+        complete = await context.activations.begin(step.after, patience)
+        if complete is not None:
+            [board] = await context.catalog.save_boards([complete])
     except Exception:
-        await context.catalog.save_boards([step.before])
-        context.ledger.forget(step.after.number)
+        await _let_go(context, board.number)
+        try:
+            [board] = await context.catalog.save_boards([step.before])
+        finally:
+            # It was in the making before, or the catalog could not be told that it is not.
+            if not board.ready:
+                context.activations.go_on(board)
         raise
-    return step.after if complete else making
+    if board.finished_position is not None:
+        context.ledger.redefine(board)
+    return board
 
 
-async def _follow(context: Context, step: _Step) -> Board:
-    await context.ledger.follow(step.after)
-    try:
-        await context.catalog.save_boards([step.after])
-    except Exception:
-        await _restore(context, step.before)
-        raise
-    return step.after
+async def _let_go(context: Context, board_number: int) -> None:
+    """Forget the rankings of a board, and what is being made of them."""
+    await context.activations.stop(board_number)
+    context.ledger.forget(board_number)
 
 
 async def _finish(context: Context, step: _Step) -> Board:
-    """Stop counting on a board and store where in the log that was."""
+    """Stop counting on an active board and store where in the log that was."""
     try:
-        if _needs_rankings(context, step):
-            await context.ledger.follow(step.after)
-        else:
+        if keeps_rankings(step.before, step.after, context.clock()):
             context.ledger.redefine(step.after)
+        else:
+            await context.ledger.follow(step.after)
         position = await context.ledger.freeze(step.after.number)
         [board] = await context.catalog.save_boards([replace(step.after, finished_position=position)])
     except Exception:
-        await _restore(context, step.before)
+        await context.ledger.follow(step.before)
         raise
     context.ledger.redefine(board)
     return board
 
 
-async def _restore(context: Context, board: Board) -> None:
-    if board.asked_status == "inactive":
-        context.ledger.forget(board.number)
-    else:
-        await context.ledger.follow(board)
-
-
-def _inactive(board: Board) -> Board:
-    return replace(board, asked_status="inactive", ready=True)
+async def _follow(context: Context, step: _Step) -> Board:
+    """Give an active board other rankings; until they are complete, the former ones are read."""
+    await context.ledger.follow(step.after)
+    try:
+        await context.catalog.save_boards([step.after])
+    except Exception:
+        await context.ledger.follow(step.before)
+        raise
+    return step.after

@@ -223,6 +223,7 @@ DIFFERENT = {
     "order": "asc",
     "ties": "last",
     "numbering": "dense",
+    "late_events": "revise",
 }
 
 

@@ -113,13 +113,13 @@ async def test_a_reference_to_nothing_usable_is_refused(desk: Desk, attributes: 
     assert bulk.things == []
 
 
-async def test_an_active_board_is_saved_and_then_followed(desk: Desk) -> None:
-    """With the number that the catalog gave it."""
+async def test_an_active_board_is_followed_by_the_number_that_the_catalog_gave_it(desk: Desk) -> None:
+    """With little past it is active in the answer."""
     bulk = await create(desk, STREAK | {"status": "active"})
 
     assert bulk.things == list(desk.definitions.boards)
-    assert bulk.things[0].number == 1
-    assert desk.ledger.told == [("follow", bulk.things[0])]
+    assert (bulk.things[0].number, bulk.things[0].status_at(desk.clock())) == (1, "active")
+    assert (desk.ledger.told, bulk.issues) == ([("follow", bulk.things[0])], [])
 
 
 async def test_a_board_that_starts_later_is_scheduled_with_a_warning(desk: Desk) -> None:
@@ -154,6 +154,15 @@ async def test_a_board_that_cannot_be_finished_at_once_is_not_made(desk: Desk) -
     assert desk.ledger.names == ["follow", "freeze", "forget"]
 
 
+async def test_of_a_request_that_fails_no_new_board_stays_that_was_not_made(desk: Desk) -> None:
+    """Asked again, they are made as if for the first time; what came before the failure is done."""
+    with failing(desk.ledger, "making"), pytest.raises(Unavailable):
+        await create(desk, STREAK | {"key": "a"}, STREAK | {"key": "b", "status": "active"}, STREAK | {"key": "c"})
+
+    assert [board.key for board in desk.definitions.boards] == ["a"]
+    assert desk.ledger.names == ["follow", "forget"]
+
+
 async def test_a_new_board_that_cannot_be_counted_is_an_issue_and_not_made(desk: Desk) -> None:
     """The good item beside it is."""
     with refusing(desk.ledger, "second"):
@@ -165,7 +174,7 @@ async def test_a_new_board_that_cannot_be_counted_is_an_issue_and_not_made(desk:
 
 
 async def test_a_board_that_cannot_be_counted_anew_stays_as_it_was(desk: Desk) -> None:
-    """Neither catalog nor ledger hears of the change."""
+    """The catalog does not hear of the change."""
     board = await make(desk, key="second", status="active")
     with refusing(desk.ledger, "second"):
         bulk = await change(desk, board, end=day("2026-03-02"))
@@ -227,9 +236,11 @@ async def test_an_inactive_board_is_changed_without_the_ledger(desk: Desk, metri
     ("end", "told"),
     [("2026-03-05", "redefine"), ("2026-04-01", "redefine"), ("2026-03-04", "follow"), ("2026-03-02", "follow")],
 )
-async def test_an_end_that_may_have_cut_events_off_is_counted_anew(desk: Desk, end: str, told: str) -> None:
+async def test_an_end_that_may_have_cut_events_off_is_counted_anew(
+    desk: Desk, metric: Metric, end: str, told: str
+) -> None:
     """Tomorrow has begun in the earliest zones; nothing lies later yet."""
-    board = await make(desk, status="active")
+    board = await make(desk, rank_by="metric", metric_id=metric.id, status="active")
 
     await change(desk, board, end=day(end))
 
@@ -293,6 +304,21 @@ async def test_finishing_by_hand_ends_today_and_freezes(desk: Desk) -> None:
     assert (bulk.things, bulk.issues) == ([finished], [])
     assert desk.definitions.boards == (finished,)
     assert desk.ledger.told == [("follow", ended), ("freeze", board.number), ("redefine", finished)]
+
+
+async def test_a_board_that_ends_today_anyway_is_not_counted_anew_to_be_finished(desk: Desk) -> None:
+    """The ledger has only to know why it is frozen."""
+    board = await make(desk, status="active", end=day("2026-03-04"))
+
+    await change(desk, board, status="finished")
+
+    finished = replace(board, asked_status="finished", finished_position=desk.ledger.position)
+    assert desk.definitions.boards == (finished,)
+    assert desk.ledger.told == [
+        ("redefine", replace(finished, finished_position=None)),
+        ("freeze", board.number),
+        ("redefine", finished),
+    ]
 
 
 async def test_an_inactive_board_that_has_begun_can_be_finished(desk: Desk) -> None:
@@ -368,25 +394,21 @@ async def test_a_board_that_the_ledger_cannot_finish_goes_on_as_before(desk: Des
     assert desk.ledger.told[-1] == ("follow", board)
 
 
+@pytest.mark.parametrize("end", ["2026-03-04", "2026-04-01"])
 async def test_a_board_whose_finish_cannot_be_stored_goes_on_as_before(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
-    """Frozen but not stored would be finished until the next start only."""
-    board = await make(desk, status="active")
+    """Finished but not stored, it would be finished until the next start only."""
+    board = await make(desk, status="active", end=day(end))
 
-    save = desk.catalog.save_boards
+    async def fail(boards: list[Board]) -> list[Board]:
+        raise Unavailable
 
-    async def fail_when_finished(boards: list[Board]) -> list[Board]:
-        if boards:
-            raise Unavailable
-        return await save(boards)
-
-    monkeypatch.setattr(desk.catalog, "save_boards", fail_when_finished)
+    monkeypatch.setattr(desk.catalog, "save_boards", fail)
     with pytest.raises(Unavailable):
         await change(desk, board, status="finished")
 
     assert desk.definitions.boards == (board,)
-    assert desk.ledger.names == ["follow", "freeze", "follow"]
     assert desk.ledger.told[-1] == ("follow", board)
 
 

@@ -12,9 +12,9 @@ from tests.world import HOURS, LAPS, POOL, World, day, make_board
 pytestmark = pytest.mark.anyio
 
 
-async def standing(world: World, user_id: str, text: str | None = None) -> UserStanding:
+async def standing(world: World, user_id: str, text: str | None = None, days: int = 10) -> UserStanding:
     chosen = None if text is None else day(text)
-    return await read_standing(world.context, DEFAULT_SCOPE, user_id, "weekly-laps", chosen)
+    return await read_standing(world.context, DEFAULT_SCOPE, user_id, "weekly-laps", chosen, days)
 
 
 async def test_a_user_is_found_by_id_and_scope() -> None:
@@ -49,7 +49,8 @@ async def test_a_standing_is_in_the_group_of_the_users_own_attributes() -> None:
 
     assert (await standing(world, "b")).place == Place(0, 1, 2_000_000)
     assert (await standing(world, "b")).total == 1
-    assert (await standing(world, "groupless"))[3:] == (0, None)
+    found = await standing(world, "groupless")
+    assert (found.total, found.place, found.history) == (0, None, [])
 
 
 async def test_a_user_outside_the_cap_has_neither_rank_nor_value() -> None:
@@ -57,7 +58,8 @@ async def test_a_user_outside_the_cap_has_neither_rank_nor_value() -> None:
     await world.define(make_board(max_participants=1))
     await world.swim_all({"a": "3", "b": "2"})
 
-    assert (await standing(world, "b"))[3:] == (1, None)
+    found = await standing(world, "b")
+    assert (found.total, found.place, found.history) == (1, None, [])
 
 
 async def test_a_standing_is_in_the_run_of_the_users_today_or_of_a_day() -> None:
@@ -69,7 +71,8 @@ async def test_a_standing_is_in_the_run_of_the_users_today_or_of_a_day() -> None
     world.at("2026-03-09T06:00:00Z")
 
     assert (await standing(world, "a")).place == Place(0, 1, 5_000_000)
-    assert (await standing(world, "a", "2026-03-09"))[2:] == (Run(day("2026-03-09"), day("2026-03-15")), 0, None)
+    found = await standing(world, "a", "2026-03-09")
+    assert (found.run, found.total, found.place) == (Run(day("2026-03-09"), day("2026-03-15")), 0, None)
     with pytest.raises(NotFound, match="2026-03-01"):
         await standing(world, "a", "2026-03-01")
 
@@ -79,7 +82,9 @@ async def test_the_standing_on_a_board_that_has_not_opened_is_empty() -> None:
     await world.define(make_board(start=day("2026-03-10")))
     await world.change("a")
 
-    assert (await standing(world, "a"))[1:] == ("scheduled", None, 0, None)
+    found = await standing(world, "a")
+    assert (found.status, found.run, found.state, found.total, found.place) == ("scheduled", None, None, 0, None)
+    assert found.history == ()
 
 
 async def test_a_standing_needs_a_user_and_a_board() -> None:
@@ -90,7 +95,7 @@ async def test_a_standing_needs_a_user_and_a_board() -> None:
     with pytest.raises(NotFound, match="user"):
         await standing(world, "nobody")
     with pytest.raises(NotFound, match="leaderboard"):
-        await read_standing(world.context, DEFAULT_SCOPE, "a", "no-such", None)
+        await read_standing(world.context, DEFAULT_SCOPE, "a", "no-such", None, 10)
 
 
 async def test_all_metrics_have_a_total_also_where_nothing_was_sent() -> None:

@@ -101,10 +101,14 @@ class Archivist:
         """Let the archive forget a board, after what is to be written before."""
         self._add(Job(lambda: self.archive.forget(board)))
 
-    async def relieve(self) -> None:
-        """Wait when too much is in memory for its writing."""
+    async def relieve(self, in_build: bool) -> None:
+        """Wait when too much is in memory for its writing.
+
+        What cannot be written stays there, because events have to go on. Only a build, which could fill the memory
+        with years, raises `Unavailable`.
+        """
         if self._bytes_waiting > _MOST_BYTES_WAITING:
-            await self.drain()
+            await (self.drain() if in_build else self._drain_quietly())
 
     async def drain(self) -> None:
         """Wait until everything taken so far is durable. Raises `Unavailable` when it cannot be written."""
@@ -143,10 +147,12 @@ class Archivist:
         except Unavailable as error:
             # What was taken stays; the next job, or the next instant that is due, tries again.
             logger.error("the archive cannot be written", reason=error.message)
+        except Exception:
+            logger.exception("the archive cannot be written")
 
     def _begins(self, rankings: Rankings, run: Run, day: int, parts: Sequence[GroupPlaces]) -> bool:
         """Whether the days of a run have begun, if need be with this one."""
-        if parts or self.archive.has_day(rankings.edition, run.start, day - 1):
+        if run.start not in rankings.begun and (parts or self.archive.has_day(rankings.edition, run.start, day - 1)):
             rankings.begun.add(run.start)
         return run.start in rankings.begun
 

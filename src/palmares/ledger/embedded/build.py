@@ -95,7 +95,7 @@ class Build:
         self._rankings.set(run.start, group, step.user, after)
 
     def _run_of(self, step: PastStep) -> Run | None:
-        run = self._rankings.plan.run_at(step.local_at)
+        run = self._rankings.plan.run_concerned(step.local_at)
         return run if run is None or self._wanted is None or run.start in self._wanted else None
 
     def _refold(self, run: Run, step: PastStep) -> Tally:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
+from palmares.domain.group import Group
 from palmares.domain.run import Run
 from palmares.domain.value import LEAST
+from palmares.ledger.contract import Ranks
 from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.build import Build, Tools
 from palmares.ledger.embedded.draft import Step
@@ -22,7 +24,10 @@ from palmares.ledger.embedded.log import Log
 from palmares.ledger.embedded.past import opened
 from palmares.ledger.embedded.projection import Projection
 from palmares.ledger.embedded.rankings import Rankings
+from palmares.ledger.embedded.reader import ranks_of
 from palmares.ledger.embedded.replay import replay_step
+from palmares.ledger.embedded.streak_build import StreakBuild
+from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline, finish
 from palmares.ledger.embedded.upkeep import Upkeep, pause
 from palmares.ledger.embedded.users import Users
@@ -40,17 +45,21 @@ class Builder:
         projection: Projection,
         users: Users,
         followed: Followed,
+        streaks: Streaks,
         archivist: Archivist,
         timeline: Timeline,
         upkeep: Upkeep,
         turn: asyncio.Lock,
     ) -> None:
         self.progress: dict[int, float] = {}
+        # Held while the settings of streaks change, and while rankings are built by them.
+        self.streak_turn = asyncio.Lock()
         self._log_path = log_path
         self._log = log
         self._projection = projection
         self._users = users
         self._followed = followed
+        self._streaks = streaks
         self._archivist = archivist
         self._timeline = timeline
         self._upkeep = upkeep
@@ -58,6 +67,14 @@ class Builder:
 
     async def follow(self, board: Board) -> None:
         """See `Ledger.follow`. Until the new rankings are complete, those of an earlier form are read and counted."""
+        if board.rank_by != "streak":
+            await self.follow_in_turn(board)
+            return
+        async with self.streak_turn:
+            await self.follow_in_turn(board)
+
+    async def follow_in_turn(self, board: Board) -> None:
+        """Follow a board; one that ranks by streak while the settings of streaks do not change."""
         rankings, steps = await self._begin(board), list[Step | int]()
         try:
             upto, until = await self._watch(steps)
@@ -83,10 +100,31 @@ class Builder:
             if self._followed.holds(rankings):
                 await self._install_edition(copy, [run.start for run in runs])
         finally:
+            self.progress.pop(rankings.number, None)
+            await self._archivist.in_thread(self._archivist.archive.discard, copy.edition)
+
+    async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
+        """See `Ledger.ranks_as_of`. The past is lived through until then, and what would be kept of it thrown away."""
+        copy = await self._begin(board)
+        try:
+            await self._watch(None)
+            await self._build(copy, position, instant, None)
+            await self._archivist.drain()
+            runs = [(board.schedule.run_at(start), orders) for start, orders in copy.runs.items()]
+            return [
+                (run, group, ranks_of(copy, index))
+                for run, orders in runs
+                for group, index in orders.items()
+                if run is not None and group is not None
+            ]
+        finally:
+            self.progress.pop(board.number, None)
             await self._archivist.in_thread(self._archivist.archive.discard, copy.edition)
 
     async def _begin(self, board: Board) -> Rankings:
         rankings = Rankings(Plan(board), self._users.id_of)
+        if board.rank_by == "streak":
+            rankings.streaks = self._streaks.settings(board.scope)
         rankings.edition = await self._archivist.in_thread(self._archivist.archive.begin_edition, board.number)
         return rankings
 
@@ -102,15 +140,19 @@ class Builder:
 
     async def _build(self, rankings: Rankings, upto: int, until: int, runs: list[Run] | None) -> Timeline:
         """Live through the past; the timeline with which to go on."""
-        timeline = Timeline(lambda: [rankings], self._archivist, LEAST)
+        timeline = Timeline(lambda: [rankings], lambda: [rankings], self._archivist, LEAST, in_build=True)
         board = rankings.plan.board
-        if board.metric is None:
+        if board.metric is None and rankings.streaks is None:
             return timeline
         tools = Tools(self._projection, self._upkeep.in_background, pause)
         snapshot = self._projection.snapshot()
         try:
-            with opened(self._log_path, rankings.plan, upto, runs) as past:
-                build = Build(rankings, past, runs, timeline, tools)
+            with opened(self._log_path, rankings.plan, upto, runs, rankings.streaks) as past:
+                build = (
+                    Build(rankings, past, runs, timeline, tools)
+                    if rankings.streaks is None
+                    else StreakBuild(rankings, past, runs, timeline, tools, rankings.streaks)
+                )
                 await build.run(snapshot, until, lambda position: self._tell(board.number, position, upto))
         finally:
             snapshot.close()
@@ -148,4 +190,4 @@ class Builder:
             if isinstance(step, int):
                 await timeline.reach(step)
             else:
-                replay_step(rankings, self._users, step)
+                replay_step(rankings, self._users, self._streaks, step)

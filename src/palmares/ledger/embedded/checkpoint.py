@@ -22,7 +22,9 @@ from typing import IO
 import msgspec
 
 from palmares.domain.board import Board
+from palmares.domain.effect import is_late
 from palmares.domain.group import Group
+from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.tally import Tally
 from palmares.ledger.embedded._index import Index
 from palmares.ledger.embedded.rankings import Rankings
@@ -52,15 +54,23 @@ class Slice(msgspec.Struct):
     count: int
 
 
+class Leaving(msgspec.Struct, tag_field="leaving", tag="by user"):
+    """When users leave a board by breaking their streaks; the instants of `count` users follow, by number."""
+
+    board: int
+    count: int
+
+
 class Touched(msgspec.Struct, array_like=True):
-    """A user whose entry in a run changed while the checkpoint was written: the group at first, and the end."""
+    """A user whose entry in a run changed while the checkpoint was written: the group at first, and the end, which is
+    None for who has no value any more."""
 
     board: int
     run_start: int
     user: int
     group_at_first: Group | None
     group: Group | None
-    value: int
+    value: int | None
     reached_at: int
 
 
@@ -89,14 +99,19 @@ class Damaged(Exception):
     """The file is not a whole checkpoint."""
 
 
-def fingerprint(board: Board) -> str:
-    """Tells boards with different rankings apart: everything that decides who stands where, and nothing else."""
+def fingerprint(board: Board, streaks: StreakSettings | None = None) -> str:
+    """Tells boards with different rankings apart: everything that decides who stands where, and nothing else.
+
+    `streaks` are the settings by which the streaks count that a board ranks by, None where that does not matter any
+    more because its run is final.
+    """
     settings = (
         board.metric.number if board.metric else None, board.start, board.end, board.run_unit, board.run_interval,
         board.start_time, board.end_time, board.aggregation, board.order, board.ties, board.numbering == "dense",
         board.late_events,
         [attribute.key for attribute in board.breakdown],
         [(attribute.key, value) for attribute, value in board.filters], board.finished_position,
+        streaks and (streaks.version, streaks.frequency, streaks.evaluation_mode, streaks.metrics, streaks.days_off),
     )  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(settings)).hexdigest()
 
@@ -131,7 +146,10 @@ class Writer:
             for user, (group_at_first, group) in users.items()
             for entry in self._entry(board, run_start, user, group_at_first, group)
         ]
-        prints = {number: fingerprint(rankings.counted) for number, rankings in self._rankings.items()}
+        for rankings in self._rankings.values():
+            if rankings.streaks is not None:
+                self._write_leaving(file, rankings)
+        prints = {number: print_of(rankings, now) for number, rankings in self._rankings.items()}
         late = {
             number: Lateness(dict(rankings.ignored), [run.start for run in rankings.revising])
             for number, rankings in self._rankings.items()
@@ -139,6 +157,13 @@ class Writer:
         end = End(position, now, prints, touched, late)
         end.checksum = _checksum(end, self._checksum)
         file.write(msgspec.json.encode(end) + b"\n")
+
+    def _write_leaving(self, file: IO[bytes], rankings: Rankings) -> None:
+        raw = rankings.breaks.dump()
+        header = msgspec.json.encode(Leaving(rankings.number, len(raw) // 8)) + b"\n"
+        for part in (header, raw):
+            self._checksum = zlib.crc32(part, self._checksum)
+            file.write(part)
 
     async def _write_index(self, file: IO[bytes], key: Key, index: Index, pause: Callable[[], Awaitable[None]]) -> None:
         cursor: tuple[int, int, int] | None = None
@@ -177,8 +202,14 @@ class Writer:
     ) -> Iterable[Touched]:
         rankings = self._rankings.get(board)
         found = None if rankings is None else rankings.stored(run_start, group, user)
-        if found is not None:
-            yield Touched(board, run_start, user, group_at_first, group, *found)
+        if rankings is not None:
+            yield Touched(board, run_start, user, group_at_first, group, *(found or (None, 0)))
+
+
+def print_of(rankings: Rankings, now: int) -> str:
+    """The fingerprint that tells whether rankings are still right."""
+    final = rankings.frozen or is_late(rankings.plan.only_run, now)
+    return fingerprint(rankings.counted, None if final else rankings.streaks)
 
 
 def save(file: IO[bytes], path: Path) -> None:
@@ -193,13 +224,15 @@ class Checkpoint:
 
     def __init__(self, path: Path) -> None:
         self._columns: dict[Key, Columns] = {}
+        self._leaving: dict[int, bytes] = {}
         with path.open("rb") as file:
             self._end = self._read(file)
         self.position, self.now = self._end.position, self._end.now
 
-    def holds(self, board: Board) -> bool:
-        """Whether the rankings of the board are in it, counted by the settings that the board has now."""
-        return self._end.fingerprints.get(board.number) == fingerprint(board)
+    def holds(self, board: Board, streaks: StreakSettings) -> bool:
+        """Whether the rankings of the board are in it, counted by the settings that board and streaks have now."""
+        prints = {fingerprint(board)} | ({fingerprint(board, streaks)} if board.rank_by == "streak" else set())
+        return self._end.fingerprints.get(board.number) in prints
 
     def load(self, boards: Mapping[int, Rankings]) -> None:
         """Fill empty rankings, by board number. Linear; no ids are compared but for those touched."""
@@ -217,19 +250,29 @@ class Checkpoint:
         for entry in held:
             boards[entry.board].index(entry.run_start, entry.group_at_first).remove(entry.user)
         for entry in held:
-            boards[entry.board].set(entry.run_start, entry.group, entry.user, Tally(entry.value, entry.reached_at))
+            if entry.value is not None:
+                boards[entry.board].set(entry.run_start, entry.group, entry.user, Tally(entry.value, entry.reached_at))
+        for number, raw in self._leaving.items():
+            if number in boards:
+                boards[number].breaks.load(raw)
 
     def _read(self, file: IO[bytes]) -> End:
         checksum = 0
         try:
             while not (line := file.readline()).startswith(b'{"position"'):
-                checksum = self._read_slice(file, line, zlib.crc32(line, checksum))
+                read = self._read_leaving if line.startswith(b'{"leaving"') else self._read_slice
+                checksum = read(file, line, zlib.crc32(line, checksum))
             end = msgspec.json.decode(line, type=End)
         except (msgspec.DecodeError, ValueError, OverflowError, MemoryError) as error:
             raise Damaged(str(error)) from error
         if end.checksum != _checksum(end, checksum):
             raise Damaged("the checksum does not match")
         return end
+
+    def _read_leaving(self, file: IO[bytes], line: bytes, checksum: int) -> int:
+        part = msgspec.json.decode(line, type=Leaving)
+        raw = self._leaving[part.board] = file.read(part.count * 8)
+        return zlib.crc32(raw, checksum)
 
     def _read_slice(self, file: IO[bytes], line: bytes, checksum: int) -> int:
         part = msgspec.json.decode(line, type=Slice)

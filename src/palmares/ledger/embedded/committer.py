@@ -10,7 +10,7 @@ in one go, so no reader sees half of anything.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -28,6 +28,7 @@ from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import Line, Log, PastEvent
 from palmares.ledger.embedded.projection import FirstUse
 from palmares.ledger.embedded.rankings import Rankings
+from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.users import Users
 
@@ -88,6 +89,7 @@ class Committer:
         log: Log,
         users: Users,
         followed: Followed,
+        streaks: Streaks,
         watcher: Watcher,
         timeline: Timeline,
         clock: Callable[[], int],
@@ -99,6 +101,7 @@ class Committer:
         self._log = log
         self._users = users
         self._followed = followed
+        self._streaks = streaks
         self._watcher = watcher
         self._timeline = timeline
         self._clock = clock
@@ -187,10 +190,12 @@ class Committer:
             await self._reach(now)
 
     async def _reach(self, now: int) -> None:
-        due = now >= self._timeline.next_due
-        await self._timeline.reach(now)
-        if due:
-            self._watcher.time_passed(self._timeline.now)
+        """Let everything end that is due; nearly always that is nothing."""
+        if now >= self._timeline.next_due:
+            await self._timeline.reach(now)
+            self._watcher.time_passed(now)
+        elif now > self._timeline.now:
+            self._timeline.now = now
 
     async def _commit(self, batch: list[Request]) -> None:
         await self._reach(max(self._clock(), self._log.recorded_at))
@@ -206,7 +211,7 @@ class Committer:
             request.fulfil(outcomes)
 
     def _draft(self, batch: list[Request]) -> Draft:
-        draft = Draft(self._users, self._followed, self._log.position, self._timeline.now)
+        draft = Draft(self._users, self._followed, self._streaks, self._log.position, self._timeline.now)
         for request in batch:
             try:
                 request.steps = draft.add(request.entries)
@@ -246,6 +251,8 @@ class Committer:
         outcome = Outcome(user, step.created)
         if step.event is not None:
             self._apply_event(step, step.event, outcome, now)
+        if step.streak_counts:
+            outcome.boards = [*outcome.boards, *self._count_streaks(step, now)]
         self._watcher.step_applied(step)
         return outcome
 
@@ -261,6 +268,7 @@ class Committer:
             self._note_late(late)
         outcome.event_id = event_id(now, event.position)
         outcome.total = line.total
+        outcome.streak, outcome.streak_extended = step.state.streak, step.streak_extended
         moved = [rankings for rankings, _ in step.moves]
         outcome.boards = [
             counted for count in step.counts if (counted := self._count(count, user, moved, now)) is not None
@@ -284,6 +292,18 @@ class Committer:
         outcome = rankings.count(run, group, user, earned, rankings in moved)
         return outcome if rankings.plan.active_at(now) else None
 
+    def _count_streaks(self, step: Step, now: int) -> Iterator[BoardOutcome]:
+        """Where a streak leaves its user; told are the boards on which an event extended it."""
+        user, moved = step.state.user.number, [rankings for rankings, _ in step.moves]
+        for rankings, run, group, worth, told in step.streak_counts:
+            if self._watcher.minds_standings:
+                self._watcher.standing_changes(rankings.number, run.start, user, group, group)
+            if told and group is not None and worth.tally is not None:
+                outcome = rankings.count(run, group, user, worth.tally, rankings in moved)
+                if rankings.plan.active_at(now):
+                    yield outcome
+            rankings.set_streak(run.start, group, user, worth)
+
     def _replayed(self, step: Step, use: FirstUse, now: int) -> Outcome:
         """The present state, on the boards that such an event would feed now."""
         assert step.metric is not None
@@ -297,4 +317,5 @@ class Committer:
             if run is not None and group is not None and rankings.plan.active_at(now):
                 boards.append(rankings.look(run, group, user.number))
         identifier = event_id(use.recorded_at, use.position)
-        return Outcome(user, False, identifier, state.sums[metric].total, True, boards)
+        streak = self._streaks.of(state)
+        return Outcome(user, False, identifier, state.sums[metric].total, True, boards, streak)

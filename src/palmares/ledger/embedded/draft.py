@@ -7,8 +7,9 @@ drafted is undone and the others stay. Only after the flush does the ledger appl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +21,9 @@ from palmares.domain.errors import NotFound, PalmaresError
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
+from palmares.domain.streak import Streak, StreakEvent, concerns, encode, in_zone
+from palmares.domain.streak import at as shown_at
+from palmares.domain.streak import blank as blank_streak
 from palmares.domain.tally import Tally
 from palmares.domain.user import User, changed
 from palmares.ledger.contract import Entry
@@ -27,9 +31,20 @@ from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import EVENT, USER, Line, PastEvent, past_event
 from palmares.ledger.embedded.projection import FirstUse
 from palmares.ledger.embedded.rankings import Rankings
+from palmares.ledger.embedded.streaks import Streaks, StreakValue
 from palmares.ledger.embedded.users import Sum, Users, UserState, encode_user
 
 _MISSING = object()
+
+
+def streak_event(event: PastEvent, metric: int) -> StreakEvent:
+    """An event as streaks need it."""
+    return StreakEvent(event.occurred_at, event.position, metric, event.amount, event.local_at)
+
+
+def _streak_text(before: Streak, after: Streak) -> str | None:
+    """The streak as the log keeps it; None where it is what it was."""
+    return None if after is before else encode(after)
 
 
 class Count(NamedTuple):
@@ -39,6 +54,16 @@ class Count(NamedTuple):
     run: Run
     group: Group | None
     tally: Tally
+
+
+class StreakCount(NamedTuple):
+    """A user's streak is worth this in a run. `told` says that an event in the run extended it."""
+
+    rankings: Rankings
+    run: Run
+    group: Group | None
+    value: StreakValue
+    told: bool
 
 
 class Late(NamedTuple):
@@ -59,6 +84,8 @@ class Step:
     created: bool = False
     moves: Sequence[tuple[Rankings, Move]] = ()
     counts: Sequence[Count] = ()
+    streak_counts: Sequence[StreakCount] = ()
+    streak_extended: bool = False
     late: Sequence[Late] = ()
     lines: list[Line] = field(default_factory=list)
     event: PastEvent | None = None
@@ -73,11 +100,12 @@ class Step:
 class Draft:
     """One batch in the making. `lines` grows with each request that is taken."""
 
-    def __init__(self, users: Users, followed: Followed, position: int, now: int) -> None:
+    def __init__(self, users: Users, followed: Followed, streaks: Streaks, position: int, now: int) -> None:
         self.lines: list[Line] = []
         self.now = now
         self._users = users
         self._followed = followed
+        self._streaks = streaks
         self._position = position
         self._last_number = users.last_number
         self._states: dict[tuple[int, str], UserState] = {}
@@ -121,6 +149,8 @@ class Draft:
             step = self._known_user(entry, present)
         if entry.metric is not None:
             self._count_event(entry, entry.metric, step, stored)
+        if present is None or step.state.streak is not present.streak:
+            step.streak_counts = self._streak_counts(step, None if present is None else present.user)
         self._keep(name, step, entry)
         return step
 
@@ -136,7 +166,9 @@ class Draft:
         number = self._last_number + 1
         blank = User(number=number, scope=entry.scope, id=entry.user_id, created=self.now, updated=self.now)
         user = changed(blank, entry.changes, self.now)
-        return Step(entry.metric, UserState(user), {}, created=True, lines=[self._user_line(user, None)])
+        streak = blank_streak(self._streaks.settings(entry.scope))
+        state = UserState(user, streak=streak)
+        return Step(entry.metric, state, {}, created=True, lines=[self._user_line(state, None, streak)])
 
     def _known_user(self, entry: Entry, present: UserState) -> Step:
         before = present.user
@@ -146,18 +178,28 @@ class Draft:
         after = changed(before, entry.changes, self.now)
         if after is before:
             return step
-        step.state = UserState(after, present.sums)
+        step.state = UserState(after, present.sums, self._streak_in_zone(present, after.tz))
         if after.attributes == before.attributes:
-            step.lines.append(self._user_line(after, None))
+            step.lines.append(self._user_line(step.state, None, present.streak))
             return step
-        step.lines.append(self._user_line(after, before.attributes))
+        step.lines.append(self._user_line(step.state, before.attributes, present.streak))
         by_plan = {rankings.plan: rankings for rankings in self._followed.grouped(after.scope)}
         step.moves = [(by_plan[move.plan], move) for move in moves(by_plan, before.attributes, after.attributes)]
         return step
 
-    def _user_line(self, user: User, attributes_before: Mapping[str, str] | None) -> Line:
-        body = encode_user(user, attributes_before)
-        return Line(self._position + 1, USER, self.now, user.scope, user.number, user_id=user.id, body=body)
+    def _streak_in_zone(self, present: UserState, tz: str | None) -> Streak:
+        """The streak of a user who goes to a zone: there, its last day has another end."""
+        if tz == present.user.tz:
+            return present.streak
+        return in_zone(self._streaks.settings(present.user.scope), self._streaks.of(present), tz)
+
+    def _user_line(self, state: UserState, attributes_before: Mapping[str, str] | None, streak: Streak) -> Line:
+        """The line of a user who had a streak before."""
+        user, body = state.user, encode_user(state.user, attributes_before)
+        return Line(
+            self._position + 1, USER, self.now, user.scope, user.number, user_id=user.id, body=body,
+            streak=_streak_text(streak, state.streak),
+        )  # fmt: skip
 
     def _count_event(self, entry: Entry, metric: Metric, step: Step, stored: UserState | None) -> None:
         user = step.state.user
@@ -173,22 +215,59 @@ class Draft:
         step.event = PastEvent(occurred_at, self._position + len(step.lines) + 1, amount, local_at)
         # What happens now is never late: where it is still this local day, no run of the day is over.
         if occurred_at < self.now:
-            step.late = self._late(metric.number, step.event, entry.history)
+            step.late = self._late(metric.number, user.scope, step.event, entry.history)
         step.counts = self._counts(metric.number, step, step.event, late, stored)
-        step.state = UserState(user, {**step.state.sums, metric.number: after})
+        streak_before = step.state.streak
+        streak = self._extend_streak(step, metric.number, step.event)
+        step.state = UserState(user, {**step.state.sums, metric.number: after}, streak)
         body = msgspec.json.encode(entry.attributes).decode() if entry.attributes else None
         step.lines.append(
             Line(
                 step.event.position, EVENT, self.now, user.scope, user.number, metric.number, amount, occurred_at,
                 local_at, int(late), after.total, entry.idempotency_key, None, body, int(entry.history) or None,
+                _streak_text(streak_before, streak),
             )
         )  # fmt: skip
 
-    def _late(self, metric: int, event: PastEvent, history: bool) -> list[Late]:
+    def _extend_streak(self, step: Step, metric: int, event: PastEvent) -> Streak:
+        """The user's streak after the event."""
+        before = self._streaks.of(step.state)
+        after = self._streaks.after(step.state, before, streak_event(event, metric), self._drafted_of(step))
+        step.streak_extended = shown_at(after, self.now).length > shown_at(before, self.now).length
+        return after
+
+    def _drafted_of(self, step: Step) -> Iterator[StreakEvent]:
+        """The events of a step's user that are in the draft, its own included."""
+        for line in chain(self.lines, step.lines):
+            if line.kind == EVENT and line.user == step.state.user.number and line.metric is not None:
+                yield streak_event(past_event(line), line.metric)
+
+    def _streak_counts(self, step: Step, before: User | None) -> list[StreakCount]:
+        """What the step's streak is worth on the boards that rank by it; `before` is the user until now."""
+        user, event = step.state.user, step.event
+        travelled = before is not None and before.tz != user.tz
+        counts: list[StreakCount] = []
+        for rankings in self._followed.by_streak(user.scope):
+            plan, run = rankings.plan, rankings.plan.only_run
+            inside = event is not None and plan.run_concerned(event.local_at) is not None
+            if is_late(run, self.now) or not (inside or travelled):
+                continue
+            worth = self._streaks.value_in(run, step.state, self.now, self._drafted_of(step))
+            told = step.streak_extended and event is not None and plan.run_at(event.local_at) is not None
+            counts.append(StreakCount(rankings, run, plan.group_of(user.attributes), worth, told))
+        return counts
+
+    def _concerned(self, metric: int, scope: int, amount: int) -> Iterator[Rankings]:
+        """The rankings that such an event may change."""
+        yield from self._followed.counting(metric)
+        if concerns(self._streaks.settings(scope), metric, amount):
+            yield from self._followed.by_streak(scope)
+
+    def _late(self, metric: int, scope: int, event: PastEvent, history: bool) -> list[Late]:
         """The boards on which an event of the past comes too late to simply count."""
         found = []
-        for rankings in self._followed.counting(metric):
-            run = rankings.plan.run_at(event.local_at)
+        for rankings in self._concerned(metric, scope, event.amount):
+            run = rankings.plan.run_concerned(event.local_at)
             if run is None:
                 continue
             if is_late(run, self.now):

@@ -7,6 +7,7 @@ from itertools import chain
 
 from palmares.domain.changes import Plan
 from palmares.domain.errors import NotFound
+from palmares.domain.group import Group
 from palmares.ledger.embedded.rankings import Rankings
 
 
@@ -52,6 +53,10 @@ class Followed:
     def install(self, rankings: Rankings) -> None:
         """Follow a board from now on, instead of an earlier form of it."""
         board = rankings.plan.board
+        former = self._by_number.get(board.number)
+        if former is not None and former is not rankings and former.changed is not None:
+            # Who asks for changes has to look at everything that was made anew.
+            rankings.changed = former.changed | _present(former) | _present(rankings)
         self.remove(board.number)
         self._by_number[board.number] = rankings
         if rankings.frozen:
@@ -78,3 +83,8 @@ class Followed:
             for held in (*self._by_metric.values(), *self._by_streak.values(), *self._grouped.values()):
                 if rankings in held:
                     held.remove(rankings)
+
+
+def _present(rankings: Rankings) -> set[tuple[int, Group]]:
+    """The runs and groups that have an order in memory."""
+    return {(start, group) for start, orders in rankings.runs.items() for group in orders if group is not None}

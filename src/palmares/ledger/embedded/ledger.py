@@ -11,6 +11,7 @@ Builder     makes rankings from the log: of boards followed late, and of runs th
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +19,27 @@ import structlog
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
+from palmares.domain.effect import is_late
 from palmares.domain.errors import Invalid
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
+from palmares.domain.streak import CountedPeriod, Streak
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User
-from palmares.ledger.contract import DayChange, Entry, Outcome, Place, Ranks, Record, Row, RunState
+from palmares.ledger.contract import (
+    DayChange,
+    Entry,
+    Outcome,
+    Place,
+    Ranks,
+    Record,
+    Row,
+    RunState,
+    StreakOrder,
+    StreakRow,
+)
 from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.builder import Builder
 from palmares.ledger.embedded.checkpoint import Checkpoint, Damaged
@@ -38,7 +52,9 @@ from palmares.ledger.embedded.projection import Projection
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.reader import Reader
 from palmares.ledger.embedded.replay import replay_log
+from palmares.ledger.embedded.restate import restate
 from palmares.ledger.embedded.revise import Reviser
+from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline, finish
 from palmares.ledger.embedded.upkeep import Upkeep
 from palmares.ledger.embedded.users import Users
@@ -74,20 +90,24 @@ class EmbeddedLedger:
         self._projection.catch_up(self._log.position)
         self._users = Users(self._projection, limits.cached_users)
         self._followed = Followed()
+        self._streaks = Streaks(self._users)
         self._archivist = Archivist(open_archive())
         # Time begins with the first record: before that, nothing ends.
-        self._timeline = Timeline(lambda: self._followed, self._archivist, self._log.recorded_at or clock())
-        self._reader = Reader(self._log, self._users, self._followed, self._archivist, self._timeline)
+        self._timeline = Timeline(
+            lambda: self._followed, self._followed.breaking, self._archivist, self._log.recorded_at or clock()
+        )
+        self._reader = Reader(self._log, self._users, self._followed, self._streaks, self._archivist, self._timeline)
         self._upkeep = Upkeep(
             self._folder, self._log, self._projection, self._users, self._followed,
             limits.events_between_projections, limits.events_between_checkpoints, self._archivist, self._timeline,
         )  # fmt: skip
         self._committer = Committer(
-            self._log, self._users, self._followed, self._upkeep, self._timeline, clock, timer, limits.queued_entries
-        )
+            self._log, self._users, self._followed, self._streaks, self._upkeep, self._timeline, clock, timer,
+            limits.queued_entries,
+        )  # fmt: skip
         self._builder = Builder(
-            self._folder.log, self._log, self._projection, self._users, self._followed, self._archivist,
-            self._timeline, self._upkeep, self._committer.turn,
+            self._folder.log, self._log, self._projection, self._users, self._followed, self._streaks,
+            self._archivist, self._timeline, self._upkeep, self._committer.turn,
         )  # fmt: skip
         self._reviser = Reviser(self._followed, self._builder.rebuild, timer)
         self._upkeep.on_batch = self._reviser.look
@@ -104,13 +124,16 @@ class EmbeddedLedger:
         *,
         open_archive: Callable[[], Archive],
     ) -> EmbeddedLedger:
-        """Open a data folder, making it when missing, and follow these boards. What is over goes to the
-        archive, which is opened only once the folder is known to be nobody else's.
+        """Open a data folder, making it when missing, and follow these boards, with the settings of streaks by scope.
+        What is over goes to the archive, which is opened only once the folder is known to be nobody else's.
 
         What the log holds beyond the projection and the checkpoint is worked out first. Raises `FolderInUse` when
         another process has the folder.
         """
         ledger = cls(path, open_archive, clock, timer, limits or Limits())
+        for scope, settings in (streaks or {}).items():
+            ledger._streaks.define(scope, settings)
+            await ledger._restate(scope, settings)
         restored = await ledger._restore(boards)
         for board in boards:
             if board.number not in restored:
@@ -124,6 +147,8 @@ class EmbeddedLedger:
     async def advance(self, now: int) -> None:
         """See `Ledger.advance`."""
         await self._committer.advance(now)
+        # Something may wait since before a restart, or since it failed.
+        self._reviser.look()
         await self._archivist.drain()
 
     def next_due(self) -> int:
@@ -146,6 +171,12 @@ class EmbeddedLedger:
         """See `Ledger.settle`."""
         await self._reviser.settle()
 
+    async def _restate(self, scope: int, settings: StreakSettings) -> None:
+        """Let the projection have everybody's streak by these settings."""
+        if self._projection.streak_rules.get(scope) != settings.version:
+            await self._upkeep.project()
+            await restate(self._projection, self._upkeep.in_background, scope, settings)
+
     async def _follow_again(self, board: Board) -> None:
         """Follow at the start. A board that cannot be must not keep the others from being served."""
         try:
@@ -165,6 +196,8 @@ class EmbeddedLedger:
 
     async def freeze(self, board_number: int) -> int:
         """See `Ledger.freeze`."""
+        # Nothing is to be undone when the archive cannot be written.
+        await self._archivist.drain()
         async with self._committer.turn:
             rankings = self._followed.get(board_number)
             if rankings.frozen_position is None:
@@ -213,6 +246,10 @@ class EmbeddedLedger:
         """See `Ledger.ranks`."""
         return self._reader.ranks(board_number, run, group)
 
+    async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
+        """See `Ledger.ranks_as_of`."""
+        return await self._builder.ranks_as_of(board, position, instant)
+
     def changed_rankings(self) -> list[tuple[int, Run, Group]]:
         """See `Ledger.changed_rankings`."""
         return self._reader.changed_rankings()
@@ -236,6 +273,33 @@ class EmbeddedLedger:
     async def days(self, user: User, metric: Metric, first_day: int, last_day: int) -> list[DayChange]:
         """See `Ledger.days`."""
         return self._reader.days(user, metric, first_day, last_day)
+
+    async def set_streaks(self, scope: int, settings: StreakSettings) -> None:
+        """See `Ledger.set_streaks`. Whoever does something before all is done has the new streak from then on."""
+        async with self._builder.streak_turn:
+            async with self._committer.turn:
+                self._streaks.define(scope, settings)
+            await self._restate(scope, settings)
+            for rankings in [*self._followed.by_streak(scope)]:
+                final = is_late(rankings.plan.only_run, self._timeline.now)
+                if rankings.streaks is not None and rankings.streaks.version != settings.version and not final:
+                    await self._builder.follow_in_turn(rankings.plan.board)
+
+    async def streak(self, user: User) -> Streak:
+        """See `Ledger.streak`."""
+        return self._reader.streak(user)
+
+    async def counted_periods(self, user: User) -> list[CountedPeriod]:
+        """See `Ledger.counted_periods`."""
+        return self._reader.counted_periods(user)
+
+    async def streak_rankings(self, scope: int, order: StreakOrder, limit: int) -> list[StreakRow]:
+        """See `Ledger.streak_rankings`. Everything recorded until now is projected first."""
+        version, now = self._streaks.settings(scope).version, self._timeline.now
+        await self._upkeep.project()
+        with closing(self._projection.snapshot()) as snapshot:
+            found = await self._upkeep.in_background(snapshot.longest_streaks, scope, version, order, now, limit)
+        return [StreakRow(*row) for row in found]
 
     async def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`."""
@@ -275,12 +339,12 @@ class EmbeddedLedger:
         """How many entries wait for the disk."""
         return self._committer.queued_entries
 
-    def sizes(self) -> dict[str, int]:
-        """How many entries the rankings of each board hold, hidden ones included, by board key."""
-        return {
-            held.plan.board.key: sum(len(index) for groups in held.runs.values() for index in groups.values())
+    def sizes(self) -> list[tuple[Board, int]]:
+        """How many entries the rankings of each board hold, hidden ones included."""
+        return [
+            (held.plan.board, sum(len(index) for groups in held.runs.values() for index in groups.values()))
             for held in self._followed
-        }
+        ]
 
     async def _restore(self, boards: Sequence[Board]) -> set[int]:
         """Read the checkpoint and replay what came after it; returns the numbers of the boards that it held."""
@@ -296,19 +360,23 @@ class EmbeddedLedger:
         # What is over is in the archive; where that was lost, everything of the board is made again.
         archive = self._archivist.archive
         held = {
-            board.number: self._known(board) for board in boards if stored.holds(board) and archive.holds(board.number)
+            board.number: self._known(board)
+            for board in boards
+            if stored.holds(board, self._streaks.settings(board.scope)) and archive.holds(board.number)
         }
         stored.load(held)
         for rankings in held.values():
             self._followed.install(rankings)
         self._timeline.now = stored.now
         live = [rankings for rankings in held.values() if not rankings.frozen]
-        await replay_log(live, self._users, self._log, stored.position, self._timeline)
+        await replay_log(live, self._users, self._streaks, self._log, stored.position, self._timeline)
         self._upkeep.checkpoint_position = stored.position
         return set(held)
 
     def _known(self, board: Board) -> Rankings:
         """Empty rankings of a board, with what is over of it where it was."""
         rankings = Rankings(Plan(board), self._users.id_of)
+        if board.rank_by == "streak":
+            rankings.streaks = self._streaks.settings(board.scope)
         rankings.edition = self._archivist.archive.edition(board.number)
         return rankings

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing
 from itertools import islice
@@ -25,8 +26,10 @@ from palmares.domain.effect import effect_at
 from palmares.domain.group import Group
 from palmares.domain.local_time import start_of
 from palmares.domain.run import Run
+from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.embedded.projection import Snapshot
 from palmares.ledger.embedded.queries import query
+from palmares.ledger.embedded.streaks import metrics_json
 
 _ROWS_AT_ONCE = 500
 _USERS_AT_ONCE = 5_000
@@ -46,6 +49,7 @@ class PastStep(NamedTuple):
     occurred_at: int
     local_at: int
     body: str | None
+    metric: int = 0
 
 
 class _Attributes(msgspec.Struct):
@@ -61,24 +65,31 @@ _BEFORE = msgspec.json.Decoder(_AttributesBefore)
 
 
 class Past:
-    """What the log holds, up to a position, of the events of a board's metric in a stretch of days."""
+    """What the log holds, up to a position, of the events that matter to a board in a stretch of days.
 
-    def __init__(self, log: Path, plan: Plan, upto: int, runs: list[Run] | None) -> None:
+    On a board that ranks by streak those are events of the metrics that the settings of streaks name, or of all.
+    """
+
+    def __init__(
+        self, log: Path, plan: Plan, upto: int, runs: list[Run] | None, streaks: StreakSettings | None = None
+    ) -> None:
         self._plan = plan
         self._upto = upto
+        self._names = ("backdated_events", "past_steps")
         first, past = _span(runs)
-        assert plan.board.metric is not None
-        self._given = {
-            "metric": plan.board.metric.number, "upto": upto, "grouped": plan.grouped, "first": first, "past": past,
+        metric = None if plan.board.metric is None else plan.board.metric.number
+        self._given: dict[str, int | str | None] = {
+            "metric": metric, "upto": upto, "grouped": plan.grouped, "first": first, "past": past,
         }  # fmt: skip
+        if streaks is not None:
+            self._names = ("backdated_streak_events", "streak_steps")
+            self._given = {"metrics": metrics_json(streaks), "upto": upto, "past": past}
         self._connection = sqlite3.connect(log, isolation_level=None, check_same_thread=False)
         self._connection.create_function("effect_at", 4, self._effect_at)
 
     async def steps(self, in_thread: InThread) -> AsyncIterator[list[PastStep]]:
         """All steps in order, in portions; first those that take no effect."""
-        merged = heapq.merge(
-            self._rows("backdated_events"), self._rows("past_steps"), key=lambda step: (step[0] or value.LEAST, step[1])
-        )
+        merged = heapq.merge(*map(self._rows, self._names), key=lambda step: (step[0] or value.LEAST, step[1]))
         while portion := await in_thread(list, islice(merged, _ROWS_AT_ONCE)):
             yield [PastStep(*step) for step in portion]
 
@@ -101,6 +112,15 @@ class Past:
                 groups[user] = self._plan.group_of(_BEFORE.decode(body).attributes_before)
         return groups
 
+    async def zones(self, in_thread: InThread) -> dict[int, str | None]:
+        """The zone that everybody has at first, by number."""
+        zones: dict[int, str | None] = {}
+        rows = self._connection.execute(query("first_zones"), (self._upto,))
+        while portion := await in_thread(rows.fetchmany, _USERS_AT_ONCE):
+            # One text for all of a zone, not one each.
+            zones.update((user, tz and sys.intern(tz)) for user, tz, _ in portion)
+        return zones
+
     def group_after(self, body: str) -> Group | None:
         """The group of a user with the attributes of a line's body."""
         return self._plan.group_of(_AFTER.decode(body).attributes)
@@ -113,7 +133,7 @@ class Past:
         return iter(self._connection.execute(query(name), self._given))
 
     def _effect_at(self, recorded_at: int, occurred_at: int, local_at: int, history: int | None) -> int | None:
-        run = self._plan.run_at(local_at)
+        run = self._plan.run_concerned(local_at)
         if run is None:
             return None
         return effect_at(run, self._plan.board.late_events, recorded_at, occurred_at, bool(history))
@@ -127,6 +147,8 @@ def _span(runs: list[Run] | None) -> tuple[int, int]:
     return start_of(min(runs).start), value.MOST if last is None else start_of(last + 1)
 
 
-def opened(log: Path, plan: Plan, upto: int, runs: list[Run] | None) -> closing[Past]:
+def opened(
+    log: Path, plan: Plan, upto: int, runs: list[Run] | None, streaks: StreakSettings | None = None
+) -> closing[Past]:
     """The past of a board, closed at the end of a `with`."""
-    return closing(Past(log, plan, upto, runs))
+    return closing(Past(log, plan, upto, runs, streaks))

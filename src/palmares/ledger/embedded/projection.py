@@ -13,11 +13,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from palmares.domain.streak import Streak, StreakEvent, encode
+from palmares.domain.value import LEAST
+from palmares.ledger.contract import StreakOrder
 from palmares.ledger.embedded.log import PastEvent
 from palmares.ledger.embedded.queries import query
 
-_TABLES = ("create_users", "create_totals", "create_user_events", "create_idempotency", "create_progress")
-_STEPS = ("project_users", "project_totals", "project_user_events", "project_idempotency")
+_TABLES = (
+    "create_users", "create_totals", "create_user_events", "create_idempotency", "create_streaks",
+    "create_streak_rules", "create_progress",
+)  # fmt: skip
+_STEPS = ("project_users", "project_totals", "project_user_events", "project_idempotency", "project_streaks")
+
+# Where a state, which is a JSON array, has a length and the instant at which it was reached.
+_IN_STATE: dict[StreakOrder, tuple[str, str]] = {"active": ("$[1]", "$[6]"), "longest": ("$[2]", "$[3]")}
 
 
 class FirstUse(NamedTuple):
@@ -59,6 +68,7 @@ class Projection:
         if row is None:
             self._writer.execute("INSERT INTO progress VALUES (0)")
         self.position: int = row[0] if row else 0
+        self.streak_rules: dict[int, int] = dict(self._reader.execute(query("streak_rules")).fetchall())
 
     def catch_up(self, upto: int) -> None:
         """Take in the log up to a position, at the start: nobody reads yet, so a damaged file is made again."""
@@ -88,14 +98,16 @@ class Projection:
         self._writer.execute("COMMIT")
         return upto
 
-    def user_by_id(self, scope: int, user_id: str) -> tuple[int, str] | None:
-        """The number and body of a user."""
-        row: tuple[int, str] | None = self._reader.execute(query("user_by_id"), (scope, user_id)).fetchone()
+    def user_by_id(self, scope: int, user_id: str) -> tuple[int, str, str | None] | None:
+        """The number, the body and the streak of a user."""
+        row: tuple[int, str, str | None] | None = self._reader.execute(query("user_by_id"), (scope, user_id)).fetchone()
         return row
 
-    def user_by_number(self, number: int) -> tuple[int, str, str] | None:
-        """The scope, id and body of a user."""
-        row: tuple[int, str, str] | None = self._reader.execute(query("user_by_number"), (number,)).fetchone()
+    def user_by_number(self, number: int) -> tuple[int, str, str, str | None] | None:
+        """The scope, id, body and streak of a user."""
+        row: tuple[int, str, str, str | None] | None = self._reader.execute(
+            query("user_by_number"), (number,)
+        ).fetchone()
         return row
 
     def named(self, numbers: Sequence[int]) -> dict[int, tuple[str, str | None]]:
@@ -136,6 +148,25 @@ class Projection:
         rows = self._reader.execute(query("effects_of"), span)
         return [(PastEvent(*event), recorded_at, bool(history)) for *event, recorded_at, history in rows]
 
+    def blank_streak(self, scope: int) -> Streak:
+        """The streak of those for whom nothing is kept: by the settings that all streaks of the scope are made by."""
+        return Streak(self.streak_rules.get(scope, 0))
+
+    def restate(self, scope: int, streaks: Sequence[tuple[int, Streak]]) -> None:
+        """Keep streaks, by user, that were worked out by newer settings; for the thread that fills."""
+        rows = [{"user": user, "scope": scope, "state": encode(streak)} for user, streak in streaks]
+        with self._writer:
+            self._writer.execute("BEGIN")
+            self._writer.executemany(query("restate"), rows)
+
+    def finish_restating(self, scope: int, version: int) -> None:
+        """Note that all streaks of a scope are by a version of the settings; for the thread that fills."""
+        rule = {"scope": scope, "version": version}
+        with self._writer:
+            self._writer.execute("BEGIN")
+            self._writer.execute(query("forget_old_states"), rule)
+            self._writer.execute(query("set_streak_rules"), rule)
+
     def snapshot(self) -> Snapshot:
         """The projection as it is now, for a long read while it goes on."""
         return Snapshot(self._path)
@@ -158,6 +189,25 @@ class Snapshot:
     def users(self) -> Iterator[tuple[int, str]]:
         """The number and body of every user, in the order of the numbers."""
         return iter(self._connection.execute(query("users_by_number")))
+
+    def streak_events(self, scope: int, metrics: str | None) -> Iterator[tuple[int, str | None, StreakEvent]]:
+        """User, zone and event of everything that may count for the streaks of a scope, user by user.
+
+        `metrics` is a JSON array of metric numbers, None for all.
+        """
+        rows = self._connection.execute(query("streak_events"), {"scope": scope, "metrics": metrics})
+        return ((user, tz, StreakEvent(*event)) for user, tz, *event in rows)
+
+    def longest_streaks(
+        self, scope: int, version: int, order: StreakOrder, now: int, limit: int
+    ) -> list[tuple[str, str | None, int]]:
+        """The id, name and length of those with the longest streaks, as `Ledger.streak_rankings` wants them."""
+        length, reached = _IN_STATE[order]
+        given = {
+            "scope": scope, "version": version, "length": length, "reached": reached,
+            "now": now if order == "active" else LEAST, "limit": limit,
+        }  # fmt: skip
+        return self._connection.execute(query("longest_streaks"), given).fetchall()
 
     def close(self) -> None:
         """Let go of the view."""

@@ -58,7 +58,7 @@ SELECT * FROM log WHERE position > ? AND position <= ? AND kind = 2 ORDER BY pos
 -- name: past_steps
 -- What changed a metric's rankings the moment it was recorded, in order: events that took effect at once, and, where
 -- boards have groups, changes of attributes.
-SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at, body FROM log
+SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at, iif(kind = 2, body, NULL) FROM log
 WHERE position <= :upto AND CASE kind
     WHEN 1 THEN metric = :metric AND occurred_at = recorded_at AND local_at >= :first AND local_at < :past
     ELSE :grouped AND json_extract(body, '$.attributes_before') IS NOT NULL
@@ -276,9 +276,7 @@ DELETE FROM streaks WHERE scope = :scope AND json_extract(state, '$[0]') <> :ver
 -- name: longest_streaks
 -- The users of a scope by a length (its place in the state), longest first, reached earlier first, then by id. Those
 -- whose streaks were broken before an instant are left out; where everybody counts, it is before all instants.
-SELECT number, id, json_extract(body, '$.name'), json_extract(state, :length) AS length,
-       json_extract(state, :reached) AS reached
+SELECT id, json_extract(body, '$.name'), json_extract(state, :length) AS length
 FROM streaks JOIN users ON number = user
-WHERE streaks.scope = :scope AND json_extract(state, '$[0]') = :version AND reached IS NOT NULL
-  AND json_extract(state, '$[7]') > :now
-ORDER BY length DESC, reached, id LIMIT :limit
+WHERE streaks.scope = :scope AND json_extract(state, '$[0]') = :version AND json_extract(state, '$[7]') > :now
+ORDER BY length DESC, json_extract(state, :reached), id LIMIT :limit

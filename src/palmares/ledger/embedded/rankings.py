@@ -18,10 +18,13 @@ from palmares.domain.board import Board
 from palmares.domain.changes import Move, Plan, threshold
 from palmares.domain.group import Group
 from palmares.domain.run import Run
+from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.tally import Tally
 from palmares.ledger.contract import BoardOutcome
 from palmares.ledger.embedded._index import Index
+from palmares.ledger.embedded.breaks import Breaks
 from palmares.ledger.embedded.log import PastEvent
+from palmares.ledger.embedded.streaks import StreakValue
 from palmares.ledger.embedded.users import Users
 
 Groups = dict[Group | None, Index]
@@ -47,6 +50,9 @@ class Rankings:
         self.edition = 0
         # The run and group of each order that changed since somebody asked; None while nobody does.
         self.changed: set[tuple[int, Group]] | None = None
+        # Of a board that ranks by streak: who leaves it when, and the settings by which its streaks count.
+        self.breaks = Breaks()
+        self.streaks: StreakSettings | None = None
         # The last position counted, once the board was finished by hand; since then it is only read.
         self.frozen_position = plan.board.finished_position
         self._id_of = id_of
@@ -130,6 +136,29 @@ class Rankings:
         index = self.index(run.start, group)
         rank = self.rank(index, index.row(user))
         return BoardOutcome(self.plan.board, run, group, rank, rank, self._threshold(index))
+
+    def drop(self, run_start: int, group: Group | None, user: int) -> None:
+        """Let a user of that group have no value any more."""
+        index = self.runs.get(run_start, {}).get(group)
+        if index is not None and user in index:
+            self._note_change(run_start, group)
+            index.remove(user)
+
+    def set_streak(self, run_start: int, group: Group | None, user: int, after: StreakValue) -> None:
+        """Give a user of that group what a streak is worth, or nothing."""
+        if after.tally is None:
+            self.drop(run_start, group, user)
+        else:
+            self.set(run_start, group, user, after.tally)
+        self.breaks.set(user, after.leaves_at)
+
+    def break_streaks(self, now: int) -> None:
+        """Let those leave whose streaks break until an instant."""
+        leaving = self.breaks.pop(now)
+        for groups in self.runs.values():
+            for user in leaving:
+                for group in groups:
+                    self.drop(self.plan.board.start, group, user)
 
     def move(self, move: Move, user: int) -> Iterator[int]:
         """Take a user from one group to another in every run, whole value included; yields the runs it touched."""

@@ -14,12 +14,15 @@ from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
+from palmares.domain.streak import CountedPeriod, Streak
 from palmares.domain.user import User
 from palmares.ledger.contract import DayChange, Place, Ranks, Record, Row, RunState
+from palmares.ledger.embedded._index import Index
 from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import EVENT, Line, Log
 from palmares.ledger.embedded.rankings import Rankings
+from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.union import Union
 from palmares.ledger.embedded.users import Users
@@ -29,10 +32,19 @@ from palmares.ledger.keeping import Order
 class Reader:
     """The reading half of the contract; each method is described there."""
 
-    def __init__(self, log: Log, users: Users, followed: Followed, archivist: Archivist, timeline: Timeline) -> None:
+    def __init__(
+        self,
+        log: Log,
+        users: Users,
+        followed: Followed,
+        streaks: Streaks,
+        archivist: Archivist,
+        timeline: Timeline,
+    ) -> None:
         self._log = log
         self._users = users
         self._followed = followed
+        self._streaks = streaks
         self._archivist = archivist
         self._archive = archivist.archive
         self._timeline = timeline
@@ -114,10 +126,7 @@ class Reader:
         """See `Ledger.ranks`."""
         rankings = self._followed.get(board_number)
         index = rankings.held(run.start).get(group)
-        if index is None:
-            return Ranks(array("I"), array("I"), array("q"))
-        participants, ranks, values = index.places(rankings.ranked(index), rankings.plan.board.numbering)
-        return Ranks(array("I", participants), array("I", ranks), array("q", values))
+        return self._final_ranks(rankings, run, group) if index is None else ranks_of(rankings, index)
 
     def changed_rankings(self) -> list[tuple[int, Run, Group]]:
         """See `Ledger.changed_rankings`."""
@@ -150,6 +159,14 @@ class Reader:
         sums = self._users.days(user.number, metric.number, first, past)
         return [DayChange(day, change) for day, change in sorted(sums.items())]
 
+    def streak(self, user: User) -> Streak:
+        """See `Ledger.streak`."""
+        return self._streaks.of(self._users.get(user.number))
+
+    def counted_periods(self, user: User) -> list[CountedPeriod]:
+        """See `Ledger.counted_periods`."""
+        return self._streaks.counted_periods(self._users.get(user.number))
+
     def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`."""
         return [_record(line) for line in self._log.read(after, limit) if line.position <= self._log.position]
@@ -160,6 +177,13 @@ class Reader:
 
     def _is_final(self, rankings: Rankings, run: Run) -> bool:
         return rankings.frozen or final_at(run) <= self._timeline.now
+
+    def _final_ranks(self, rankings: Rankings, run: Run, group: Group) -> Ranks:
+        """The ranks of a group that is not held: of a run in the archive, or of one in which nobody stands."""
+        union = self._union(rankings, self._orders(rankings, run, [group]))
+        rows = sorted((participant, rank, value) for _, rank, participant, value in union.page(0, len(union)))
+        participants, ranks, values = zip(*rows, strict=True) if rows else ((), (), ())
+        return Ranks(array("I", participants), array("I", ranks), array("q", values))
 
     def _orders(self, rankings: Rankings, run: Run, groups: Collection[Group]) -> list[tuple[Order, int]]:
         """The orders of those of the groups in which anyone stands, each with how many of it are ranked."""
@@ -196,6 +220,12 @@ class Reader:
         return Union(
             rankings.plan.board, [order for order, _ in orders], [size for _, size in orders], self._users.id_of
         )
+
+
+def ranks_of(rankings: Rankings, index: Index) -> Ranks:
+    """Everybody's rank in one order of a board."""
+    participants, ranks, values = index.places(rankings.ranked(index), rankings.plan.board.numbering)
+    return Ranks(array("I", participants), array("I", ranks), array("q", values))
 
 
 def _record(line: Line) -> Record:

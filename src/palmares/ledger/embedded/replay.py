@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from palmares.domain import tally, value
 from palmares.domain.changes import moves
 from palmares.domain.effect import changes_past_days, is_late
 from palmares.domain.run import Run
+from palmares.domain.streak import concerns, decode
 from palmares.ledger.embedded.draft import Step
 from palmares.ledger.embedded.log import EVENT, Line, Log, past_event
 from palmares.ledger.embedded.rankings import Rankings
+from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
-from palmares.ledger.embedded.users import Users, attributes_before, decode_user
+from palmares.ledger.embedded.users import Users, UserState, attributes_before, decode_user
 
 _LINES_AT_ONCE = 10_000
 
 
-def replay_step(rankings: Rankings, users: Users, step: Step) -> None:
+def replay_step(rankings: Rankings, users: Users, streaks: Streaks, step: Step) -> None:
     """Apply to one board's rankings a step that was recorded while they were being built."""
     user = step.state.user
     _move(rankings, user.number, step.attributes_before, user.attributes)
     if step.event is not None:
         _count(rankings, users, user.attributes, step.event_line)
+    for line in step.lines:
+        _set_streak(rankings, streaks, step.state, user.attributes, line)
 
 
-async def replay_log(boards: Sequence[Rankings], users: Users, log: Log, after: int, timeline: Timeline) -> None:
+async def replay_log(
+    boards: Sequence[Rankings], users: Users, streaks: Streaks, log: Log, after: int, timeline: Timeline
+) -> None:
     """Apply the log behind a position, and what ended meanwhile, to rankings that are as of that position.
 
     Users are known as of the end of the log only. Who changed attributes on the way starts from what the first of
@@ -40,6 +47,8 @@ async def replay_log(boards: Sequence[Rankings], users: Users, log: Log, after: 
                 _count_everywhere(boards, users, present, line)
             elif line.user in present:
                 _move_everywhere(boards, present, line)
+            if line.streak is not None:
+                _set_streaks_everywhere(boards, users, streaks, present, line)
         after = lines[-1].position
 
 
@@ -57,13 +66,41 @@ def _count_everywhere(
     boards: Sequence[Rankings], users: Users, present: Mapping[int, Mapping[str, str]], line: Line
 ) -> None:
     for rankings in boards:
-        metric = rankings.plan.board.metric
-        if metric is not None and metric.number == line.metric:
-            attributes: Mapping[str, str] = {}
-            if rankings.plan.grouped:
-                known = present.get(line.user)
-                attributes = users.get(line.user).user.attributes if known is None else known
-            _count(rankings, users, attributes, line)
+        if _is_of_interest(rankings, line):
+            _count(rankings, users, _attributes_of(rankings, users, present, line.user), line)
+
+
+def _set_streaks_everywhere(
+    boards: Sequence[Rankings],
+    users: Users,
+    streaks: Streaks,
+    present: Mapping[int, Mapping[str, str]],
+    line: Line,
+) -> None:
+    for rankings in boards:
+        if rankings.streaks is not None and rankings.plan.board.scope == line.scope:
+            attributes = _attributes_of(rankings, users, present, line.user)
+            _set_streak(rankings, streaks, users.get(line.user), attributes, line)
+
+
+def _attributes_of(
+    rankings: Rankings, users: Users, present: Mapping[int, Mapping[str, str]], user: int
+) -> Mapping[str, str]:
+    """The attributes that a user has at the present line; of no interest to a board without groups."""
+    if not rankings.plan.grouped:
+        return {}
+    known = present.get(user)
+    return users.get(user).user.attributes if known is None else known
+
+
+def _is_of_interest(rankings: Rankings, line: Line) -> bool:
+    """Whether an event is one that the board looks at."""
+    board, settings = rankings.plan.board, rankings.streaks
+    if settings is not None:
+        assert line.metric is not None
+        assert line.amount is not None
+        return board.scope == line.scope and concerns(settings, line.metric, line.amount)
+    return board.metric is not None and board.metric.number == line.metric
 
 
 def _move_everywhere(boards: Sequence[Rankings], present: dict[int, Mapping[str, str]], line: Line) -> None:
@@ -80,20 +117,33 @@ def _move(rankings: Rankings, user: int, before: Mapping[str, str], after: Mappi
 
 
 def _count(rankings: Rankings, users: Users, attributes: Mapping[str, str], line: Line) -> None:
-    metric = rankings.plan.board.metric
     event = past_event(line)
-    run = rankings.plan.run_at(event.local_at)
-    if metric is None or metric.number != line.metric or run is None:
+    run = rankings.plan.run_concerned(event.local_at)
+    if run is None or not _is_of_interest(rankings, line):
         return
     history = bool(line.history)
     if not is_late(run, line.recorded_at):
-        _count_in(rankings, users, run, attributes, line)
+        if rankings.streaks is None:
+            _count_in(rankings, users, run, attributes, line)
         if changes_past_days(line.recorded_at, event.occurred_at, history):
             rankings.revising.add(run)
     elif history or rankings.plan.board.late_events == "revise":
         rankings.revising.add(run)
     else:
         rankings.ignored[run.start] += 1
+
+
+def _set_streak(
+    rankings: Rankings, streaks: Streaks, state: UserState, attributes: Mapping[str, str], line: Line
+) -> None:
+    """Give a user of these attributes what the streak behind a line is worth, where that has changed."""
+    run = rankings.plan.only_run
+    if rankings.streaks is None or line.streak is None or is_late(run, line.recorded_at):
+        return
+    if line.local_at is None or rankings.plan.run_concerned(line.local_at) is not None:
+        then = replace(state, streak=decode(line.streak))
+        worth = streaks.value_in(run, then, line.recorded_at, upto=line.position)
+        rankings.set_streak(run.start, rankings.plan.group_of(attributes), line.user, worth)
 
 
 def _count_in(rankings: Rankings, users: Users, run: Run, attributes: Mapping[str, str], line: Line) -> None:

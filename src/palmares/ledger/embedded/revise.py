@@ -19,6 +19,8 @@ from palmares.ledger.embedded.rankings import Rankings
 logger = structlog.get_logger(__name__)
 # Late events tend to come in crowds; a pass waits for the crowd, and as long as the last one took.
 _LEAST_SECONDS = 0.25
+# What failed once would fail again at once, after a pass over the log.
+_SECONDS_AFTER_A_FAILURE = 30.0
 
 # Builds some runs of a board anew and installs them.
 Rebuild = Callable[[Rankings, list[Run]], Awaitable[None]]
@@ -62,14 +64,15 @@ class Reviser:
 
     async def _revise_later(self) -> None:
         await asyncio.sleep(self._wait_seconds)
-        began = self._timer()
+        began, self._wait_seconds = self._timer(), _SECONDS_AFTER_A_FAILURE
         try:
             await self.settle()
         except PalmaresError as error:
             logger.error("late events wait", reason=error.message)
         except Exception:
             logger.exception("late events wait")
-        self._wait_seconds = max(_LEAST_SECONDS, self._timer() - began)
+        else:
+            self._wait_seconds = max(_LEAST_SECONDS, self._timer() - began)
 
     async def _revise(self, rankings: Rankings) -> None:
         runs, rankings.revising = sorted(rankings.revising), set()

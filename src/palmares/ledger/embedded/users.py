@@ -21,7 +21,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from palmares.domain import local_time
+from palmares.domain.preferences import DEFAULTS, Preferences
+from palmares.domain.streak import Streak, decode
 from palmares.domain.user import User
+from palmares.ledger.contract import NO_STREAK
 from palmares.ledger.embedded.log import PastEvent
 from palmares.ledger.embedded.projection import FirstUse, Projection
 
@@ -40,10 +43,11 @@ class Sum(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UserState:
-    """A user, and the sum of each metric by its number."""
+    """A user, the sum of each metric by its number, and the streak as of the last event."""
 
     user: User
     sums: Mapping[int, Sum] = field(default_factory=dict)
+    streak: Streak = NO_STREAK
 
 
 class Layer:
@@ -101,7 +105,7 @@ class Users:
         if state is not None:
             return self._keep(state)
         row = self._projection.user_by_id(scope, user_id)
-        return None if row is None else self._load(row[0], scope, user_id, row[1])
+        return None if row is None else self._load(row[0], scope, user_id, *row[1:])
 
     def get(self, number: int) -> UserState:
         """The state of the user with that number, which was given to somebody."""
@@ -246,10 +250,10 @@ class Users:
                 if first <= event.local_at < past:
                     yield event
 
-    def _load(self, number: int, scope: int, user_id: str, body: str) -> UserState:
+    def _load(self, number: int, scope: int, user_id: str, body: str, streak: str | None) -> UserState:
         sums = {metric: Sum(total, latest) for metric, total, latest in self._projection.totals_of(number)}
-        state = UserState(decode_user(number, scope, user_id, body), sums)
-        return self._keep(state)
+        state = self._projection.blank_streak(scope) if streak is None else decode(streak)
+        return self._keep(UserState(decode_user(number, scope, user_id, body), sums, state))
 
     def _keep(self, state: UserState) -> UserState:
         if len(self._young.by_id) >= self._most_young:
@@ -259,13 +263,18 @@ class Users:
         return state
 
 
-_NAMED_APART = ("number", "scope", "id")
+_NAMED_APART = ("number", "scope", "id", "preferences")
 _BODY_FIELDS = tuple(entry.name for entry in fields(User) if entry.name not in _NAMED_APART)
 
 
 def encode_user(user: User, attributes_before: Mapping[str, str] | None) -> str:
-    """The body of a user line: the profile, and the attributes that the line replaces if it changes any."""
+    """The body of a user line: the profile, and the attributes that the line replaces if it changes any.
+
+    Preferences are there only where a user has any, as in lines from before there were preferences.
+    """
     body: dict[str, Any] = {name: getattr(user, name) for name in _BODY_FIELDS}
+    if user.preferences != DEFAULTS:
+        body["preferences"] = user.preferences
     if attributes_before is not None:
         body["attributes_before"] = attributes_before
     return msgspec.json.encode(body).decode()
@@ -277,6 +286,8 @@ def decode_user(number: int, scope: int, user_id: str, body: str) -> User:
     given.pop("attributes_before", None)
     if given["device_tokens"] is not None:
         given["device_tokens"] = tuple(given["device_tokens"])
+    if "preferences" in given:
+        given["preferences"] = msgspec.convert(given["preferences"], Preferences)
     return User(number=number, scope=scope, id=user_id, **given)
 
 

@@ -13,6 +13,7 @@ from palmares.domain.board import Board
 from palmares.domain.changes import Plan
 from palmares.domain.errors import NotFound
 from palmares.domain.run import Run
+from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.tally import Tally
 from palmares.ledger.embedded import checkpoint
 from palmares.ledger.embedded.checkpoint import Checkpoint, Damaged, Writer, fingerprint
@@ -27,6 +28,8 @@ BOARD = make_board(1, "pools", breakdown=(POOL,), run_unit="day", run_interval=7
 OTHER = make_board(2, "other", order="asc", ties="last", numbering="dense")
 RUNS = [BOARD.start, BOARD.start + 7]
 GROUPS: list[tuple[str, ...] | None] = [("east",), ("west",), None]
+NOW = 1_000
+STREAKS = StreakSettings()
 
 
 def id_of(number: int) -> bytes:
@@ -60,25 +63,37 @@ async def write(path: Path, *rankings: Rankings, pause: Callable[[], Any] = noth
     writer = Writer(rankings)
     with path.open("wb") as file, patch.object(checkpoint, "_ENTRIES_PER_SLICE", 3):
         await writer.write_slices(file, pause)
-        writer.write_end(file, position)
+        writer.write_end(file, position, NOW)
     return writer
 
 
 def read(path: Path, *boards: Board) -> dict[int, Rankings]:
     stored = Checkpoint(path)
-    held = {board.number: Rankings(Plan(board), id_of) for board in boards if stored.holds(board)}
+    held = {board.number: Rankings(Plan(board), id_of) for board in boards if stored.holds(board, STREAKS)}
     stored.load(held)
     return held
 
 
 async def test_what_was_written_is_read(folder: Path) -> None:
-    """All entries of all groups of all runs, the hidden group included, and the position."""
+    """All entries of all groups of all runs, the hidden group included, the position and the instant."""
     pools, other = make_rankings(BOARD, GROUPS), make_rankings(OTHER, [()])
     await write(folder / "c", pools, other)
     held = read(folder / "c", BOARD, OTHER)
     assert entries_of(held[1]) == entries_of(pools)
     assert entries_of(held[2]) == entries_of(other)
-    assert Checkpoint(folder / "c").position == 42
+    stored = Checkpoint(folder / "c")
+    assert (stored.position, stored.now) == (42, NOW)
+
+
+async def test_what_came_late_is_kept(folder: Path) -> None:
+    """How much of it was left out, and what is still to be revised."""
+    pools = make_rankings(BOARD, GROUPS)
+    pools.ignored.update({RUNS[0]: 3})
+    revised = Run(RUNS[1], RUNS[1] + 6)
+    pools.revising.add(revised)
+    await write(folder / "c", pools)
+    held = read(folder / "c", BOARD)[1]
+    assert (held.ignored, held.revising) == ({RUNS[0]: 3}, {revised})
 
 
 async def test_a_board_that_nobody_asks_for_is_left_in_the_file(folder: Path) -> None:
@@ -113,7 +128,7 @@ async def test_who_moves_while_slices_are_written_stands_where_the_end_says(fold
     with (folder / "c").open("wb") as file, patch.object(checkpoint, "_ENTRIES_PER_SLICE", 3):
         await writer.write_slices(file, move_somebody)
         await move_somebody()
-        writer.write_end(file, 43)
+        writer.write_end(file, 43, NOW)
     assert next(steps) > 10
     held = read(folder / "c", BOARD)[1]
     assert entries_of(held) == entries_of(pools)
@@ -130,7 +145,7 @@ async def test_a_file_with_any_byte_changed_is_damaged(folder: Path) -> None:
     with path.open("wb") as file:
         writer.touch(1, RUNS[0], 3, ("east",), ("east",))
         await writer.write_slices(file, nothing)
-        writer.write_end(file, 42)
+        writer.write_end(file, 42, NOW)
     whole = path.read_bytes()
     for place in range(len(whole) - 1):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
@@ -187,6 +202,7 @@ CHANGED: dict[str, dict[str, Any]] = {
     "breakdown": {"breakdown": (LEVEL,)},
     "no breakdown": {"breakdown": ()},
     "filters": {"filters": ((LEVEL, "pro"),)},
+    "late events": {"late_events": "revise"},
     "finished": {"finished_position": 7},
 }
 
@@ -195,7 +211,7 @@ CHANGED: dict[str, dict[str, Any]] = {
 async def test_a_board_that_counts_otherwise_is_not_held(folder: Path, what: str) -> None:
     """Its rankings have to be made from the log."""
     await write(folder / "c", make_rankings(BOARD, GROUPS))
-    assert not Checkpoint(folder / "c").holds(replace(BOARD, **CHANGED[what]))
+    assert not Checkpoint(folder / "c").holds(replace(BOARD, **CHANGED[what]), STREAKS)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +228,7 @@ async def test_a_board_that_counts_otherwise_is_not_held(folder: Path, what: str
 async def test_what_does_not_decide_who_stands_where_does_not_matter(folder: Path, fields: dict[str, Any]) -> None:
     """The rankings on disk are right for it."""
     await write(folder / "c", make_rankings(BOARD, GROUPS))
-    assert Checkpoint(folder / "c").holds(replace(BOARD, **fields))
+    assert Checkpoint(folder / "c").holds(replace(BOARD, **fields), STREAKS)
 
 
 async def test_values_of_filters_and_their_attributes_tell_boards_apart() -> None:
@@ -234,8 +250,8 @@ async def test_a_frozen_board_is_held_once_its_definition_knows(folder: Path) ->
     rankings.frozen_position = 7
     await write(folder / "c", rankings)
     stored = Checkpoint(folder / "c")
-    assert stored.holds(replace(BOARD, finished_position=7))
-    assert not stored.holds(BOARD)
+    assert stored.holds(replace(BOARD, finished_position=7), STREAKS)
+    assert not stored.holds(BOARD, STREAKS)
 
 
 # With the whole ledger
@@ -259,7 +275,7 @@ async def test_a_ledger_opens_without_a_good_checkpoint(folder: Path, content: b
     assert await ledger.page(2, Run(OTHER.start, None), [()], 0, 100) == expected
     await ledger.record([swim("user-1", 1)])
     await ledger.close()
-    assert Checkpoint(path).holds(OTHER)
+    assert Checkpoint(path).holds(OTHER, STREAKS)
 
 
 async def test_a_checkpoint_ahead_of_the_log_is_ignored(folder: Path) -> None:
@@ -309,7 +325,7 @@ async def test_two_checkpoints_at_once_are_written_one_after_another(folder: Pat
     """Neither spoils the other."""
     ledger, _ = await recorded(folder)
     await asyncio.gather(ledger.checkpoint(), ledger.checkpoint())
-    assert Checkpoint(folder / "standings.checkpoint").holds(OTHER)
+    assert Checkpoint(folder / "standings.checkpoint").holds(OTHER, STREAKS)
     await ledger.close()
 
 

@@ -100,12 +100,10 @@ def test_rolling_back_what_was_not_begun_does_nothing(log: Log) -> None:
     write(log, STORY)
 
 
-def test_users_are_known_as_of_any_position(log: Log) -> None:
-    """Each by the last line up to there, in the order of their numbers."""
+def test_it_is_known_when_lines_were_recorded(log: Log) -> None:
+    """The last one up to a position; before the first there is no time."""
     write(log, STORY)
-    assert list(log.users_as_of(0)) == []
-    assert list(log.users_as_of(4)) == [(1, STORY[0].body), (2, STORY[2].body)]
-    assert list(log.users_as_of(7)) == [(1, STORY[4].body), (2, STORY[2].body)]
+    assert [log.recorded_when(position) for position in (0, 1, 4, 7, 99)] == [0, 1, 4, 7, 7]
 
 
 def test_user_lines_of_a_stretch(log: Log) -> None:

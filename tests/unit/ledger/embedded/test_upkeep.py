@@ -139,7 +139,7 @@ async def test_closing_brings_both_files_up_to_date(folder: Path) -> None:
     await ledger.record([swim("ann", 1)])
     await ledger.close()
     assert checkpoint.Checkpoint(folder / "standings.checkpoint").position == 2
-    with patch("palmares.ledger.embedded.ledger.build", side_effect=AssertionError("made from the log")):
+    with patch("palmares.ledger.embedded.builder.Build", side_effect=AssertionError("made from the log")):
         ledger = await open_embedded(folder, Clock(), [BOARD], CALM)
     assert ledger._projection.position == 2
     await ledger.close()
