@@ -1,5 +1,6 @@
 """What tests of definitions work with: a real catalog, a clock to set, a ledger that only notes."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -18,6 +19,7 @@ from palmares.ledger.contract import Ledger
 from palmares.outbox.sql import SqlOutbox
 from palmares.service.bulk import Bulk, Item
 from palmares.service.context import Context
+from tests.naps import Naps
 
 SCOPE = 1
 
@@ -47,17 +49,41 @@ class Clock:
 
 @dataclass
 class NotingLedger:
-    """Notes what it is told about boards and streaks, in order. It can be made to fail."""
+    """Notes what it is told about boards and streaks, in order. It can be made to fail, and to take its time."""
 
     position: int = 41
     told: list[tuple[str, Any]] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
     refusing: set[str] = field(default_factory=set)
+    # By the keys of boards with a long past: when their rankings are made.
+    made: dict[str, asyncio.Event] = field(default_factory=dict)
+    _progress: dict[int, float] = field(default_factory=dict)
 
     async def follow(self, board: Board) -> None:
         self._note("follow", board)
+        if board.key in self.made:
+            await self.take_time(board)
+        if "making" in self.failing:
+            raise Unavailable("the disk is full")
         if board.key in self.refusing:
             raise Invalid("value: out of range")
+
+    async def take_time(self, board: Board) -> None:
+        """Make the rankings of a board as slowly as a test wants it."""
+        self._progress[board.number] = 0.25
+        try:
+            await self.made[board.key].wait()
+        except asyncio.CancelledError:
+            self.told.append(("give up", board.number))
+            raise
+        finally:
+            del self._progress[board.number]
+
+    def progress(self, board_number: int) -> float | None:
+        return self._progress.get(board_number)
+
+    def revising(self, board_number: int) -> bool:
+        return False
 
     def redefine(self, board: Board) -> None:
         self._note("redefine", board)
@@ -90,6 +116,7 @@ class Desk:
     catalog: SqlCatalog
     ledger: NotingLedger
     clock: Clock
+    naps: Naps
 
     @property
     def definitions(self) -> Any:
@@ -106,18 +133,20 @@ async def open_desk(folder: Path, now: str = "2026-03-04 10:00") -> AsyncIterato
     clock = Clock(now)
     numbers = count(1)
     catalog = await SqlCatalog.open(url(folder), clock)
-    ledger = NotingLedger()
+    ledger, naps = NotingLedger(), Naps()
     context = Context(
         ledger=cast(Ledger, ledger),
         catalog=catalog,
         clock=clock,
         new_id=lambda: str(uuid.UUID(int=next(numbers))),
         new_secret=lambda length: f"{next(numbers):x}".rjust(length, "x"),
+        sleep=naps,
         outbox=SqlOutbox("sqlite://"),
     )
     try:
-        yield Desk(context, catalog, ledger, clock)
+        yield Desk(context, catalog, ledger, clock, naps)
     finally:
+        await context.activations.close()
         await catalog.close()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import jsonschema_rs
 
-from palmares.api.health import Distribution, LedgerFigures
+from palmares.api.health import BoardName, Distribution, LedgerFigures
 from palmares.api.meter import Meter
 from palmares.api.openapi import document
 from palmares.api.routes import ADMIN, ADMIN_BASE, APPLICATION, APPLICATION_BASE, build_app
@@ -19,7 +19,7 @@ FIGURES = LedgerFigures(
     queued_entries=3,
     flush_seconds=Distribution((0.001, 0.01), (2, 1, 0), 0.007),
     batch_entries=Distribution((1, 100), (1, 1, 1), 250.0),
-    participants_by_board={"weekly-laps": 12},
+    participants_by_board={BoardName("production", "pool-9", "weekly-laps"): 12},
 )
 
 DOCUMENTS = {

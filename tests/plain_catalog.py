@@ -4,15 +4,18 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey, Definitions
+from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey, ApplicationKey, Definitions, Environment, Tenants
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
 from palmares.domain.streak_settings import StreakSettings
 from palmares.service.authenticate import secret_hash
 
 
+PRODUCTION = Environment(1, "production", "Production", 1, created=0, scope=DEFAULT_SCOPE)
+
+
 class PlainCatalog:
-    """The reading half of a `Catalog`, with one scope and one admin key; only the settings of streaks can be saved."""
+    """The reading half of a `Catalog`, with one scope and one admin key; only boards and the settings of streaks can be saved."""
 
     def __init__(self, metrics: Sequence[Metric] = (), attributes: Sequence[Attribute] = (), key: str = "") -> None:
         self._boards: dict[str, Board] = {}
@@ -38,6 +41,10 @@ class PlainCatalog:
             board_by_id={board.id: board for board in self._boards.values()},
         )
 
+    async def save_boards(self, boards: Sequence[Board]) -> list[Board]:
+        self.add(*boards)
+        return list(boards)
+
     async def save_streaks(self, scope: int, settings: StreakSettings) -> None:
         assert scope == DEFAULT_SCOPE
         self._definitions = replace(self._definitions, streaks=settings)
@@ -51,6 +58,19 @@ class PlainCatalog:
 
     def key(self, prefix: str) -> ApiKey | None:
         return self._key if prefix == self._key.prefix else None
+
+    def environment(self, scope: int) -> Environment:
+        assert scope == DEFAULT_SCOPE
+        return PRODUCTION
+
+    def environments(self) -> Sequence[Environment]:
+        return [PRODUCTION]
+
+    def tenants(self, environment: int) -> Tenants:
+        return Tenants()
+
+    async def application_key(self, prefix: str) -> ApplicationKey | None:
+        return None
 
     def touch_key(self, key_id: str, now: int) -> None:
         """The time of use is not kept."""

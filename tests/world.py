@@ -17,6 +17,7 @@ from palmares.domain.value import parse
 from palmares.ledger.contract import Entry, Outcome
 from palmares.outbox.sql import SqlOutbox
 from palmares.service.context import Context
+from tests.naps import Naps
 from tests.plain_catalog import PlainCatalog
 from tests.slow_ledger import SlowLedger
 
@@ -60,12 +61,18 @@ class World:
             clock=lambda: self.now,
             new_id=lambda: str(UUID(int=next(numbers))),
             new_secret=lambda length: "s" * length,
+            sleep=Naps(),
             outbox=SqlOutbox("sqlite://"),
         )
 
     def at(self, text: str) -> None:
         """Set the clock."""
         self.now = parse_instant(text, "now")
+
+    async def advance(self, text: str) -> None:
+        """Set the clock, and let everything end that is due by then."""
+        self.at(text)
+        await self.ledger.advance(self.now)
 
     async def define(self, *boards: Board) -> None:
         """Make boards known, and follow those that are not inactive."""

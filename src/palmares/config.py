@@ -39,6 +39,11 @@ class Settings:
     checkpoint_events: int
     project_events: int
     test_clock: int | None
+    multi_tenancy: bool
+    rate_limit_events: int | None
+    rate_limit_reads: int | None
+    cors_application_origins: tuple[str, ...]
+    cors_admin_origins: tuple[str, ...]
     webhooks_allow_private: bool
     webhooks_throttle_seconds: int
     log_level: str
@@ -106,6 +111,17 @@ def instant() -> Kind:
     return Kind("an instant such as 2026-03-04T00:00:00Z", read)
 
 
+def origins() -> Kind:
+    """Where pages may come from that call from a browser; nowhere has to have a word, since empty means not set."""
+
+    def read(text: str) -> tuple[str, ...]:
+        if text in ("*", "none"):
+            return (text,) if text == "*" else ()
+        return tuple(_ORIGIN(part.strip().lower()) for part in text.split(","))
+
+    return Kind("*, none, or origins such as https://app.example joined by commas", read)
+
+
 def admin_key() -> Kind:
     """A key as clients send it. A prefix that begins with `app_` would be taken for an application key."""
     allowed = "8 letters, digits, - or _ that do not begin with app_, a dot, and a secret of 16 characters or more"
@@ -119,6 +135,9 @@ def _matching(pattern: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+_ORIGIN = _matching(r"[a-z][a-z0-9+.-]*://[^\s/,*?#@]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +167,26 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "test_clock", None, instant(), "A clock for tests in place of the real one: it stands there until it is moved."
     ),
+    Setting(
+        "multi_tenancy",
+        "false",
+        switch(),
+        "Whether environments made from now on have tenants; `palmares environments` changes one that is there.",
+    ),
+    Setting(
+        "rate_limit_events",
+        None,
+        whole_number(1, 1_000_000),
+        "Requests a second that one key may send events with, and call the Admin API; more are answered with 429.",
+    ),
+    Setting(
+        "rate_limit_reads",
+        None,
+        whole_number(1, 1_000_000),
+        "Requests a second that one key may send to the other routes; more are answered with 429.",
+    ),
+    Setting("cors_application_origins", "*", origins(), "Whose pages may call from a browser with application keys."),
+    Setting("cors_admin_origins", "none", origins(), "Whose pages may call from a browser with admin keys."),
     Setting(
         "webhooks_allow_private", "false", switch(), "Whether webhooks may lie in private networks and on this machine."
     ),

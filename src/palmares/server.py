@@ -29,13 +29,15 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from palmares.api.health import Distribution, LedgerFigures
+from palmares.api.cors import BY_DEFAULT, Origins
+from palmares.api.health import BoardName, Distribution, LedgerFigures
 from palmares.api.meter import Meter
 from palmares.api.routes import build_app
 from palmares.api.webhook_json import WebhookBodies
 from palmares.archive.sql import SqlArchive
 from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
+from palmares.domain.board import Board
 from palmares.ledger.embedded.figures import Histogram
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
 from palmares.outbox.http import HttpSender
@@ -44,6 +46,7 @@ from palmares.service.announce import Announcer, Ways
 from palmares.service.context import Context
 from palmares.service.deliver import Deliverer
 from palmares.service.keys import ensure_key
+from palmares.service.rate_limit import Buckets, RateLimiter, RouteClass
 from palmares.service.test_clock import ClockMover
 from palmares.service.timekeeper import Timekeeper, Worker
 from palmares.stored_clock import StoredClock
@@ -114,7 +117,7 @@ class Server:
             stored.leave(clock())
         clock = standing or clock
         async with contextlib.AsyncExitStack() as opened:
-            catalog = await open_catalog(settings.data, clock)
+            catalog = await open_catalog(settings.data, clock, settings.multi_tenancy)
             opened.push_async_callback(catalog.close)
             ledger = await _open_ledger(settings, catalog, clock)
             opened.push_async_callback(ledger.close)
@@ -141,7 +144,7 @@ class Server:
             opened.pop_all()
         return cls(context, ledger, catalog, outbox, announcer, deliverer, timekeeper, clock_mover, first_key)
 
-    def app(self, max_body_bytes: int) -> ASGIApp:
+    def app(self, max_body_bytes: int, limiter: RateLimiter | None = None, origins: Origins = BY_DEFAULT) -> ASGIApp:
         """The HTTP application."""
         return build_app(
             self.context,
@@ -150,6 +153,8 @@ class Server:
             readiness=self._obstacle,
             ledger_figures=self._figures,
             clock_mover=self.clock_mover,
+            limiter=limiter,
+            origins=origins,
         )
 
     async def close(self) -> None:
@@ -193,14 +198,19 @@ class Server:
             self._ledger.queued_entries,
             _distribution(counted.flush_seconds),
             _distribution(counted.batch_entries),
-            self._ledger.sizes(),
+            {self._name(board): size for board, size in self._ledger.sizes()},
         )
 
+    def _name(self, board: Board) -> BoardName:
+        tenant = self._catalog.tenant(board.scope)
+        environment = self._catalog.environment(board.scope)
+        return BoardName(environment.key, "" if tenant is None else tenant.customer_id, board.key)
 
-async def open_catalog(data: Path, clock: Clock = system_clock) -> SqlCatalog:
-    """The catalog of a data folder, which is made when missing."""
+
+async def open_catalog(data: Path, clock: Clock = system_clock, multi_tenancy: bool = False) -> SqlCatalog:
+    """The catalog of a data folder, which is made when missing; `multi_tenancy` is for its first environment."""
     await asyncio.to_thread(data.mkdir, parents=True, exist_ok=True)
-    return await SqlCatalog.open(f"sqlite:///{data / 'catalog.sqlite3'}", clock)
+    return await SqlCatalog.open(f"sqlite:///{data / 'catalog.sqlite3'}", clock, multi_tenancy)
 
 
 async def open_outbox(data: Path) -> SqlOutbox:
@@ -267,9 +277,17 @@ async def _serve(settings: Settings, on_ready: Callable[[Server, str], None] | N
         try:
             address = f"http://{settings.host}:{listener.getsockname()[1]}"
             ready = (lambda: on_ready(server, address)) if on_ready else (lambda: None)
-            await _Web(server.app(settings.max_body_bytes), ready).serve(sockets=[listener])
+            await _Web(_app(server, settings), ready).serve(sockets=[listener])
         finally:
             await server.close()
+
+
+def _app(server: Server, settings: Settings) -> ASGIApp:
+    rates: dict[RouteClass, int | None] = {"events": settings.rate_limit_events, "reads": settings.rate_limit_reads}
+    limits = {route_class: rate for route_class, rate in rates.items() if rate is not None}
+    origins = Origins(settings.cors_application_origins, settings.cors_admin_origins)
+    limiter = Buckets(limits, server.context.clock) if limits else None
+    return server.app(settings.max_body_bytes, limiter, origins)
 
 
 def _calm_the_collector() -> None:

@@ -163,7 +163,7 @@ def test_health_and_figures_need_no_key(server: Process, caller: Caller) -> None
         "palmares_replays_total",
         "palmares_flush_seconds_count",
         "palmares_batch_entries_count",
-        f'palmares_participants{{leaderboard="{board}"}}',
+        f'palmares_participants{{environment="production",leaderboard="{board}",tenant=""}}',
     ):
         assert caller.figure(name) >= 1, name
     assert "\npalmares_queued_entries 0.0\n" in answer.text

@@ -21,7 +21,12 @@ MAY_WAIT: dict[tuple[str, str], str] = {
         "cli/client.py",
         "time.sleep",
     ): "a command waits before it asks a busy server again; tests hand in a wait of theirs",
+    (
+        "ledger/embedded/revise.py",
+        "asyncio.sleep",
+    ): "late events come in crowds, which are waited for in the background; whoever cannot wait asks to settle",
     ("ledger/embedded/upkeep.py", "asyncio.sleep"): "of zero length: long work lets others have their turn",
+    ("service/teller.py", "asyncio.sleep"): "of zero length, like that of the upkeep",
 }
 
 CLOCKS = {

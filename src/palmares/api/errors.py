@@ -14,6 +14,7 @@ STATUS: dict[type[errors.PalmaresError], int] = {
     errors.TooLarge: 413,
     errors.Invalid: 422,
     errors.Overloaded: 429,
+    errors.RateLimited: 429,
     errors.Unavailable: 503,
 }
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from palmares.api.board_json import event_board_json, extended
-from palmares.api.endpoint import Answer, Call, Endpoint, read_body, read_query
+from palmares.api.endpoint import Answer, Call, Endpoint, Own, read_body, read_query
 from palmares.api.wire import (
     BATCH_DECODER,
     ENCODER,
@@ -133,6 +133,8 @@ ENDPOINTS = (
         body=EventRequest,
         errors=(400, 404, 429, 503),
         headers={"Idempotency-Key": "Events of one user and metric with the same key count once."},
+        own=Own.BODY_USER,
+        rate="events",
     ),
 )
 

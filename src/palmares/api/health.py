@@ -34,6 +34,14 @@ class Distribution(NamedTuple):
     total: float
 
 
+class BoardName(NamedTuple):
+    """Keys tell a leaderboard from others only in its environment and tenant, who is empty where there is none."""
+
+    environment: str
+    tenant: str
+    leaderboard: str
+
+
 class LedgerFigures(NamedTuple):
     """What a ledger counted since the start of the process, and what it holds now."""
 
@@ -44,7 +52,7 @@ class LedgerFigures(NamedTuple):
     queued_entries: int
     flush_seconds: Distribution
     batch_entries: Distribution
-    participants_by_board: Mapping[str, int]
+    participants_by_board: Mapping[BoardName, int]
 
 
 class Health(msgspec.Struct):
@@ -117,10 +125,10 @@ def _ledger(figures: LedgerFigures) -> Iterator[Metric]:
     participants = GaugeMetricFamily(
         "palmares_participants",
         "Users with a value on a leaderboard, ranked or not, over all its runs.",
-        labels=["leaderboard"],
+        labels=BoardName._fields,
     )
     for board, count in figures.participants_by_board.items():
-        participants.add_metric([board], count)
+        participants.add_metric(board, count)
     yield participants
 
 

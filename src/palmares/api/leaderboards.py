@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from palmares.api.board_json import extended, shown_json
-from palmares.api.endpoint import Answer, Call, Endpoint, read_query
+from palmares.api.endpoint import Answer, Call, Endpoint, Own, read_query
 from palmares.api.wire import (
     Day,
     Leaderboard,
@@ -133,6 +133,7 @@ ENDPOINTS = (
         "Get a leaderboard with a page of rankings",
         answers={200: LeaderboardPage},
         query=PageQuery,
+        own=Own.QUERY,
     ),
     Endpoint(
         "GET",
@@ -141,6 +142,7 @@ ENDPOINTS = (
         "Get a user's standing on a leaderboard",
         answers={200: LeaderboardStanding},
         query=StandingQuery,
+        own=Own.PATH,
     ),
     Endpoint(
         "GET",
@@ -149,5 +151,6 @@ ENDPOINTS = (
         "List leaderboards",
         answers={200: list[Leaderboard]},
         query=ListQuery,
+        own=Own.QUERY,
     ),
 )

@@ -29,11 +29,12 @@ _MEANING = {
     404: "There is no such thing.",
     413: "The body is too large.",
     422: "A value has the wrong type, is missing, malformed or out of range.",
-    429: "Too much waits to be stored; nothing was stored, try again.",
+    429: "The key sends too many requests, or too much waits to be stored; nothing was stored, try again.",
     500: "Something went wrong inside the server.",
     503: "The server cannot write or read at present; nothing was stored, try again.",
 }
 _RETRIED = (429, 503)
+_TENANT = {"Tenant-ID": "The customer's own id of the tenant: needed while the environment has multi-tenancy."}
 _RETRY_HEADERS = {
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}},
     "X-RateLimit-Reset": {"description": "When to try again, in Unix seconds.", "schema": {"type": "integer"}},
@@ -76,13 +77,16 @@ def error_statuses(endpoint: Endpoint) -> list[int]:
     """Every error status that the endpoint may answer with."""
     statuses = {500, *endpoint.errors}
     if not endpoint.public:
-        statuses |= {401, 503}
+        statuses |= {401, 429, 503}
+        # A key that opens something else, or a tenant that is not there.
+        statuses |= set() if endpoint.admin else {403}
+        statuses |= set() if endpoint.spans_tenants else {422}
     if _PARAMETER.search(endpoint.path):
         statuses |= {404}
     if endpoint.query is not None:
         statuses |= {422}
     if endpoint.body is not None:
-        statuses |= {413, 422, 429}
+        statuses |= {413, 422}
     return sorted(statuses)
 
 
@@ -155,7 +159,8 @@ def _query_parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
 
 
 def _header_parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
-    for name, description in endpoint.headers.items():
+    tenant = {} if endpoint.public or endpoint.spans_tenants else _TENANT
+    for name, description in {**endpoint.headers, **tenant}.items():
         schema = {"type": "string", "maxLength": 255}
         yield {"name": name, "in": "header", "required": False, "schema": schema, "description": description}
 

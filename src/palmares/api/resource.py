@@ -23,6 +23,11 @@ Thing = TypeVar("Thing")
 Request = TypeVar("Request", bound=msgspec.Struct)
 
 
+def definitions_of(call: Call) -> Definitions:
+    """What is defined in the scope of a request."""
+    return call.context.catalog.definitions(call.scope)
+
+
 @dataclass(frozen=True, slots=True)
 class Write(Generic[Thing, Request]):
     """A create or an update: how one item is read, the action on all of them, and the body of the answer.
@@ -40,28 +45,29 @@ class Write(Generic[Thing, Request]):
 class Resource(Generic[Thing]):
     """What one kind of definition has of its own.
 
-    `name` is the word for one on the wire, and with an s that for many. `things` are all, oldest first; `by_id` finds
-    one. `show` makes the wire form, a `form`, of a thing at an instant.
+    `name` is the word for one on the wire, and with an s that for many. Of what `source` finds for a request, `things`
+    are all, oldest first, and `by_id` finds one. `show` makes the wire form, a `form`, of a thing at an instant.
     """
 
     name: str
-    things: Callable[[Definitions], Sequence[Thing]]
-    by_id: Callable[[Definitions], Mapping[str, Thing]]
+    things: Callable[[Any], Sequence[Thing]]
+    by_id: Callable[[Any], Mapping[str, Thing]]
     form: type[msgspec.Struct]
     show: Callable[[Thing, int], msgspec.Struct]
     creating: Write[Thing, Any]
     updating: Write[Thing, Any]
     deleting: Callable[[Context, int, Sequence[str]], Awaitable[Bulk[Thing]]]
     article: str = "a"
+    source: Callable[[Call], Any] = definitions_of
 
     async def get_list(self, call: Call) -> Answer:
         """A part of the things, oldest first."""
-        things = bulk.read_part(call, self.things(_definitions(call)))
+        things = bulk.read_part(call, self.things(self.source(call)))
         return Answer(200, [*map(self._shown(call), things)])
 
     async def get_one(self, call: Call) -> Answer:
         """One thing."""
-        thing = bulk.find(call, self.name, self.by_id(_definitions(call)))
+        thing = bulk.find(call, self.name, self.by_id(self.source(call)))
         return Answer(200, self._shown(call)(thing))
 
     async def create(self, call: Call) -> Answer:
@@ -98,7 +104,3 @@ class Resource(Generic[Thing]):
         """How things are shown now."""
         now = call.context.clock()
         return lambda thing: self.show(thing, now)
-
-
-def _definitions(call: Call) -> Definitions:
-    return call.context.catalog.definitions(call.scope)

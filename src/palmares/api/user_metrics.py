@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from palmares.api.endpoint import Answer, Call, Endpoint, read_query
+from palmares.api.endpoint import Answer, Call, Endpoint, Own, read_query
 from palmares.api.wire import Day, MetricState, PeriodSummary, metric_state
 from palmares.domain.local_time import format_day, parse_day
 from palmares.domain.period import Period
@@ -54,6 +54,7 @@ ENDPOINTS = (
         "Get a user's total of a metric over time",
         answers={200: list[PeriodSummary]},
         query=SummaryQuery,
+        own=Own.PATH,
     ),
     Endpoint(
         "GET",
@@ -61,6 +62,7 @@ ENDPOINTS = (
         get_metric,
         "Get a metric with a user's total",
         answers={200: MetricState},
+        own=Own.PATH,
     ),
     Endpoint(
         "GET",
@@ -68,5 +70,6 @@ ENDPOINTS = (
         list_metrics,
         "List all metrics with a user's totals",
         answers={200: list[MetricState]},
+        own=Own.PATH,
     ),
 )

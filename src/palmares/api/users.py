@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from palmares.api.endpoint import Answer, Call, Endpoint, read_body
+from palmares.api.endpoint import Answer, Call, Endpoint, Own, read_body
 from palmares.api.wire import (
     UPDATED_USER_DECODER,
     UPSERTED_USER_DECODER,
@@ -52,6 +52,7 @@ ENDPOINTS = (
         answers={201: UserAnswer},
         body=UpsertedUser,
         errors=(400,),
+        own=Own.BODY,
     ),
     Endpoint(
         "GET",
@@ -59,6 +60,7 @@ ENDPOINTS = (
         get_user,
         "Get a user",
         answers={200: UserAnswer},
+        own=Own.PATH,
     ),
     Endpoint(
         "PUT",
@@ -68,6 +70,7 @@ ENDPOINTS = (
         answers={200: UserAnswer},
         body=UpdatedUser,
         errors=(400,),
+        own=Own.PATH,
     ),
     Endpoint(
         "PATCH",
@@ -77,5 +80,6 @@ ENDPOINTS = (
         answers={200: UserAnswer},
         body=UpdatedUser,
         errors=(400,),
+        own=Own.PATH,
     ),
 )

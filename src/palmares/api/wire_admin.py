@@ -41,13 +41,14 @@ Progress = Annotated[
 # What all bulk answers have
 
 
-class Issue(Struct, kw_only=True):
+class Issue(Struct, rename="camel", kw_only=True):
     """A remark on one item; with severity error, the item was not applied. `index` counts items without id from 0."""
 
     severity: Literal["error", "warning"]
     message: str
     index: int | UnsetType = UNSET
     id: str | UnsetType = UNSET
+    user_id: Annotated[str, Meta(description="Whom the item is about.")] | UnsetType = UNSET
 
 
 class DeletedItem(Struct):

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.webhook import Webhook
 
@@ -21,8 +22,50 @@ DEFAULT_SCOPE = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Environment:
+    """What isolates all data. `scope` is its own, without a tenant.
+
+    With `multi_tenancy` every request names a tenant, and only the scopes of tenants are reached.
+    A new one has id and scope 0. The lower the `priority`, the earlier it is listed.
+    """
+
+    id: int
+    key: str
+    name: str
+    priority: int
+    created: int
+    multi_tenancy: bool = False
+    scope: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A customer of the customer, within an environment, with a scope of its own; a new one has scope 0."""
+
+    id: str
+    environment: int
+    customer_id: str
+    name: str
+    created: int
+    updated: int
+    scope: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tenants:
+    """The tenants of one environment that are not archived, oldest first."""
+
+    all: Sequence[Tenant] = ()
+    by_id: Mapping[str, Tenant] = field(default_factory=dict)
+    by_customer_id: Mapping[str, Tenant] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An admin key: opens one scope. Only a hash (SHA-256) of its secret is kept; the prefix may be shown."""
+    """An admin key: opens one environment, told by the environment's own scope.
+
+    Only a hash (SHA-256) of its secret is kept; the prefix may be shown.
+    """
 
     id: str
     scope: int
@@ -30,6 +73,19 @@ class ApiKey:
     prefix: str
     secret_hash: bytes
     active: bool
+    created: int
+    last_used: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationKey:
+    """A key of one user of one scope, safe in their hands. `last_used` is true to the minute."""
+
+    id: str
+    scope: int
+    user_id: str
+    prefix: str
+    secret_hash: bytes
     created: int
     last_used: int | None = None
 
@@ -51,6 +107,7 @@ class Definitions:
     streaks: StreakSettings = field(default_factory=StreakSettings)
     webhooks: Sequence[Webhook] = ()
     webhook_by_id: Mapping[str, Webhook] = field(default_factory=dict)
+    settings: EnvironmentSettings = field(default_factory=EnvironmentSettings)
 
 
 class Catalog(Protocol):
@@ -60,7 +117,19 @@ class Catalog(Protocol):
         """The present definitions of a scope; a dictionary look-up."""
 
     def scopes(self) -> Sequence[int]:
-        """All scopes, the default one first."""
+        """All scopes but those of archived tenants, the default one first."""
+
+    def environments(self) -> Sequence[Environment]:
+        """All environments, the most important first."""
+
+    def environment(self, scope: int) -> Environment:
+        """The environment that a scope is part of, also that of an archived tenant; a dictionary look-up."""
+
+    def tenants(self, environment: int) -> Tenants:
+        """The tenants of an environment, by its id; a dictionary look-up."""
+
+    def tenant(self, scope: int) -> Tenant | None:
+        """The tenant whose scope it is; None for an environment's own scope, and when the tenant is archived."""
 
     def key(self, prefix: str) -> ApiKey | None:
         """The admin key with that prefix, active or not; a dictionary look-up."""
@@ -68,12 +137,27 @@ class Catalog(Protocol):
     def keys(self) -> Sequence[ApiKey]:
         """All admin keys, oldest first."""
 
+    async def application_key(self, prefix: str) -> ApplicationKey | None:
+        """The application key with that prefix: a dictionary look-up if it was used lately, else one small read."""
+
+    async def application_keys(self, scope: int, ids: Sequence[str]) -> list[ApplicationKey]:
+        """Those of a scope among the application keys with these ids."""
+
     def changing(self) -> AbstractAsyncContextManager[None]:
         """Hold this while checking and then saving definitions: within this process one holds it at a time.
 
         Begins with a `refresh`, so what is checked is what the others left behind. Two processes that give the same
         key all the same are kept apart by the database: the later one's save raises `Unavailable` and stores nothing.
         """
+
+    async def save_environment(self, environment: Environment) -> Environment:
+        """Insert (id 0) an environment, with a scope of its own, or update one; returns it as it is now."""
+
+    async def save_tenants(self, tenants: Sequence[Tenant]) -> list[Tenant]:
+        """Insert (scope 0) tenants, each with a scope, or update them, all or none; returns them as they are now."""
+
+    async def archive_tenants(self, ids: Sequence[str], now: int) -> None:
+        """Archive tenants for good: nothing reaches their scopes any more, and their customer ids are free."""
 
     async def save_metrics(self, metrics: Sequence[Metric]) -> list[Metric]:
         """Insert (number 0) or update metrics, all or none; returns them with their numbers."""
@@ -86,6 +170,9 @@ class Catalog(Protocol):
 
     async def save_streaks(self, scope: int, settings: StreakSettings) -> None:
         """Keep what counts for the streaks of a scope."""
+
+    async def save_settings(self, scope: int, settings: EnvironmentSettings) -> None:
+        """Keep the settings of the environment that a scope is part of; they hold in all of its scopes."""
 
     async def save_webhooks(self, webhooks: Sequence[Webhook]) -> list[Webhook]:
         """Insert (number 0) or update webhooks, all or none; returns them with their numbers."""
@@ -111,8 +198,17 @@ class Catalog(Protocol):
     def touch_key(self, key_id: str, now: int) -> None:
         """Note that a key was used; written with the next `refresh`, so a crash may lose the newest seconds."""
 
+    async def save_application_keys(self, keys: Sequence[ApplicationKey]) -> None:
+        """Insert application keys, all or none."""
+
+    async def delete_application_keys(self, keys: Sequence[ApplicationKey]) -> None:
+        """Delete application keys; other processes hear of it with their next `refresh`."""
+
+    def touch_application_key(self, key: ApplicationKey, now: int) -> None:
+        """As `touch_key`, but noted once a minute: one key for each end user would make many writes."""
+
     async def refresh(self) -> bool:
-        """Write what `touch_key` noted and take up what other processes changed; True when anything changed."""
+        """Write which keys were used and take up what other processes changed; True when anything changed."""
 
     async def close(self) -> None:
         """Let go of the database."""

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, select
 
 from palmares.catalog import tables
-from palmares.catalog.contract import ApiKey, Definitions
+from palmares.catalog.contract import ApiKey, Definitions, Environment, Tenant, Tenants
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.webhook import Webhook
 
+# What belongs to one scope.
+Scoped = TypeVar("Scoped", Metric, Attribute, Board, Webhook)
+
 # What a thing and its row have alike. A board's metric, breakdown and filters are stored as references.
+_ENVIRONMENT = "id key name priority created multi_tenancy".split()
+_TENANT = "id customer_id name created updated".split()
 _METRIC = "id scope key name unit_type units".split()
 _ATTRIBUTE = "id scope kind key name".split()
 _WEBHOOK = "id scope name url status secret created".split()
+_SETTINGS = (
+    "app_name app_url brand_color font logo app_icon control_ratio user_activation_window aggregation_period"
+).split()
 _KEY = "id scope name prefix secret_hash active created last_used".split()
 _BOARD = (
     "id scope key name description asked_status rank_by points_system_id max_participants start end start_time "
@@ -28,26 +38,42 @@ _BOARD = (
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole catalog as of one revision."""
+    """The whole catalog as of one revision, but for application keys.
+
+    `scopes` are those that can be reached; `environment_by_scope` knows the others too.
+    """
 
     revision: int
     scopes: Sequence[int]
+    environments: Sequence[Environment]
+    environment_by_scope: Mapping[int, Environment]
+    tenants: Mapping[int, Tenants]
+    tenant_by_scope: Mapping[int, Tenant]
     keys: Sequence[ApiKey]
     key_by_prefix: Mapping[str, ApiKey]
     definitions: Mapping[int, Definitions]
 
 
-EMPTY = Snapshot(-1, (), (), {}, {})
+EMPTY = Snapshot(-1, (), (), {}, {}, {}, (), {}, {})
 
 
 def load(connection: Connection) -> Snapshot:
     """Read everything, in the transaction of the connection. Cost: one pass over each table."""
     revision = connection.scalar(select(tables.revision.c.number))
-    scopes = connection.scalars(select(tables.scopes.c.id).order_by(tables.scopes.c.id)).all()
+    scope_rows = connection.execute(select(tables.scopes).order_by(tables.scopes.c.id)).all()
+    environments = _environments(connection, scope_rows)
+    by_id = {environment.id: environment for environment in environments}
+    tenants = _tenants(connection, scope_rows)
+    tenant_by_scope = {tenant.scope: tenant for tenant in tenants}
+    scopes = [row.id for row in scope_rows if row.tenant_id is None or row.id in tenant_by_scope]
     keys = [ApiKey(**_fields(row, _KEY)) for row in _rows(connection, tables.api_keys)]
     return Snapshot(
         revision=-1 if revision is None else revision,
         scopes=tuple(scopes),
+        environments=environments,
+        environment_by_scope={row.id: by_id[row.environment_id] for row in scope_rows},
+        tenants=_tenants_by_environment(tenants),
+        tenant_by_scope=tenant_by_scope,
         keys=tuple(keys),
         key_by_prefix={key.prefix: key for key in keys},
         definitions=_definitions(connection, scopes),
@@ -58,6 +84,17 @@ def with_use(snapshot: Snapshot, used: Mapping[str, int]) -> Snapshot:
     """The snapshot with other times of last use, by key id."""
     keys = tuple(replace(key, last_used=used.get(key.id, key.last_used)) for key in snapshot.keys)
     return replace(snapshot, keys=keys, key_by_prefix={key.prefix: key for key in keys})
+
+
+def environment_row(environment: Environment) -> dict[str, Any]:
+    """The columns of an environment."""
+    return {name: getattr(environment, name) for name in _ENVIRONMENT}
+
+
+def tenant_row(tenant: Tenant) -> dict[str, Any]:
+    """The columns of a tenant that is not archived, but for its number."""
+    fields = {name: getattr(tenant, name) for name in _TENANT}
+    return fields | {"environment_id": tenant.environment, "deleted": False}
 
 
 def metric_row(metric: Metric) -> dict[str, Any]:
@@ -85,6 +122,11 @@ def streak_row(settings: StreakSettings) -> dict[str, Any]:
     return asdict(settings)
 
 
+def settings_row(settings: EnvironmentSettings) -> dict[str, Any]:
+    """The columns of the settings of an environment, but for its id."""
+    return asdict(settings)
+
+
 def webhook_row(webhook: Webhook) -> dict[str, Any]:
     """The columns of a webhook, but for its number."""
     return {name: getattr(webhook, name) for name in _WEBHOOK} | {"events": list(webhook.events)}
@@ -103,6 +145,37 @@ def _fields(row: Row[Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: row._mapping[name] for name in names}
 
 
+def _environments(connection: Connection, scope_rows: Sequence[Row[Any]]) -> tuple[Environment, ...]:
+    own_scopes = {row.environment_id: row.id for row in scope_rows if row.tenant_id is None}
+    order = tables.environments.c.priority, tables.environments.c.id
+    rows = connection.execute(select(tables.environments).order_by(*order))
+    return tuple(Environment(scope=own_scopes[row.id], **_fields(row, _ENVIRONMENT)) for row in rows)
+
+
+def _tenants(connection: Connection, scope_rows: Sequence[Row[Any]]) -> list[Tenant]:
+    """Those that are not archived, oldest first."""
+    scopes = {row.tenant_id: row.id for row in scope_rows}
+    return [
+        Tenant(environment=row.environment_id, scope=scopes[row.id], **_fields(row, _TENANT))
+        for row in _rows(connection, tables.tenants)
+        if not row.deleted
+    ]
+
+
+def _tenants_by_environment(tenants: Sequence[Tenant]) -> dict[int, Tenants]:
+    grouped: defaultdict[int, list[Tenant]] = defaultdict(list)
+    for tenant in tenants:
+        grouped[tenant.environment].append(tenant)
+    return {
+        environment: Tenants(
+            tuple(some),
+            {tenant.id: tenant for tenant in some},
+            {tenant.customer_id: tenant for tenant in some},
+        )
+        for environment, some in grouped.items()
+    }
+
+
 def _definitions(connection: Connection, scopes: Sequence[int]) -> dict[int, Definitions]:
     """The definitions of each scope. What is deleted is left out, but boards that refer to it still find it."""
     metrics = {
@@ -112,19 +185,31 @@ def _definitions(connection: Connection, scopes: Sequence[int]) -> dict[int, Def
     attributes = {
         row.id: (Attribute(**_fields(row, _ATTRIBUTE)), row.deleted) for row in _rows(connection, tables.attributes)
     }
-    boards = [_board(row, metrics, attributes) for row in _rows(connection, tables.boards) if not row.deleted]
-    webhooks = [_webhook(row) for row in _rows(connection, tables.webhooks)]
+    boards = _by_scope(_board(row, metrics, attributes) for row in _rows(connection, tables.boards) if not row.deleted)
+    live_metrics = _by_scope(metric for metric, deleted in metrics.values() if not deleted)
+    live_attributes = _by_scope(attribute for attribute, deleted in attributes.values() if not deleted)
+    webhooks = _by_scope(_webhook(row) for row in _rows(connection, tables.webhooks))
     streaks = {row.scope: _streaks(row) for row in connection.execute(select(tables.streak_settings))}
+    settings = _settings(connection)
     return {
         scope: _of_scope(
-            [metric for metric, deleted in metrics.values() if metric.scope == scope and not deleted],
-            [attribute for attribute, deleted in attributes.values() if attribute.scope == scope and not deleted],
-            [board for board in boards if board.scope == scope],
+            live_metrics[scope],
+            live_attributes[scope],
+            boards[scope],
             streaks.get(scope, StreakSettings()),
-            [webhook for webhook in webhooks if webhook.scope == scope],
+            webhooks[scope],
+            settings.get(scope, EnvironmentSettings()),
         )
         for scope in scopes
     }
+
+
+def _by_scope(things: Iterable[Scoped]) -> defaultdict[int, list[Scoped]]:
+    """There may be thousands of scopes, so no list is gone through for each of them."""
+    grouped: defaultdict[int, list[Scoped]] = defaultdict(list)
+    for thing in things:
+        grouped[thing.scope].append(thing)
+    return grouped
 
 
 def _board(
@@ -145,6 +230,15 @@ def _streaks(row: Row[Any]) -> StreakSettings:
     return StreakSettings(metrics=metrics, days_off=tuple(row.days_off), **fields)
 
 
+def _settings(connection: Connection) -> dict[int, EnvironmentSettings]:
+    """The settings that hold in each scope: those of its environment, where it has set any."""
+    scope, settings = tables.scopes, tables.settings
+    found = connection.execute(
+        select(scope.c.id.label("scope"), settings).where(scope.c.environment_id == settings.c.environment_id)
+    )
+    return {row.scope: EnvironmentSettings(**_fields(row, _SETTINGS)) for row in found}
+
+
 def _webhook(row: Row[Any]) -> Webhook:
     return Webhook(number=row.number, events=tuple(row.events), **_fields(row, _WEBHOOK))
 
@@ -155,6 +249,7 @@ def _of_scope(
     boards: Sequence[Board],
     streaks: StreakSettings,
     webhooks: Sequence[Webhook],
+    settings: EnvironmentSettings,
 ) -> Definitions:
     return Definitions(
         metrics=tuple(metrics),
@@ -170,4 +265,5 @@ def _of_scope(
         streaks=streaks,
         webhooks=tuple(webhooks),
         webhook_by_id={webhook.id: webhook for webhook in webhooks},
+        settings=settings,
     )

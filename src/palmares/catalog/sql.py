@@ -17,31 +17,45 @@ from typing import Any, Self, TypeVar
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, make_url, select, update
+from sqlalchemy import Connection, Engine, Table, create_engine, event, func, insert, make_url, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from palmares.catalog import tables
-from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey, Definitions
+from palmares.catalog.application_keys import ApplicationKeys, find_keys, insert_keys
+from palmares.catalog.contract import (
+    DEFAULT_SCOPE,
+    ApiKey,
+    ApplicationKey,
+    Definitions,
+    Environment,
+    Tenant,
+    Tenants,
+)
 from palmares.catalog.snapshot import (
     EMPTY,
     attribute_row,
     board_row,
+    environment_row,
     key_row,
     load,
     metric_row,
+    settings_row,
     streak_row,
+    tenant_row,
     webhook_row,
     with_use,
 )
 from palmares.domain.board import Board
 from palmares.domain.errors import Unavailable
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.webhook import Webhook
 
 Result = TypeVar("Result")
 
 _NOTHING = Definitions()
+_NOBODY = Tenants()
 # For how long a process waits while another one writes.
 _BUSY_SECONDS = 10
 
@@ -54,18 +68,20 @@ class SqlCatalog:
         self._reading_engine, self._writing_engine = _engines(url)
         self._worker = ThreadPoolExecutor(1, "catalog")
         self._snapshot = EMPTY
+        self._application_keys = ApplicationKeys()
         self._used: dict[str, int] = {}
         self._change = asyncio.Lock()
 
     @classmethod
-    async def open(cls, url: str, clock: Callable[[], int]) -> Self:
+    async def open(cls, url: str, clock: Callable[[], int], multi_tenancy: bool = False) -> Self:
         """The catalog at a database URL (`sqlite:///path`), made or brought up to date when needed.
 
+        `multi_tenancy` is for the production environment, if it is made now.
         Raises `Unavailable` when the database cannot be used.
         """
         catalog = cls(url)
         try:
-            await catalog._run(lambda: catalog._prepare(clock()))
+            await catalog._run(lambda: catalog._prepare(clock(), multi_tenancy))
         except BaseException:
             await catalog.close()
             raise
@@ -76,8 +92,24 @@ class SqlCatalog:
         return self._snapshot.definitions.get(scope, _NOTHING)
 
     def scopes(self) -> Sequence[int]:
-        """All scopes, the default one first."""
+        """All scopes that can be reached, the default one first."""
         return self._snapshot.scopes
+
+    def environments(self) -> Sequence[Environment]:
+        """All environments, the most important first."""
+        return self._snapshot.environments
+
+    def environment(self, scope: int) -> Environment:
+        """The environment of a scope."""
+        return self._snapshot.environment_by_scope[scope]
+
+    def tenants(self, environment: int) -> Tenants:
+        """The tenants of an environment."""
+        return self._snapshot.tenants.get(environment, _NOBODY)
+
+    def tenant(self, scope: int) -> Tenant | None:
+        """The tenant whose scope it is."""
+        return self._snapshot.tenant_by_scope.get(scope)
 
     def key(self, prefix: str) -> ApiKey | None:
         """The admin key with that prefix."""
@@ -87,12 +119,36 @@ class SqlCatalog:
         """All admin keys, oldest first."""
         return self._snapshot.keys
 
+    async def application_key(self, prefix: str) -> ApplicationKey | None:
+        """The application key with that prefix, remembered or read."""
+        known = self._application_keys.remembered(prefix)
+        return known or await self._read(lambda reader: self._application_keys.find(reader, prefix))
+
+    async def application_keys(self, scope: int, ids: Sequence[str]) -> list[ApplicationKey]:
+        """Those of a scope among the application keys with these ids."""
+        return await self._read(lambda reader: find_keys(reader, scope, ids))
+
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[None]:
         """Hold while checking and saving."""
         async with self._change:
             await self.refresh()
             yield
+
+    async def save_environment(self, environment: Environment) -> Environment:
+        """Insert or update an environment by its id."""
+        await self._write(lambda writer: _upsert_environment(writer, environment))
+        return next(known for known in self._snapshot.environments if known.key == environment.key)
+
+    async def save_tenants(self, tenants: Sequence[Tenant]) -> list[Tenant]:
+        """Insert or update tenants by their id."""
+        if tenants:
+            await self._write(lambda writer: _upsert_tenants(writer, tenants))
+        return [self.tenants(tenant.environment).by_id[tenant.id] for tenant in tenants]
+
+    async def archive_tenants(self, ids: Sequence[str], now: int) -> None:
+        """Mark tenants deleted."""
+        await self._mark_deleted(tables.tenants, ids, updated=now)
 
     async def save_metrics(self, metrics: Sequence[Metric]) -> list[Metric]:
         """Insert or update metrics by their id."""
@@ -113,6 +169,16 @@ class SqlCatalog:
         """Insert or update the settings of a scope."""
         row = streak_row(settings) | {"scope": scope}
         await self._write(lambda writer: _upsert(writer, tables.streak_settings, [row], "scope"))
+
+    async def save_settings(self, scope: int, settings: EnvironmentSettings) -> None:
+        """Insert or update the settings of a scope's environment."""
+        environment = select(tables.scopes.c.environment_id).where(tables.scopes.c.id == scope)
+
+        def save(writer: Connection) -> None:
+            row = settings_row(settings) | {"environment_id": writer.scalar(environment)}
+            _upsert(writer, tables.settings, [row], "environment_id")
+
+        await self._write(save)
 
     async def save_webhooks(self, webhooks: Sequence[Webhook]) -> list[Webhook]:
         """Insert or update webhooks by their id."""
@@ -154,18 +220,34 @@ class SqlCatalog:
         """Note that a key was used."""
         self._used[key_id] = now
 
+    async def save_application_keys(self, keys: Sequence[ApplicationKey]) -> None:
+        """Insert application keys: nothing that others hold in memory changes."""
+        if keys:
+            await self._run(lambda: self._insert_application_keys(keys))
+
+    async def delete_application_keys(self, keys: Sequence[ApplicationKey]) -> None:
+        """Delete application keys."""
+        if keys:
+            await self._run(lambda: self._delete_application_keys(keys))
+
+    def touch_application_key(self, key: ApplicationKey, now: int) -> None:
+        """Note that an application key was used."""
+        self._application_keys.touch(key, now)
+
     async def refresh(self) -> bool:
-        """Write what `touch_key` noted and take up what other processes changed."""
+        """Write which keys were used and take up what other processes changed."""
         used, self._used = self._used, {}
+        used_by_users = self._application_keys.take_used()
         try:
-            return await self._run(lambda: self._refresh(used))
+            return await self._run(lambda: self._refresh(used, used_by_users))
         except Unavailable:
             self._used = used | self._used
+            self._application_keys.put_back(used_by_users)
             raise
 
     async def close(self) -> None:
-        """Write what `touch_key` noted, if that works, and let go of the database."""
-        if self._used:
+        """Write which keys were used, if that works, and let go of the database."""
+        if self._used or self._application_keys.used:
             with suppress(Unavailable):
                 await self.refresh()
         # In the worker, because a connection of SQLite belongs to the thread that opened it.
@@ -179,9 +261,16 @@ class SqlCatalog:
         if rows:
             await self._write(lambda writer: _upsert(writer, table, rows))
 
-    async def _mark_deleted(self, table: Table, ids: Sequence[str]) -> None:
+    async def _read(self, read: Callable[[Connection], Result]) -> Result:
+        def step() -> Result:
+            with self._reading_engine.connect() as reader:
+                return read(reader)
+
+        return await self._run(step)
+
+    async def _mark_deleted(self, table: Table, ids: Sequence[str], **others: Any) -> None:
         if ids:
-            marking = update(table).where(table.c.id.in_(ids)).values(deleted=True)
+            marking = update(table).where(table.c.id.in_(ids)).values(deleted=True, **others)
             await self._write(lambda writer: writer.execute(marking))
 
     async def _run(self, step: Callable[[], Result]) -> Result:
@@ -195,11 +284,11 @@ class SqlCatalog:
 
     # The steps: each runs in the worker thread.
 
-    def _prepare(self, now: int) -> None:
+    def _prepare(self, now: int, multi_tenancy: bool) -> None:
         with self._writing() as writer:
             _migrate(writer)
             if writer.scalar(select(tables.revision.c.number)) is None:
-                _insert_first_rows(writer, now)
+                _insert_first_rows(writer, now, multi_tenancy)
             snapshot = load(writer)
         self._snapshot = snapshot
 
@@ -210,22 +299,37 @@ class SqlCatalog:
             snapshot = load(writer)
         self._snapshot = snapshot
 
-    def _refresh(self, used: Mapping[str, int]) -> bool:
-        if used:
-            self._note_use(used)
+    def _insert_application_keys(self, keys: Sequence[ApplicationKey]) -> None:
+        with self._writing() as writer:
+            insert_keys(writer, keys)
+
+    def _delete_application_keys(self, keys: Sequence[ApplicationKey]) -> None:
+        with self._writing() as writer:
+            deletions = self._application_keys.delete(writer, keys)
+        self._application_keys.forget(keys, deletions)
+
+    def _refresh(self, used: Mapping[str, int], used_by_users: Mapping[str, int]) -> bool:
+        if used or used_by_users:
+            self._note_use(used, used_by_users)
             self._snapshot = with_use(self._snapshot, used)
+            self._application_keys.remember_use(used_by_users)
+        changed = bool(used or used_by_users)
         with self._reading_engine.connect() as reader:
-            if reader.scalar(select(tables.revision.c.number)) == self._snapshot.revision:
-                return bool(used)
+            revision = reader.execute(select(tables.revision)).one()
+            self._application_keys.follow(revision.key_deletions)
+            if revision.number == self._snapshot.revision:
+                return changed
             self._snapshot = load(reader)
         return True
 
-    def _note_use(self, used: Mapping[str, int]) -> None:
+    def _note_use(self, used: Mapping[str, int], used_by_users: Mapping[str, int]) -> None:
         """No new revision: nobody else needs to hear of it."""
         key = tables.api_keys
         with self._writing() as writer:
             for key_id, now in used.items():
                 writer.execute(update(key).where(key.c.id == key_id).values(last_used=now))
+            if used_by_users:
+                self._application_keys.store_use(writer, used_by_users)
 
     def _writing(self) -> AbstractContextManager[Connection]:
         return self._writing_engine.begin()
@@ -235,6 +339,34 @@ def _upsert(writer: Connection, table: Table, rows: Sequence[Mapping[str, Any]],
     for row in rows:
         if not writer.execute(update(table).where(table.c[key] == row[key]).values(**row)).rowcount:
             writer.execute(insert(table).values(**row))
+
+
+def _upsert_environment(writer: Connection, environment: Environment) -> None:
+    """Ids are given here, in the one transaction that may write: the newest is one more than the greatest."""
+    row = environment_row(environment)
+    if environment.id:
+        writer.execute(update(tables.environments).where(tables.environments.c.id == environment.id).values(**row))
+        return
+    row["id"] = _next_id(writer, tables.environments)
+    writer.execute(insert(tables.environments).values(**row))
+    _insert_scope(writer, row["id"], None)
+
+
+def _upsert_tenants(writer: Connection, tenants: Sequence[Tenant]) -> None:
+    for tenant in tenants:
+        _upsert(writer, tables.tenants, [tenant_row(tenant)])
+        if not tenant.scope:
+            _insert_scope(writer, tenant.environment, tenant.id)
+
+
+def _insert_scope(writer: Connection, environment: int, tenant_id: str | None) -> None:
+    scope = {"id": _next_id(writer, tables.scopes), "environment_id": environment, "tenant_id": tenant_id}
+    writer.execute(insert(tables.scopes).values(**scope))
+
+
+def _next_id(writer: Connection, table: Table) -> int:
+    greatest: int | None = writer.scalar(select(func.max(table.c.id)))
+    return (greatest or 0) + 1
 
 
 def _migrate(writer: Connection) -> None:
@@ -248,10 +380,10 @@ def _migrate(writer: Connection) -> None:
         raise Unavailable("the catalog was made by a newer version of Palmares") from error
 
 
-def _insert_first_rows(writer: Connection, now: int) -> None:
+def _insert_first_rows(writer: Connection, now: int, multi_tenancy: bool) -> None:
     """What exists from the start: the production environment and its scope without a tenant."""
-    production = {"id": 1, "key": "production", "name": "Production", "priority": 1, "created": now}
-    writer.execute(insert(tables.environments).values(**production))
+    production = Environment(1, "production", "Production", 1, now, multi_tenancy)
+    writer.execute(insert(tables.environments).values(**environment_row(production)))
     writer.execute(insert(tables.scopes).values(id=DEFAULT_SCOPE, environment_id=1, tenant_id=None))
     writer.execute(insert(tables.revision).values(id=1, number=0))
 

@@ -40,12 +40,14 @@ def _unique_while_not_deleted(*columns: str) -> Index:
 
 
 # One row. Every transaction that changes something raises the number, first of all: so writers wait for each other,
-# and other processes see that there is something new.
+# and other processes see that there is something new. Application keys have a number of their own, of deletions: they
+# are no part of what is held in memory as a whole, but those in use are remembered.
 revision = Table(
     "revision",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("number", BigInteger, nullable=False),
+    Column("key_deletions", BigInteger, nullable=False, server_default=text("0")),
 )
 
 environments = Table(
@@ -56,7 +58,25 @@ environments = Table(
     Column("name", String(255), nullable=False),
     Column("priority", Integer, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("multi_tenancy", Boolean, nullable=False, server_default=text("false")),
 )
+
+# Deleted is what the wire calls archived. Their scopes stay too, so that no number of a scope is ever given again.
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("environment_id", Integer, ForeignKey("environments.id"), nullable=False),
+    Column("customer_id", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+    _unique_while_not_deleted("environment_id", "customer_id"),
+)
+
+# One for each environment, without a tenant, and one for each tenant.
 
 scopes = Table(
     "scopes",
@@ -76,6 +96,20 @@ api_keys = Table(
     Column("prefix", String(32), nullable=False, unique=True),
     Column("secret_hash", LargeBinary, nullable=False),
     Column("active", Boolean, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("last_used", BigInteger),
+)
+
+# There may be as many as end users, so they are read one at a time.
+application_keys = Table(
+    "application_keys",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("scope", Integer, ForeignKey("scopes.id"), nullable=False),
+    Column("user_id", String(255), nullable=False),
+    Column("prefix", String(32), nullable=False, unique=True),
+    Column("secret_hash", LargeBinary, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("last_used", BigInteger),
 )
@@ -154,7 +188,7 @@ streak_settings = Table(
     Column("version", Integer, nullable=False),
 )
 
-# Events is a list of their types. The secret signs, so it is kept as it is. A deleted webhook is removed, secret and all.
+# Events is a list of their types. The secret signs, so it is kept as it is; with a deleted webhook it is removed.
 webhooks = Table(
     "webhooks",
     metadata,
@@ -167,4 +201,20 @@ webhooks = Table(
     Column("status", String(16), nullable=False),
     Column("secret", String(255), nullable=False),
     Column("created", BigInteger, nullable=False),
+)
+
+# One row for each environment that has set anything.
+settings = Table(
+    "settings",
+    metadata,
+    Column("environment_id", Integer, ForeignKey("environments.id"), primary_key=True, autoincrement=False),
+    Column("app_name", String(255), nullable=False),
+    Column("app_url", Text, nullable=False),
+    Column("brand_color", String(255), nullable=False),
+    Column("font", String(16), nullable=False),
+    Column("logo", Text),
+    Column("app_icon", Text),
+    Column("control_ratio", Integer, nullable=False),
+    Column("user_activation_window", Integer, nullable=False),
+    Column("aggregation_period", String(16), nullable=False),
 )

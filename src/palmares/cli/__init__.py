@@ -14,7 +14,9 @@ COMMANDS = {
     "serve": ("palmares.cli.serve", "serve_command"),
     "demo": ("palmares.cli.demo", "demo"),
     "import": ("palmares.cli.import_", "import_command"),
+    "environments": ("palmares.cli.environments", "environments"),
     "keys": ("palmares.cli.keys", "keys"),
+    "webhooks": ("palmares.cli.webhooks", "webhooks"),
 }
 
 

@@ -29,6 +29,7 @@ def page() -> str:
         "| 0 | done |",
         "| 1 | not done; `palmares import`: some lines were rejected |",
         "| 2 | the command line is wrong; `palmares import`: the file was not sent to its end |",
+        "| 3 | `palmares import`: all is accepted, but not every leaderboard shows it |",
     ]
     context = click.Context(main, info_name="palmares", terminal_width=_WIDTH, **main.context_settings)
     for path, text in _helps(context):

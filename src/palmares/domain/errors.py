@@ -8,6 +8,7 @@
      ├── NotFound        no such thing
      ├── TooLarge        more bytes than one request may carry
      ├── Overloaded      nothing was stored; try again after a moment
+     │    └── RateLimited    the key has asked too often
      └── Unavailable     nothing was stored; the disk or another part does not work at present
 
 The class tells the kind; one table, in `api/errors.py`, maps it to a status.
@@ -59,6 +60,14 @@ class Overloaded(PalmaresError):
     """Too many events wait for the disk; nothing was stored, try again."""
 
     retry_after_seconds = 1
+
+
+class RateLimited(Overloaded):
+    """The API key sends more requests than it may; nothing was stored, try again."""
+
+    def __init__(self, message: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Unavailable(PalmaresError):

@@ -13,8 +13,12 @@ from typing import Any
 from palmares.domain.errors import Invalid, NotAllowed
 from palmares.domain.local_time import day_of, format_day, local_at, zone
 from palmares.domain.metric import check_text
+from palmares.domain.preferences import DEFAULTS, Preferences, merged
 
 LONGEST_ID = 255
+
+# What does not simply replace a field of the same name.
+_MERGED = ("attributes", "preferences", "subscribe_to_emails")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,7 @@ class User:
     sign_up_date: int | None = None
     device_tokens: tuple[str, ...] | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    preferences: Preferences = DEFAULTS
     control: bool = False
     created: int
     updated: int
@@ -55,16 +60,19 @@ def check_id(user_id: str) -> str:
 def changed(user: User, changes: Mapping[str, Any], now: int) -> User:
     """The user after a change; the very same object when nothing differs.
 
-    `changes` holds any of email, name, tz, sign_up_date, device_tokens, subscribe_to_emails and attributes, of the
-    types that `User` has (attributes may carry None to remove a key). Raises `Invalid` for an unknown zone or a new
-    sign-up day after the user's today, `NotAllowed` when emails are asked for without an address.
+    `changes` holds any of email, name, tz, sign_up_date, device_tokens, subscribe_to_emails, attributes and
+    preferences, of the types that `User` has (attributes may carry None to remove a key; preferences are as
+    `preferences.merged` takes them). Raises `Invalid` for an unknown zone, a new sign-up day after the user's today or
+    preferences that do not fit, `NotAllowed` when emails are asked for without an address.
     """
-    given = {name: value for name, value in changes.items() if name not in ("attributes", "subscribe_to_emails")}
+    given = {name: value for name, value in changes.items() if name not in _MERGED}
     if given.get("tz") is not None:
         zone(given["tz"])
     _settle_email(user, given, changes.get("subscribe_to_emails"))
     if "attributes" in changes:
         given["attributes"] = _merged(user.attributes, changes["attributes"])
+    if "preferences" in changes:
+        given["preferences"] = merged(user.preferences, changes["preferences"])
     differing = {name: value for name, value in given.items() if getattr(user, name) != value}
     if not differing:
         return user

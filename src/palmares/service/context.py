@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from palmares.catalog.contract import Catalog
@@ -11,12 +11,17 @@ from palmares.outbox.contract import Outbox
 from palmares.service.activate import Activations
 
 
+async def _nothing() -> None:
+    """Where nothing is announced."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The parts that actions work with.
 
-    `clock` tells the present instant, `new_id` makes a UUID, `new_secret` random letters and digits, so many of them.
-    `allow_private_webhooks` says whether webhooks may lie in private networks.
+    `clock` tells the present instant, `new_id` makes a UUID, `new_secret` random letters and digits, so many of them,
+    and `sleep` waits for so many seconds. `allow_private_webhooks` says whether webhooks may lie in private networks.
+    `take_note` lets announcements begin at once with boards and webhooks that were just defined.
     """
 
     ledger: Ledger
@@ -24,9 +29,12 @@ class Context:
     clock: Callable[[], int]
     new_id: Callable[[], str]
     new_secret: Callable[[int], str]
+    sleep: Callable[[float], Awaitable[None]]
     outbox: Outbox
     allow_private_webhooks: bool = False
+    take_note: Callable[[], Awaitable[None]] = _nothing
     activations: Activations = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "activations", Activations(self.ledger, self.catalog))
+        activations = Activations(self.ledger, self.catalog, self.sleep, self.take_note)
+        object.__setattr__(self, "activations", activations)

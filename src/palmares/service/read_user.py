@@ -73,8 +73,9 @@ async def read_standing(
     total = await context.ledger.size(board.number, run, groups)
     today = None if state.final else DayStanding(day_of(now), place and place.rank, place and place.value)
     history = await read_history(context.ledger, board, run, user, today, days + 1, now)
-    preceding = history[0] if len(history) > days else None
-    return UserStanding(board, status, run, state, total, place, history[len(history) - days :], preceding)
+    first = max(len(history) - days, 0)
+    preceding = history[first - 1] if first else None
+    return UserStanding(board, status, run, state, total, place, history[first:], preceding)
 
 
 async def read_totals(context: Context, scope: int, user_id: str) -> list[MetricTotal]:

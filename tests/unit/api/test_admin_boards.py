@@ -1,17 +1,23 @@
 """Leaderboards over the Admin API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from palmares.service.activate import PATIENCE_SECONDS
 from tests.admin_client import UNKNOWN, Admin, named, open_admin
+from tests.definitions import refusing
 
 pytestmark = pytest.mark.anyio
 
 STREAK = {"name": "Streak", "key": "streak", "rankBy": "streak", "start": "2026-03-01"}
-ADDED = {"aggregation": "sum", "order": "desc", "ties": "first", "numbering": "ordinal", "participants": "users"}
+ADDED = {
+    "aggregation": "sum", "order": "desc", "ties": "first", "numbering": "ordinal", "lateEvents": "ignore",
+    "participants": "users",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -89,6 +95,7 @@ async def test_everything_that_is_given_is_answered(admin: Admin, metric: str, p
         "order": "asc",
         "ties": "last",
         "numbering": "dense",
+        "lateEvents": "revise",
         "participants": "users",
     }
 
@@ -181,6 +188,8 @@ async def test_a_board_has_a_cap_unless_null_says_otherwise(admin: Admin) -> Non
         ({"order": "up"}, "order"),
         ({"ties": "none"}, "ties"),
         ({"numbering": "roman"}, "numbering"),
+        ({"lateEvents": "refuse"}, "lateEvents"),
+        ({"lateEvents": True}, "lateEvents"),
         ({"participants": "teams"}, "participants"),
         ({"participants": {"teamAttribute": "pool"}}, "participants"),
     ],
@@ -245,7 +254,7 @@ async def test_nulls_in_a_create_mean_not_given(admin: Admin) -> None:
     """Official clients send them for all that is left open."""
     nulls = dict.fromkeys(
         "description status metricId pointsSystemId start end startTime endTime breakdownAttributes userAttributes "
-        "runUnit runInterval aggregation order ties numbering participants".split()
+        "runUnit runInterval aggregation order ties numbering lateEvents participants".split()
     )
 
     [board] = await admin.create("/leaderboards", {"name": "N", "key": "n", "rankBy": "streak"} | nulls)
@@ -281,7 +290,9 @@ async def test_nulls_in_an_update_leave_alone_what_cannot_be_cleared(admin: Admi
     """A board always has these."""
     board = await make(admin, status="active")
 
-    nulls = dict.fromkeys("name key status rankBy start aggregation order ties numbering participants".split())
+    nulls = dict.fromkeys(
+        "name key status rankBy start aggregation order ties numbering lateEvents participants".split()
+    )
 
     assert await change(admin, board, **nulls) == board
 
@@ -360,6 +371,7 @@ async def test_a_board_can_be_hidden_and_shown_again(admin: Admin) -> None:
         ({"order": "asc"}, "order"),
         ({"ties": "last"}, "ties"),
         ({"numbering": "dense"}, "numbering"),
+        ({"lateEvents": "revise"}, "lateEvents"),
     ],
 )
 async def test_a_locked_field_is_an_issue_that_names_it(
@@ -376,3 +388,69 @@ async def test_a_locked_field_is_an_issue_that_names_it(
 
     assert (answer["updated"], named(answer["issues"])) == ([], [(board["id"], field)])
     assert await admin.call("GET", f"/leaderboards/{board['id']}") == board
+
+
+# What takes time
+
+
+async def test_what_late_events_do_may_change_while_the_board_is_inactive(admin: Admin) -> None:
+    """Like everything that decides who stands where."""
+    board = await make(admin)
+
+    assert (await change(admin, board, lateEvents="revise"))["lateEvents"] == "revise"
+    assert (await change(admin, board, status="active"))["lateEvents"] == "revise"
+
+
+async def test_a_board_with_a_long_past_shows_how_far_it_is_and_becomes_active(admin: Admin) -> None:
+    """Until then it is inactive, with a warning in the answer."""
+    admin.desk.naps.skipped.add(PATIENCE_SECONDS)
+    admin.desk.ledger.made["streak"] = asyncio.Event()
+
+    answer = await admin.call("POST", "/leaderboards", [STREAK | {"status": "active"}], 201)
+
+    [board] = answer["created"]
+    assert [(issue["severity"], issue["index"]) for issue in answer["issues"]] == [("warning", 0)]
+    assert (board["status"], board["progress"]) == ("inactive", 0.25)
+    assert await admin.call("GET", "/leaderboards") == [board]
+    admin.desk.ledger.made["streak"].set()
+    await asyncio.gather(*admin.desk.context.activations._endings.values())
+    made = await admin.call("GET", f"/leaderboards/{board['id']}")
+    assert made == {name: value for name, value in board.items() if name != "progress"} | {"status": "active"}
+
+
+async def test_a_change_of_a_board_in_the_making_is_answered_with_a_warning_by_its_id(admin: Admin) -> None:
+    """It is applied, and the making begins anew."""
+    admin.desk.naps.skipped.add(PATIENCE_SECONDS)
+    admin.desk.ledger.made["streak"] = asyncio.Event()
+    [board] = (await admin.call("POST", "/leaderboards", [STREAK | {"status": "active"}], 201))["created"]
+
+    answer = await admin.call("PATCH", "/leaderboards", [{"id": board["id"], "start": "2026-02-01"}])
+
+    assert answer["updated"] == [board | {"start": "2026-02-01"}]
+    assert [(issue["severity"], issue["id"]) for issue in answer["issues"]] == [("warning", board["id"])]
+
+
+async def test_a_board_that_could_not_be_made_tells_why(admin: Admin) -> None:
+    """Until somebody asks for it again."""
+    admin.desk.naps.skipped.add(PATIENCE_SECONDS)
+    admin.desk.ledger.made["streak"] = asyncio.Event()
+    with refusing(admin.desk.ledger, "streak"):
+        [board] = (await admin.call("POST", "/leaderboards", [STREAK | {"status": "active"}], 201))["created"]
+        admin.desk.ledger.made.pop("streak").set()
+        await asyncio.gather(*admin.desk.context.activations._endings.values())
+
+    [shown] = await admin.call("GET", "/leaderboards")
+    assert (shown["status"], shown["problem"]) == ("inactive", "value: out of range")
+    assert "progress" not in shown
+    again = await change(admin, board, status="active")
+    assert (again["status"], "problem" in again) == ("active", False)
+
+
+async def test_a_board_whose_past_is_being_revised_says_so(admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The field is there only then."""
+    board = await make(admin, status="active")
+    assert "revising" not in board
+
+    monkeypatch.setattr(admin.desk.ledger, "revising", lambda number: number == 1)
+
+    assert await admin.call("GET", f"/leaderboards/{board['id']}") == board | {"revising": True}

@@ -48,7 +48,7 @@ async def test_the_figures_of_the_ledger_are_shown_to_prometheus() -> None:
         "palmares_flush_seconds_sum 0.007",
         'palmares_batch_entries_bucket{le="1.0"} 1.0',
         'palmares_batch_entries_bucket{le="+Inf"} 3.0',
-        'palmares_participants{leaderboard="weekly-laps"} 12.0',
+        'palmares_participants{environment="production",leaderboard="weekly-laps",tenant="pool-9"} 12.0',
     ]:
         assert line in lines
 

@@ -161,10 +161,140 @@ async def test_a_standing_is_the_board_with_rank_value_and_history() -> None:
     answer = (await get(world, "/users/d/leaderboards/weekly-laps", STANDING)).json()
 
     assert (answer.pop("rank"), answer.pop("value"), answer.pop("exactValue")) == (2, 59, 58.5)
-    assert (answer.pop("history"), answer.pop("totalParticipants")) == ([], 2)
+    assert answer.pop("totalParticipants") == 2
+    assert answer.pop("history") == [
+        {
+            "date": "2026-03-04",
+            "timestamp": "2026-03-04T00:00:00.000Z",
+            "rank": 2,
+            "value": 59,
+            "previousRank": None,
+            "previousValue": None,
+        }
+    ]
     assert (answer.pop("runStart"), answer.pop("runEnd")) == ("2026-03-02", "2026-03-08")
     board = world.catalog.definitions(1).board_by_key["weekly-laps"]
     assert ENCODER.encode(answer) == board_json(board, "active") + b"}"
+
+
+async def test_a_history_tells_of_each_day_and_of_the_one_before() -> None:
+    """Rounded like every value; what came before the first entry asked for is told with it."""
+    world = await swimmers()
+    await world.advance("2026-03-05T12:00:00Z")
+    await world.swim("d", "2")
+    await world.advance("2026-03-06T12:00:00Z")
+    await world.swim_all({"b": "0.5", "d": "0.25"})
+
+    answer = await get(world, "/users/d/leaderboards/weekly-laps", STANDING, numEvents=2)
+
+    assert answer.json()["history"] == [
+        {"date": "2026-03-05", "timestamp": "2026-03-05T00:00:00.000Z", "rank": 2, "value": 61,
+         "previousRank": 3, "previousValue": 59},
+        {"date": "2026-03-06", "timestamp": "2026-03-06T00:00:00.000Z", "rank": 2, "value": 61,
+         "previousRank": 2, "previousValue": 61},
+    ]  # fmt: skip
+
+
+async def test_a_day_on_which_the_user_was_out_has_nulls() -> None:
+    """Also as what came before."""
+    world = await swimmers(breakdown=(POOL,))
+    for date, pool in (("05", None), ("06", "east")):
+        await world.advance(f"2026-03-{date}T12:00:00Z")
+        await world.change("d", attributes={"pool": pool})
+
+    history = (await get(world, "/users/d/leaderboards/weekly-laps", STANDING)).json()["history"]
+
+    assert [(day["rank"], day["previousRank"]) for day in history] == [(2, None), (None, 2), (2, None)]
+    assert [(day["value"], day["previousValue"]) for day in history] == [(59, None), (None, 59), (59, None)]
+
+
+@pytest.mark.parametrize(("text", "entries"), [("0", 0), ("1", 1), ("100", 4), (None, 4)])
+async def test_as_many_days_are_told_as_are_asked_for(text: str | None, entries: int) -> None:
+    """The most recent ones; ten when nothing is said."""
+    world = await swimmers()
+    await world.advance("2026-03-07T12:00:00Z")
+
+    answer = await get(
+        world, "/users/d/leaderboards/weekly-laps", STANDING, **({} if text is None else {"numEvents": text})
+    )
+
+    dates = ["2026-03-04", "2026-03-05", "2026-03-06", "2026-03-07"]
+    assert [day["date"] for day in answer.json()["history"]] == dates[4 - entries :]
+
+
+# Runs that are final
+
+
+async def test_a_final_run_tells_how_often_it_was_revised_and_what_was_left_out() -> None:
+    """A page and a standing; an answer about a run that goes on has neither."""
+    world = await swimmers(late_events="revise")
+    world.catalog.add(ignoring := make_board(2, "ignoring", run_unit="day", run_interval=7))
+    await world.ledger.follow(ignoring)
+    await world.advance("2026-03-10T12:00:00Z")
+    await world.swim("c", "9", at="2026-03-05T12:00:00Z")
+    await world.ledger.settle()
+
+    for key, told in (("weekly-laps", (1, 0)), ("ignoring", (0, 1))):
+        for path, documented in ((f"/leaderboards/{key}", PAGE), (f"/users/c/leaderboards/{key}", STANDING)):
+            final = (await get(world, path, documented, run="2026-03-04")).json()
+            present = (await get(world, path, documented)).json()
+            assert (final["revision"], final["ignoredLateEvents"]) == told
+            assert present.keys().isdisjoint({"revision", "ignoredLateEvents"})
+            assert final.keys() - present.keys() == {"revision", "ignoredLateEvents"}
+    page = (await get(world, "/leaderboards/weekly-laps", PAGE, run="2026-03-04")).json()
+    assert [(row["userId"], row["value"]) for row in page["rankings"]] == [("c", 69), ("b", 61), ("d", 59)]
+
+
+async def test_a_final_run_is_read_by_the_same_questions() -> None:
+    """Group, user, offset, and the group of a user who has moved since."""
+    world = await swimmers(breakdown=(POOL,))
+    await world.advance("2026-03-10T12:00:00Z")
+    await world.change("d", attributes={"pool": "west"})
+
+    for query in ({"userAttributes": "pool:east", "userId": "d", "offset": -1}, {"userId": "d"}):
+        answer = await get(world, "/leaderboards/weekly-laps", PAGE, run="2026-03-08", **query)
+        assert [(row["userId"], row["rank"]) for row in answer.json()["rankings"]] == [("b", 1), ("d", 2)]
+    standing = (await get(world, "/users/d/leaderboards/weekly-laps", STANDING, run="2026-03-08")).json()
+    assert (standing["rank"], standing["value"], standing["totalParticipants"]) == (2, 59, 2)
+    assert [(day["date"], day["rank"]) for day in standing["history"]] == [
+        (f"2026-03-{date:02}", 2) for date in range(4, 10)
+    ]
+
+
+# Statuses
+
+
+async def test_a_status_changes_at_its_instant() -> None:
+    """When the first day begins in the earliest zone, and when the last is over in the latest."""
+    world = World()
+    await world.define(make_board(start=day("2026-03-10"), end=day("2026-03-12")))
+
+    seen = []
+    for date in ("09T09:59:59.999999", "09T10:00:00", "13T11:59:59.999999", "13T12:00:00"):
+        await world.advance(f"2026-03-{date}Z")
+        [listed] = (await get(world, LIST, LIST, includeFinished="true")).json()
+        unfinished = (await get(world, LIST, LIST)).json()
+        shown = (await get(world, "/leaderboards/weekly-laps", PAGE)).json()
+        assert listed["status"] == shown["status"]
+        seen.append((shown["status"], len(unfinished), shown["runStart"], "revision" in shown))
+
+    assert seen == [
+        ("scheduled", 1, None, False),
+        ("active", 1, "2026-03-10", False),
+        ("active", 1, "2026-03-10", False),
+        ("finished", 0, "2026-03-10", True),
+    ]
+
+
+async def test_a_board_in_the_making_is_seen_by_nobody() -> None:
+    """As long as its rankings are incomplete, it is as unknown as an inactive one."""
+    world = World()
+    world.catalog.add(make_board(ready=False))
+    await world.change("a")
+
+    assert (await get(world, LIST, LIST, includeFinished="true")).json() == []
+    assert (await get(world, "/leaderboards/weekly-laps", PAGE)).status_code == 404
+    assert (await get(world, "/users/a/leaderboards/weekly-laps", STANDING)).status_code == 404
 
 
 async def test_a_value_of_zero_is_a_value() -> None:

@@ -159,8 +159,11 @@ def test_what_must_be_present_is_required_and_what_may_be_absent_is_not() -> Non
     assert set(entry["properties"]) - set(entry["required"]) == {"breakdownAttributeValues", "breakdownAttributeValue"}
     assert SCHEMAS["UpsertedUser"]["required"] == ["id"]
     assert SCHEMAS["UpdatedUser"]["required"] == []
-    for name in ("Leaderboard", "LeaderboardPage", "LeaderboardStanding", "Ranking", "UserAnswer", "MetricState"):
+    for name in ("Leaderboard", "Ranking", "Snapshot", "UserAnswer", "MetricState"):
         assert set(SCHEMAS[name]["properties"]) == set(SCHEMAS[name]["required"])
+    for name in ("LeaderboardPage", "LeaderboardStanding"):
+        described = SCHEMAS[name]
+        assert set(described["properties"]) - set(described["required"]) == {"revision", "ignoredLateEvents"}
 
 
 @pytest.mark.anyio

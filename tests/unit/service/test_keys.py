@@ -30,9 +30,9 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         yield desk
 
 
-def opens(desk: Desk, text: str) -> bool:
+async def opens(desk: Desk, text: str) -> bool:
     try:
-        return authenticate(desk.context, text).scope == SCOPE
+        return (await authenticate(desk.context, text)).scope == SCOPE
     except Unauthorized:
         return False
 
@@ -45,7 +45,7 @@ async def test_the_text_of_a_new_key_opens_its_scope(desk: Desk) -> None:
     assert (len(prefix), len(secret), prefix) == (8, 32, key.prefix)
     assert (key.name, key.scope, key.active, key.created) == ("server", SCOPE, True, desk.clock())
     assert secret.encode() not in key.secret_hash
-    assert opens(desk, text)
+    assert await opens(desk, text)
     assert list_keys(desk.context) == (key,)
 
 
@@ -55,7 +55,7 @@ async def test_both_halves_must_match(desk: Desk) -> None:
 
     mixed = f"{one.partition('.')[0]}.{two.partition('.')[2]}"
 
-    assert [opens(desk, text) for text in (one, two, mixed, one[:8], one[:9], "")] == [True, True, *[False] * 4]
+    assert [await opens(desk, text) for text in (one, two, mixed, one[:8], one[:9], "")] == [True, True, *[False] * 4]
 
 
 async def test_a_blank_name_is_refused(desk: Desk) -> None:
@@ -69,10 +69,10 @@ async def test_a_revoked_key_opens_nothing_until_it_is_activated_again(desk: Des
     key, text = await create_key(desk.context, "server")
 
     revoked = await revoke_key(desk.context, key.prefix)
-    assert (revoked.active, opens(desk, text)) == (False, False)
+    assert (revoked.active, await opens(desk, text)) == (False, False)
 
     activated = await activate_key(desk.context, key.id)
-    assert (activated.active, opens(desk, text)) == (True, True)
+    assert (activated.active, await opens(desk, text)) == (True, True)
 
 
 async def test_rotating_changes_both_halves_and_the_old_key_dies_at_once(desk: Desk) -> None:
@@ -81,7 +81,7 @@ async def test_rotating_changes_both_halves_and_the_old_key_dies_at_once(desk: D
 
     rotated, new = await rotate_key(desk.context, key.prefix)
 
-    assert (opens(desk, old), opens(desk, new)) == (False, True)
+    assert (await opens(desk, old), await opens(desk, new)) == (False, True)
     assert not set(old.split(".")) & set(new.split("."))
     assert (rotated.id, rotated.name, len(list_keys(desk.context))) == (key.id, "server", 1)
 
@@ -92,7 +92,7 @@ async def test_a_deleted_key_is_gone(desk: Desk) -> None:
 
     assert await delete_key(desk.context, key.prefix) == key
 
-    assert (opens(desk, text), list_keys(desk.context)) == (False, ())
+    assert (await opens(desk, text), list_keys(desk.context)) == (False, ())
     with pytest.raises(NotFound):
         await activate_key(desk.context, key.id)
 
@@ -102,7 +102,7 @@ async def test_the_last_use_is_noted(desk: Desk) -> None:
     key, text = await create_key(desk.context, "server")
     desk.clock.set("2026-03-05 12:00")
 
-    authenticate(desk.context, text)
+    await authenticate(desk.context, text)
     await desk.catalog.refresh()
 
     assert (key.last_used, list_keys(desk.context)[0].last_used) == (None, desk.clock())
@@ -116,7 +116,7 @@ async def test_the_first_start_makes_a_key_and_later_ones_do_not(desk: Desk) -> 
     text = await ensure_key(desk.context, None)
 
     assert text is not None
-    assert opens(desk, text)
+    assert await opens(desk, text)
     assert await ensure_key(desk.context, None) is None
     assert len(list_keys(desk.context)) == 1
 
@@ -136,7 +136,7 @@ async def test_a_given_key_works_and_other_keys_go_on_working(desk: Desk) -> Non
 
     assert await ensure_key(desk.context, GIVEN) is None
 
-    assert (opens(desk, GIVEN), opens(desk, other)) == (True, True)
+    assert (await opens(desk, GIVEN), await opens(desk, other)) == (True, True)
 
 
 async def test_a_given_key_is_stored_once(desk: Desk) -> None:
@@ -152,7 +152,7 @@ async def test_another_given_key_takes_the_place_of_the_former_one(desk: Desk) -
     await ensure_key(desk.context, GIVEN)
     await ensure_key(desk.context, OTHER)
 
-    assert (opens(desk, GIVEN), opens(desk, OTHER), len(list_keys(desk.context))) == (False, True, 1)
+    assert (await opens(desk, GIVEN), await opens(desk, OTHER), len(list_keys(desk.context))) == (False, True, 1)
 
 
 async def test_a_given_key_takes_over_a_key_with_its_prefix(desk: Desk) -> None:
@@ -164,7 +164,7 @@ async def test_a_given_key_takes_over_a_key_with_its_prefix(desk: Desk) -> None:
 
     await ensure_key(desk.context, given)
 
-    assert [opens(desk, one) for one in (given, text, GIVEN)] == [True, False, False]
+    assert [await opens(desk, one) for one in (given, text, GIVEN)] == [True, False, False]
     assert [key.id for key in list_keys(desk.context)] == [made.id]
 
 

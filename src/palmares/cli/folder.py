@@ -1,0 +1,41 @@
+"""The catalog of a data folder, for commands that work beside a running server or without one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from palmares.catalog.contract import Catalog
+from palmares.cli.options import Failed, plain_errors, settings_from
+from palmares.server import new_id, new_secret, open_catalog, system_clock
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What the actions need, without a ledger: a running server holds that."""
+
+    catalog: Catalog
+    clock: Callable[[], int] = system_clock
+    new_id: Callable[[], str] = new_id
+    new_secret: Callable[[int], str] = new_secret
+
+
+def on_folder(data: str | None, action: Callable[[Folder], Awaitable[Result]]) -> Result:
+    """Run an action on the catalog of a data folder, which has to exist: a misspelt one is not made."""
+    folder = settings_from({"data": data}).data
+    if not folder.is_dir():
+        raise Failed(f"there is no data folder {folder}; `palmares serve` makes one")
+
+    async def run() -> Result:
+        catalog = await open_catalog(folder)
+        try:
+            return await action(Folder(catalog))
+        finally:
+            await catalog.close()
+
+    with plain_errors():
+        return asyncio.run(run())
