@@ -7,15 +7,15 @@ from dataclasses import replace
 from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey, ApplicationKey, Definitions, Environment, Tenants
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
 from palmares.service.authenticate import secret_hash
-
 
 PRODUCTION = Environment(1, "production", "Production", 1, created=0, scope=DEFAULT_SCOPE)
 
 
 class PlainCatalog:
-    """The reading half of a `Catalog`, with one scope and one admin key; only boards and the settings of streaks can be saved."""
+    """The reading half of a `Catalog`, with one scope and one admin key; only boards and settings can be saved."""
 
     def __init__(self, metrics: Sequence[Metric] = (), attributes: Sequence[Attribute] = (), key: str = "") -> None:
         self._boards: dict[str, Board] = {}
@@ -48,6 +48,10 @@ class PlainCatalog:
     async def save_streaks(self, scope: int, settings: StreakSettings) -> None:
         assert scope == DEFAULT_SCOPE
         self._definitions = replace(self._definitions, streaks=settings)
+
+    async def save_settings(self, scope: int, settings: EnvironmentSettings) -> None:
+        assert scope == DEFAULT_SCOPE
+        self._definitions = replace(self._definitions, settings=settings)
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[None]:

@@ -162,7 +162,7 @@ def streaks(log: Log, board: StreakBoard, run: Run, events: list[EventLine], unt
     found = {}
     for user in {event.user for event in events}:
         own = [event for event in events if event.user == user]
-        value = value_at(board, run, own, until, users[user].tz)
+        value = value_at(board, run, own, until, users[user])
         if value is not None:
             found[user] = Tally(*value)
     return found

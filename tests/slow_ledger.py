@@ -109,7 +109,10 @@ class SlowLedger:
             boards = self._outcomes(log, log, known, entry.metric, local_at(now, known.tz), now)
             total = total_of(log, known.number, entry.metric.number)
             return Outcome(known, False, first.event_id, total, True, boards, self._streak(log, known))
-        fresh = User(number=len(users_of(log)) + 1, scope=entry.scope, id=entry.user_id, created=now, updated=now)
+        fresh = User(
+            number=len(users_of(log)) + 1, scope=entry.scope, id=entry.user_id, control=entry.control,
+            created=now, updated=now,
+        )  # fmt: skip
         user = changed(known or fresh, entry.changes, now)
         before = list(log)
         if user is not known:

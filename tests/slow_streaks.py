@@ -10,6 +10,7 @@ from palmares.domain.board import Board
 from palmares.domain.local_time import day_of, local_at
 from palmares.domain.metric import Metric
 from palmares.domain.period import Period, end_of_period, start_of_period
+from palmares.domain.preferences import streak_settings_of
 from palmares.domain.run import Run
 from palmares.domain.streak import CountedPeriod, Streak, StreakEvent, at, counted_periods, fold
 from palmares.domain.streak_settings import StreakSettings
@@ -74,9 +75,16 @@ def met_periods(settings: StreakSettings, events: Sequence[StreakEvent]) -> list
 
 
 def is_of_interest(settings: StreakSettings, event: StreakEvent) -> bool:
+    if not settings.enabled:
+        return False
     if not settings.metrics:
         return event.amount > 0
     return event.metric in [metric for metric, _ in settings.metrics]
+
+
+def may_be_of_interest(settings: StreakSettings, event: StreakEvent) -> bool:
+    """To some user of a scope: where each may have settings of their own, any event may be."""
+    return settings.customization_enabled or is_of_interest(settings, event)
 
 
 def is_met(settings: StreakSettings, events: Sequence[StreakEvent]) -> bool:
@@ -188,22 +196,21 @@ def events_of_run(board: StreakBoard, events: Iterable[EventLine]) -> dict[Run, 
     found = [
         event
         for event in events
-        if is_of_interest(board.settings, streak_event(event)) and day_of(event.local_at) <= end
+        if may_be_of_interest(board.settings, streak_event(event)) and day_of(event.local_at) <= end
     ]
     return {run: found} if found else {}
 
 
-def value_at(
-    board: StreakBoard, run: Run, events: Iterable[Event], moment: int, tz: str | None
-) -> tuple[int, int] | None:
-    """Value and time of a user who has a zone at a moment, just before it."""
-    found = met_periods(board.settings, [streak_event(event) for event in events])
+def value_at(board: StreakBoard, run: Run, events: Iterable[Event], moment: int, user: User) -> tuple[int, int] | None:
+    """Value and time of a user as of a moment, just before it."""
+    settings = streak_settings_of(board.settings, user.preferences)
+    found = met_periods(settings, [streak_event(event) for event in events])
     if not found or found[-1].day < run.start:
         return None
-    today = day_of(local_at(min(moment - 1, board.now), tz))
-    if is_over(board.settings, found[-1].period, today if run.end is None else min(today, run.end)):
+    today = day_of(local_at(min(moment - 1, board.now), user.tz))
+    if is_over(settings, found[-1].period, today if run.end is None else min(today, run.end)):
         return None
-    return len(last_streak(board.settings, found)) * MICROS, found[-1].instant
+    return len(last_streak(settings, found)) * MICROS, found[-1].instant
 
 
 def streak_event(event: Event) -> StreakEvent:
@@ -225,10 +232,10 @@ class SlowStreaks:
 
     def state(self, user: User, events: Iterable[Event]) -> Streak:
         """The streak of a user with the zone that the user has now."""
-        return fold(self.settings_of(user.scope), self._of(user, events), user.tz)
+        return fold(self._own_settings(user), self._of(user, events), user.tz)
 
     def counted_periods(self, user: User, events: Iterable[Event]) -> list[CountedPeriod]:
-        return counted_periods(self.settings_of(user.scope), self._of(user, events))
+        return counted_periods(self._own_settings(user), self._of(user, events))
 
     def extended(self, user: User, events: Sequence[Event], now: int) -> bool:
         """Whether the last of the events made the streak longer, as it shows now."""
@@ -251,6 +258,9 @@ class SlowStreaks:
         """Take settings; whether something else counts now."""
         before, self._settings[scope] = self.settings_of(scope), settings
         return before.version != settings.version
+
+    def _own_settings(self, user: User) -> StreakSettings:
+        return streak_settings_of(self.settings_of(user.scope), user.preferences)
 
     @staticmethod
     def _of(user: User, events: Iterable[Event]) -> list[StreakEvent]:

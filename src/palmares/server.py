@@ -181,7 +181,8 @@ class Server:
         while True:
             await asyncio.sleep(_REFRESH_SECONDS)
             try:
-                await self._catalog.refresh()
+                if await self._catalog.refresh():
+                    await self.context.take_note()
             except Exception:
                 structlog.get_logger(__name__).exception("the catalog could not be refreshed")
 

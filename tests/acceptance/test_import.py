@@ -42,10 +42,11 @@ def test_a_csv_file_is_counted_with_users_attributes_and_times(caller: Caller, i
 
     done = importing(
         "metric,userId,value,timestamp,userName,tz,attributes.csv-pool,eventAttributes.csv-lane\n"
-        "csv-laps,csv-7,12.5,2026-01-31T23:30:00Z,Noor Haddad,Asia/Tokyo,east,3\n"
+        "csv-laps,csv-7,12.5,2026-01-31T23:30:00Z,Noor Haddad,Asia/Tokyo,east,3\n",
+        "--history",
     )
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
     assert done.stdout == "1 events accepted, 0 lines rejected\n"
     user = caller.get("/v1/users/csv-7")
     assert (user["name"], user["tz"], user["attributes"]) == ("Noor Haddad", "Asia/Tokyo", {"csv-pool": "east"})
@@ -147,6 +148,43 @@ def test_events_of_a_user_are_counted_in_the_order_of_the_file(caller: Caller, i
     importing("metric,userId,value\n" + "\n".join(rows) + "\n")
 
     assert caller.page("last") == [(1, "last-7", 1499)]
+
+
+def test_history_changes_final_runs_and_days_that_are_over(caller: Caller, importing: Import) -> None:
+    """Without the option, the same lines are late: the run stays as it is, and says how many were left out."""
+    metric = caller.define_metric("past-laps")
+    caller.define_board("past", metric, runUnit="month", runInterval=1)
+    rows = (
+        "metric,userId,value,timestamp\n"
+        "past-laps,past-7,10,2026-01-05T12:00:00Z\n"
+        "past-laps,past-8,9,2026-01-07T12:00:00Z\n"
+    )
+
+    late = importing(rows)
+    before = caller.get("/v1/leaderboards/past", run="2026-01-01")
+    done = importing(rows, "--history", "--identity", "once-more")
+    after = caller.get("/v1/leaderboards/past", run="2026-01-01")
+
+    assert late.stdout == done.stdout == "2 events accepted, 0 lines rejected\n"
+    assert (late.returncode, done.returncode) == (0, 0)
+    assert (before["rankings"], before["revision"], before["ignoredLateEvents"]) == ([], 0, 2)
+    assert caller.page("past", run="2026-01-01") == [(1, "past-7", 10), (2, "past-8", 9)]
+    assert (after["revision"], after["ignoredLateEvents"]) == (1, 2)
+    history = caller.get("/v1/users/past-8/leaderboards/past", run="2026-01-01", numEvents=100)["history"]
+    assert [(day["date"], day["rank"]) for day in history[:2]] == [("2026-01-07", 2), ("2026-01-08", 2)]
+    assert history[-1]["date"] == "2026-02-01"
+
+
+def test_a_leaderboard_made_later_has_history_in_its_past_runs(caller: Caller, importing: Import) -> None:
+    """What was sent as of now is late there too, and is in the totals only."""
+    metric = caller.define_metric("early-laps")
+
+    importing("metric,userId,value,timestamp\nearly-laps,early-7,3,2026-01-05T12:00:00Z\n", "--history")
+    importing("metric,userId,value,timestamp\nearly-laps,early-8,4,2026-01-05T12:00:00Z\n")
+    caller.define_board("early", metric, runUnit="month", runInterval=1)
+
+    assert caller.page("early", run="2026-01-31") == [(1, "early-7", 3)]
+    assert caller.total("early-8", "early-laps") == 4
 
 
 def test_a_wrong_key_sends_nothing(server: Process, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ DOCUMENTS = {
     "/v1": document("Application", "/v1", routes.APPLICATION),
     "/admin/v1": document("Admin", "/admin/v1", routes.ADMIN),
 }
+NOWHERE = "https://nowhere.invalid/hook"
 USERS = ["u1", "org/7", "ü+|%"]
 KNOWN = {
     "/v1/metrics/{key}": ["laps"],
@@ -48,6 +49,7 @@ KNOWN = {
     "/admin/v1/attributes/{id}": ["a-attribute"],
     "/admin/v1/metrics/{id}": ["a-metric"],
     "/admin/v1/leaderboards/{id}": ["a-leaderboard"],
+    "/admin/v1/webhooks/{id}": ["a-webhook"],
 }
 # The same requests every time, and a bound on how many.
 BOUNDED = settings(
@@ -77,7 +79,9 @@ def ids(server: Process) -> dict[str, str]:
         caller.define_board("weekly", laps, breakdownAttributes=[pool], **week)
         for number, user in enumerate(USERS):
             assert caller.event("laps", user, number + 0.5, attributes={"pool": "east"}).status_code == 201
-    return {"a-attribute": pool, "a-metric": laps, "a-leaderboard": board}
+        item = {"name": "hook", "url": NOWHERE, "events": ["leaderboard.finished"], "status": "paused"}
+        webhook = caller.send("POST", "/admin/v1/webhooks", [item]).json()["created"][0]["id"]
+    return {"a-attribute": pool, "a-metric": laps, "a-leaderboard": board, "a-webhook": webhook}
 
 
 def loaded(base: str) -> Any:
@@ -93,6 +97,10 @@ def loaded(base: str) -> Any:
     item = hinted["components"]["schemas"].get("BatchItem")
     if item is not None:
         item["properties"]["key"] = {"anyOf": [{"enum": ["laps"]}, item["properties"]["key"]]}
+    for name in {"NewWebhook", "WebhookUpdate"} & hinted["components"]["schemas"].keys():
+        # The server would really send something there.
+        url = {"anyOf": [{"enum": [NOWHERE]}, {"type": "string", "maxLength": 7}]}
+        hinted["components"]["schemas"][name]["properties"]["url"] = url
     return schemathesis.openapi.from_dict(hinted)
 
 

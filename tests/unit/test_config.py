@@ -22,6 +22,11 @@ def test_without_anything_said_the_defaults_hold() -> None:
         checkpoint_events=1_000_000,
         project_events=100_000,
         test_clock=None,
+        multi_tenancy=False,
+        rate_limit_events=None,
+        rate_limit_reads=None,
+        cors_application_origins=("*",),
+        cors_admin_origins=(),
         webhooks_allow_private=False,
         webhooks_throttle_seconds=900,
         log_level="info",
@@ -44,6 +49,14 @@ ANOTHER_VALUE = {
     "checkpoint_events": ("10", 10),
     "project_events": ("5", 5),
     "test_clock": ("2026-03-04T00:00:00Z", 1_772_582_400_000_000),
+    "multi_tenancy": ("true", True),
+    "rate_limit_events": ("5", 5),
+    "rate_limit_reads": ("50", 50),
+    "cors_application_origins": ("none", ()),
+    "cors_admin_origins": (
+        "https://app.example, capacitor://localhost,http://[::1]:3000",
+        ("https://app.example", "capacitor://localhost", "http://[::1]:3000"),
+    ),
     "webhooks_allow_private": ("true", True),
     "webhooks_throttle_seconds": ("60", 60),
     "log_level": ("debug", "debug"),
@@ -123,6 +136,22 @@ def test_an_unknown_setting_that_resembles_none_is_refused_with_all_names() -> N
         ("project_events", "9" * 5000, "a whole number, 1 or more"),
         ("test_clock", "2026-03-04", "an instant such as 2026-03-04T00:00:00Z"),
         ("test_clock", "1969-12-31T23:59:59Z", "an instant such as 2026-03-04T00:00:00Z"),
+        ("rate_limit_events", "0", "a whole number from 1 to 1000000"),
+        ("rate_limit_reads", "0.5", "a whole number from 1 to 1000000"),
+        *[
+            ("cors_application_origins", text, "*, none, or origins such as https://app.example joined by commas")
+            for text in (
+                "app.example",
+                "https://app.example/",
+                "https://app.example/page",
+                "*.example",
+                "*,none",
+                "https://*.example",
+                "https://a.example,",
+                "https://me@app.example",
+                "null",
+            )
+        ],
         ("log_level", "loud", "debug, info, warning or error"),
         ("log_format", "xml", "text or json"),
     ],
@@ -154,6 +183,11 @@ def test_a_wrong_admin_key_is_refused_and_not_shown(text) -> None:
         load({"PALMARES_ADMIN_KEY": text})
 
     assert text not in str(caught.value)
+
+
+def test_origins_are_told_in_either_case_of_letters() -> None:
+    """Browsers send small ones."""
+    assert load({}, cors_admin_origins="HTTPS://App.Example").cors_admin_origins == ("https://app.example",)
 
 
 def test_the_admin_key_is_not_in_what_is_printed_of_the_settings() -> None:

@@ -3,15 +3,18 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.config import load
 from palmares.domain.errors import NotFound, Unavailable
+from palmares.ledger.embedded.build import Build
 from palmares.ledger.embedded.builder import Builder
 from palmares.server import Server
-from palmares.service.define_boards import create_boards
+from palmares.service import activate
+from palmares.service.define_boards import create_boards, update_boards
 from palmares.service.define_metrics import create_metrics
 from palmares.service.read_board import PageRequest, read_page
 from palmares.service.record import NewEvent, record
@@ -82,4 +85,39 @@ async def test_a_server_that_makes_a_board_can_be_closed(tmp_path: Path, monkeyp
     server = await Server.open(settings)
     await asyncio.gather(*server.context.activations._endings.values())
     assert [found.ready for found in server.context.catalog.definitions(DEFAULT_SCOPE).boards] == [True]
+    await server.close()
+
+
+async def test_a_board_can_be_given_up_while_it_is_made_and_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the real ledger: whatever is recorded, deactivated and activated meanwhile, every event counts once."""
+    monkeypatch.setattr(activate, "PATIENCE_SECONDS", 0.0)
+    server = await Server.open(load({}, data=tmp_path))
+    context = server.context
+    [metric] = (await create_metrics(context, DEFAULT_SCOPE, items({"name": "Laps", "key": "laps"}))).things
+    fields = {"name": "Laps", "key": "laps", "rank_by": "metric", "metric_id": metric.id, "start": day("2024-01-01")}
+    [board] = (await create_boards(context, DEFAULT_SCOPE, items(fields))).things
+    await record(context, DEFAULT_SCOPE, [NewEvent("laps", "ann", 1_000_000)])
+    build, begun, goes_on = Build.run, asyncio.Event(), asyncio.Event()
+
+    async def build_slowly(self: Build, *arguments: Any) -> None:
+        begun.set()
+        await goes_on.wait()
+        await build(self, *arguments)
+
+    async def ask(status: str) -> list[bool]:
+        bulk = await update_boards(context, DEFAULT_SCOPE, items({"id": board.id, "status": status}))
+        return [found.ready for found in bulk.things]
+
+    monkeypatch.setattr(Build, "run", build_slowly)
+    for status, ready in (("active", False), ("inactive", True), ("active", False)):
+        assert await ask(status) == [ready]
+        await begun.wait()
+        await record(context, DEFAULT_SCOPE, [NewEvent("laps", "ann", 1_000_000)])
+    goes_on.set()
+    await asyncio.gather(*context.activations._endings.values())
+    await record(context, DEFAULT_SCOPE, [NewEvent("laps", "ann", 1_000_000)])
+    page = await read_page(context, DEFAULT_SCOPE, "laps", PageRequest())
+    assert [(row.user_id, row.value) for row in page.rows] == [("ann", 5_000_000)]
     await server.close()

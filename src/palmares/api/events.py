@@ -45,7 +45,7 @@ async def post_event(call: Call) -> Answer:
     event = _event(read_body(call, EVENT_DECODER), call.path["key"], key)
     [recorded] = await record(call.context, call.scope, [event])
     outcome = recorded.outcome
-    streak = shown_streak(call.context, call.scope, outcome.streak)
+    streak = shown_streak(call.context, outcome.user, outcome.streak)
     return Answer(202 if outcome.replayed else 201, event_json(recorded, streak, key))
 
 

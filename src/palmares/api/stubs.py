@@ -177,23 +177,19 @@ async def get_wrapped(call: Call) -> Answer:
 # Lines of the tables
 
 
-def definitions(
-    path: str, name: str, message: str, check: Check = unchecked, errors: tuple[int, ...] = ()
-) -> tuple[Endpoint, ...]:
+def definitions(path: str, name: str, message: str, check: Check = unchecked) -> tuple[Endpoint, ...]:
     """The five endpoints of a kind of definition that there is none of."""
     created = refusing(Items, lambda issues: NothingCreated([], issues), message, check)
     updated = refusing(Items, lambda issues: NothingUpdated([], issues), message, check)
     missing = absent(name, check)
+    deleted = deleting(message, check)
     return (
-        Endpoint("GET", path, empty_part(check), f"List {name}s: none", {200: Nothing}, query=ListQuery, errors=errors),
+        Endpoint("GET", path, empty_part(check), f"List {name}s: none", {200: Nothing}, query=ListQuery),
         Endpoint("GET", f"{path}/{{id}}", missing, f"Get {_a(name)}: not found", {}, errors=(422,)),
-        Endpoint("POST", path, created, f"Refuse to create {name}s", {200: NothingCreated}, body=Items, errors=errors),
-        Endpoint("PATCH", path, updated, f"Refuse to update {name}s", {200: NothingUpdated}, body=Items, errors=errors),
-        Endpoint(
-            "DELETE", path, deleting(message, check), f"Refuse to delete {name}s", {200: Deleted},
-            query=IdsQuery, errors=errors,
-        ),
-    )  # fmt: skip
+        Endpoint("POST", path, created, f"Refuse to create {name}s", {200: NothingCreated}, body=Items),
+        Endpoint("PATCH", path, updated, f"Refuse to update {name}s", {200: NothingUpdated}, body=Items),
+        Endpoint("DELETE", path, deleted, f"Refuse to delete {name}s", {200: Deleted}, query=IdsQuery),
+    )
 
 
 def _a(name: str) -> str:

@@ -25,6 +25,7 @@ _ENVIRONMENT = "id key name priority created multi_tenancy".split()
 _TENANT = "id customer_id name created updated".split()
 _METRIC = "id scope key name unit_type units".split()
 _ATTRIBUTE = "id scope kind key name".split()
+_STREAKS = "frequency evaluation_mode metrics days_off customization_enabled version".split()
 _WEBHOOK = "id scope name url status secret created".split()
 _SETTINGS = (
     "app_name app_url brand_color font logo app_icon control_ratio user_activation_window aggregation_period"
@@ -119,7 +120,7 @@ def board_row(board: Board) -> dict[str, Any]:
 
 def streak_row(settings: StreakSettings) -> dict[str, Any]:
     """The columns of the settings of streaks, but for their scope."""
-    return asdict(settings)
+    return {name: getattr(settings, name) for name in _STREAKS}
 
 
 def settings_row(settings: EnvironmentSettings) -> dict[str, Any]:

@@ -198,7 +198,7 @@ def show_history(client: Client, patience_seconds: float) -> bool:
     try:
         left = shortcomings(settle(client, patience_seconds, tell))
     except KeyboardInterrupt:
-        left = ["interrupted; the server goes on"]
+        left = ["not waited for any longer; the server goes on"]
     except (Refused, ServerUnreachable) as error:
         left = [f"whether the leaderboards show it is unknown: {error}"]
     for sentence in left:

@@ -100,8 +100,15 @@ def blank(settings: StreakSettings) -> Streak:
 
 
 def concerns(settings: StreakSettings, metric: int, amount: int) -> bool:
-    """Whether such an event can matter to a streak."""
+    """Whether such an event can matter to the streak of a user with these settings."""
+    if not settings.enabled:
+        return False
     return settings.uses(metric) if settings.metrics else amount > 0
+
+
+def may_concern(settings: StreakSettings, metric: int, amount: int) -> bool:
+    """Whether such an event can matter to the streak of anybody in a scope with these settings."""
+    return settings.customization_enabled or concerns(settings, metric, amount)
 
 
 def in_order(state: Streak, occurred_at: int) -> bool:

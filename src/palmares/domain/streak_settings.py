@@ -15,17 +15,18 @@ EvaluationMode = Literal["OR", "AND"]
 # What official clients can hold.
 MOST_THRESHOLD = 2**31 - 1
 
-# What decides whether a period counts and whether it follows another.
-_COUNTING = ("frequency", "evaluation_mode", "metrics", "days_off")
+# What decides whether a period counts and whether it follows another, for anybody.
+_COUNTING = ("frequency", "evaluation_mode", "metrics", "days_off", "customization_enabled")
 
 
 @dataclass(frozen=True, slots=True)
 class StreakSettings:
-    """The settings of a scope; the defaults hold where nothing was set.
+    """The settings of a scope, or of one user in it; the defaults hold where nothing was set.
 
     `metrics` are pairs of a metric's number and its threshold in micros; with none, every event with a positive
-    amount counts. `days_off` are days of the week, ascending, 0 for Sunday. `version` is another one after each
-    change of what counts: states of streaks carry the version that they were made by.
+    amount counts. `days_off` are days of the week, ascending, 0 for Sunday. With `customization_enabled`, users may
+    have settings of their own (`domain/preferences.py`). `version` is another one after each change of what counts:
+    states of streaks carry the version that they were made by. Only a user can be without a streak, not `enabled`.
     """
 
     frequency: Period = "daily"
@@ -34,6 +35,7 @@ class StreakSettings:
     days_off: tuple[int, ...] = ()
     customization_enabled: bool = False
     version: int = 0
+    enabled: bool = True
 
     def uses(self, metric: int) -> bool:
         """Whether the settings name a metric."""

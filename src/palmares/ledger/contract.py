@@ -34,7 +34,7 @@ class Entry:
     `changes` are the given profile fields (`domain/user.py`). Without a metric there is no event. `occurred_at` None
     means the instant of recording. With `must_exist` an unknown user raises `NotFound` instead of being created. With
     `history` an event with an `occurred_at` takes effect as if it had been recorded when it happened, also in runs
-    that are final and in days that are over.
+    that are final and in days that are over. `control` puts a user who is created now into the control group.
     """
 
     scope: int
@@ -47,6 +47,7 @@ class Entry:
     occurred_at: int | None = None
     must_exist: bool = False
     history: bool = False
+    control: bool = False
 
 
 class BoardOutcome(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from palmares.domain.settings import in_control_group
 from palmares.domain.user import User, check_id
 from palmares.ledger.contract import Entry
 from palmares.service.attributes import check_attributes
@@ -19,7 +20,9 @@ async def change_user(
     `changes` are as `domain.user.changed` takes them. Raises `Invalid`, `NotAllowed` (an undefined attribute, emails
     without an address), `NotFound` and what `Ledger.record` raises; then nothing was changed.
     """
-    check_attributes(context.catalog.definitions(scope), changes.get("attributes"), None)
-    entry = Entry(scope, check_id(user_id), changes, must_exist=must_exist)
+    definitions = context.catalog.definitions(scope)
+    check_attributes(definitions, changes.get("attributes"), None)
+    control = in_control_group(check_id(user_id), definitions.settings.control_ratio)
+    entry = Entry(scope, user_id, changes, must_exist=must_exist, control=control)
     [outcome] = await context.ledger.record([entry])
     return outcome.user

@@ -23,8 +23,8 @@ logger = structlog.get_logger(__name__)
 
 # Messages that are on their way to one webhook at once.
 MOST_AT_ONCE = 16
-# For how long the log is kept.
-KEPT = 7 * DAY
+# For how long the log is kept: so that last month's winners can be looked up.
+KEPT = 31 * DAY
 _BETWEEN_PRUNINGS = HOUR
 # When it cannot be noted what came of an attempt, the same message would be sent again and again.
 _BACK_OFF = 60 * SECOND

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from palmares.domain.local_time import day_of, local_at
 from palmares.domain.period import Period, end_of_period
+from palmares.domain.preferences import streak_settings_of
 from palmares.domain.streak import PeriodLength, Streak, at, counted_period, expires_on, history
 from palmares.domain.streak_settings import StreakSettings
+from palmares.domain.user import User
 from palmares.ledger.contract import StreakOrder, StreakRow
 from palmares.service.context import Context
 from palmares.service.read_user import read_user
@@ -44,10 +46,9 @@ class StreakOfUser(NamedTuple):
     extended_at: int | None
 
 
-def shown_streak(context: Context, scope: int, state: Streak) -> ShownStreak:
-    """How a state shows now."""
-    settings = context.catalog.definitions(scope).streaks
-    return _shown(settings, at(state, context.clock()))
+def shown_streak(context: Context, user: User, state: Streak) -> ShownStreak:
+    """How the state of a user shows now."""
+    return _shown(_settings_of(context, user), at(state, context.clock()))
 
 
 async def read_streak(context: Context, scope: int, user_id: str, periods: int) -> UserStreak:
@@ -56,11 +57,10 @@ async def read_streak(context: Context, scope: int, user_id: str, periods: int) 
     Linear in the user's events.
     """
     user = await read_user(context, scope, user_id)
-    settings = context.catalog.definitions(scope).streaks
-    streak = shown_streak(context, scope, await context.ledger.streak(user))
+    streak = shown_streak(context, user, await context.ledger.streak(user))
     counted = await context.ledger.counted_periods(user)
     today = day_of(local_at(context.clock(), user.tz))
-    return UserStreak(streak, history(settings, counted, today, periods))
+    return UserStreak(streak, history(_settings_of(context, user), counted, today, periods))
 
 
 async def read_streaks(context: Context, scope: int, user_ids: Sequence[str]) -> list[StreakOfUser]:
@@ -81,8 +81,12 @@ async def _streak_of(context: Context, scope: int, user_id: str) -> StreakOfUser
     user = await context.ledger.user(scope, user_id)
     if user is None:
         return StreakOfUser(user_id, 0, None)
-    streak = shown_streak(context, scope, await context.ledger.streak(user))
+    streak = shown_streak(context, user, await context.ledger.streak(user))
     return StreakOfUser(user_id, streak.length, streak.extended_at)
+
+
+def _settings_of(context: Context, user: User) -> StreakSettings:
+    return streak_settings_of(context.catalog.definitions(user.scope).streaks, user.preferences)
 
 
 def _shown(settings: StreakSettings, state: Streak) -> ShownStreak:

@@ -10,6 +10,7 @@ from palmares.catalog.contract import Definitions
 from palmares.domain.errors import Invalid, PalmaresError
 from palmares.domain.local_time import DAY, format_instant
 from palmares.domain.metric import LONGEST_TEXT, Metric, check_text
+from palmares.domain.settings import in_control_group
 from palmares.domain.user import check_id
 from palmares.ledger.contract import Entry, Outcome
 from palmares.service.attributes import check_attributes
@@ -70,9 +71,10 @@ def _entry(definitions: Definitions, scope: int, event: NewEvent, now: int) -> E
         check_text(text, f"attributes.{key}")
     if event.occurred_at is not None:
         _check_time(event.occurred_at, now)
+    control = in_control_group(check_id(event.user_id), definitions.settings.control_ratio)
     return Entry(
-        scope, check_id(event.user_id), event.changes, metric, event.amount, event.attributes, event.idempotency_key,
-        event.occurred_at, history=event.history,
+        scope, event.user_id, event.changes, metric, event.amount, event.attributes, event.idempotency_key,
+        event.occurred_at, history=event.history, control=control,
     )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ async def test_webhooks_are_paused_resumed_and_deleted(admin: Admin) -> None:
         ({"url": "http://localhost:8787/admin/v1/metrics"}, "url"),
         ({"events": []}, "events"),
         ({"events": None}, "events"),
-        ({"events": ["leaderboard.exploded"]}, "events[...]"),
+        ({"events": ["leaderboard.exploded"]}, "events[0]"),
         ({"events": "leaderboard.finished"}, "events"),
         ({"secret": ""}, "secret"),
         ({"secret": "a b"}, "secret"),
@@ -151,7 +151,7 @@ async def test_the_log_is_read_in_parts_from_either_end_and_by_what_is_wanted(ad
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=101", "skip=-1", "order=sideways", "type=leaderboard.x", "status=lost", "skip=1e3"]
+    "query", ["limit=0", "limit=101", "skip=-1", "order=sideways", "type=leaderboard.x", "status=lost", "skip=x"]
 )
 async def test_a_wrong_parameter_refuses_the_request(admin: Admin, query: str) -> None:
     """With its name first."""

@@ -114,9 +114,15 @@ def test_every_operation_but_the_document_needs_the_key(base: str) -> None:
     ("endpoint", "statuses"),
     [
         (Endpoint("GET", "/x", handle, "", {}, public=True), [500]),
-        (Endpoint("GET", "/x", handle, "", {}), [401, 500, 503]),
-        (Endpoint("GET", "/x/{key}", handle, "", {}, query=Query), [401, 404, 422, 500, 503]),
-        (Endpoint("POST", "/x", handle, "", {}, body=Query, errors=(400,)), [400, 401, 413, 422, 429, 500, 503]),
+        (Endpoint("GET", "/x", handle, "", {}), [401, 403, 422, 429, 500, 503]),
+        (Endpoint("GET", "/x", handle, "", {}, admin=True), [401, 422, 429, 500, 503]),
+        (Endpoint("GET", "/x", handle, "", {}, admin=True, spans_tenants=True), [401, 429, 500, 503]),
+        (Endpoint("GET", "/x", handle, "", {}, query=Query, public=True), [422, 500]),
+        (Endpoint("GET", "/x/{key}", handle, "", {}, admin=True), [401, 404, 422, 429, 500, 503]),
+        (
+            Endpoint("POST", "/x", handle, "", {}, body=Query, errors=(400,)),
+            [400, 401, 403, 413, 422, 429, 500, 503],
+        ),
     ],
 )
 def test_an_endpoint_has_the_errors_that_its_shape_brings(endpoint: Endpoint, statuses: list[int]) -> None:
@@ -132,7 +138,7 @@ def test_errors_have_the_error_body_and_those_to_try_again_say_when() -> None:
 
 
 def test_query_parameters_come_from_the_struct() -> None:
-    described = document("x", "/x", [Endpoint("GET", "/x", handle, "", {200: Query}, query=Query)])
+    described = document("x", "/x", [Endpoint("GET", "/x", handle, "", {200: Query}, query=Query, public=True)])
 
     assert described["paths"]["/x"]["get"]["parameters"] == [
         {"name": "mustHave", "in": "query", "schema": {"type": "integer"}, "required": True},
@@ -144,6 +150,15 @@ def test_query_parameters_come_from_the_struct() -> None:
             "description": "If you like.",
         },
     ]
+
+
+def test_the_tenant_is_a_header_of_whatever_belongs_to_one() -> None:
+    """Not needed by what is about all tenants, or about nothing that is stored."""
+    described = DOCUMENTS[ADMIN_BASE]["paths"]
+
+    for path, has_tenant in (("/metrics", True), ("/tenants", False), ("/environments", False), ("/openapi", False)):
+        named = [one["name"] for one in described[path]["get"]["parameters"] if one["in"] == "header"]
+        assert named == (["Tenant-ID"] if has_tenant else [])
 
 
 def test_exact_numbers_are_numbers() -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from palmares.cli import event_file
-from palmares.cli.client import Refused, Reply, ServerUnreachable
-from palmares.cli.import_ import Rejection, Report, Task, send_events
+from palmares.cli.client import Client, Refused, Reply, ServerUnreachable
+from palmares.cli.import_ import Rejection, Report, Task, send_events, show_history
 
 HEADER = "metric,userId,value\n"
 
@@ -142,3 +142,47 @@ def test_an_unusable_header_is_a_problem_of_the_file() -> None:
     assert report.exit_code == 2
     assert report.problem is not None
     assert report.problem.startswith("'user' is not a column")
+
+
+class Settling(Client):
+    """A client of a server that has this to say about its boards, look by look; an exception is raised."""
+
+    def __init__(self, *looks: list[dict[str, object]] | BaseException) -> None:
+        super().__init__("http://127.0.0.1:1", "abcd1234.secret", lambda seconds: None)
+        self.looks = list(looks)
+
+    def call(self, method: str, path: str, body: bytes | None = None, tries: int = 8) -> Reply:
+        look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        if isinstance(look, BaseException):
+            raise look
+        return Reply(200, json.dumps(look).encode())
+
+
+BUSY: list[dict[str, object]] = [{"key": "weekly"}, {"key": "monthly", "revising": True}]
+
+
+def test_whoever_imports_history_is_told_which_leaderboards_take_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, not at every look; and nothing when nothing takes time."""
+    assert show_history(Settling(BUSY, BUSY, BUSY, []), 60)
+    assert capsys.readouterr().err == "Waiting until these leaderboards show it: monthly\n"
+
+    assert show_history(Settling([{"key": "weekly"}]), 60)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("end", "sentence"),
+    [
+        ([{"key": "weekly", "problem": "too much"}], "leaderboard 'weekly' could not be made: too much"),
+        (BUSY, "leaderboard 'monthly' does not show everything yet"),
+        (KeyboardInterrupt(), "not waited for any longer; the server goes on"),
+        (ServerUnreachable("gone"), "whether the leaderboards show it is unknown: gone"),
+        (Refused(401, "revoked"), "whether the leaderboards show it is unknown: the server answers 401: revoked"),
+    ],
+)
+def test_whoever_imports_history_is_told_what_is_not_shown(
+    capsys: pytest.CaptureFixture[str], end: list[dict[str, object]] | BaseException, sentence: str
+) -> None:
+    """In one sentence, whatever the reason: what was imported is imported all the same."""
+    assert not show_history(Settling(BUSY, end), 3)
+    assert capsys.readouterr().err.splitlines()[1:] == [sentence]

@@ -13,6 +13,7 @@ from pathlib import Path
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
 from palmares.domain.group import Group
+from palmares.domain.local_time import start_of
 from palmares.domain.run import Run
 from palmares.domain.value import LEAST
 from palmares.ledger.contract import Ranks
@@ -80,7 +81,7 @@ class Builder:
             upto, until = await self._watch(steps)
             if board.finished_position is not None:
                 upto = board.finished_position
-                until = self._log.recorded_when(upto)
+                until = self._finished_at(board, upto, until)
             timeline = await self._build(rankings, upto, until, None)
             await self._install(rankings, timeline, steps)
         except BaseException:
@@ -89,6 +90,11 @@ class Builder:
         finally:
             self._upkeep.unwatch(steps)
             self.progress.pop(board.number, None)
+
+    def _finished_at(self, board: Board, position: int, now: int) -> int:
+        """About when a board was finished by hand: days that ended before it are its, though nothing was recorded."""
+        recorded = self._log.recorded_when(position)
+        return recorded if board.end is None else max(recorded, min(now, start_of(board.end)))
 
     async def rebuild(self, rankings: Rankings, runs: list[Run]) -> None:
         """Build some runs anew, as they are with everything recorded so far, and let them take the former's place."""

@@ -7,7 +7,7 @@ drafted is undone and the others stay. Only after the flush does the ledger appl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from palmares.domain.errors import NotFound, PalmaresError
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
-from palmares.domain.streak import Streak, StreakEvent, concerns, encode, in_zone
+from palmares.domain.streak import Streak, StreakEvent, encode, in_zone, may_concern
 from palmares.domain.streak import at as shown_at
 from palmares.domain.streak import blank as blank_streak
 from palmares.domain.tally import Tally
@@ -164,7 +164,10 @@ class Draft:
         if entry.must_exist:
             raise NotFound(f"user {entry.user_id!r} was not found")
         number = self._last_number + 1
-        blank = User(number=number, scope=entry.scope, id=entry.user_id, created=self.now, updated=self.now)
+        blank = User(
+            number=number, scope=entry.scope, id=entry.user_id, control=entry.control,
+            created=self.now, updated=self.now,
+        )  # fmt: skip
         user = changed(blank, entry.changes, self.now)
         streak = blank_streak(self._streaks.settings(entry.scope))
         state = UserState(user, streak=streak)
@@ -178,24 +181,29 @@ class Draft:
         after = changed(before, entry.changes, self.now)
         if after is before:
             return step
-        step.state = UserState(after, present.sums, self._streak_in_zone(present, after.tz))
+        step.state = UserState(after, present.sums, self._streak_of(present, after))
         if after.attributes == before.attributes:
-            step.lines.append(self._user_line(step.state, None, present.streak))
+            step.lines.append(self._user_line(step.state, before, present.streak))
             return step
-        step.lines.append(self._user_line(step.state, before.attributes, present.streak))
+        step.lines.append(self._user_line(step.state, before, present.streak))
         by_plan = {rankings.plan: rankings for rankings in self._followed.grouped(after.scope)}
         step.moves = [(by_plan[move.plan], move) for move in moves(by_plan, before.attributes, after.attributes)]
         return step
 
-    def _streak_in_zone(self, present: UserState, tz: str | None) -> Streak:
-        """The streak of a user who goes to a zone: there, its last day has another end."""
-        if tz == present.user.tz:
+    def _streak_of(self, present: UserState, after: User) -> Streak:
+        """The streak of a user who is changed: in another zone its last day has another end, and what counts may be
+        another thing."""
+        settings = self._streaks.settings_of(after)
+        if settings != self._streaks.settings_of(present.user):
+            drafted = self._drafted_of(after.number, self.lines)
+            return self._streaks.refold(UserState(after, present.sums), drafted)
+        if after.tz == present.user.tz:
             return present.streak
-        return in_zone(self._streaks.settings(present.user.scope), self._streaks.of(present), tz)
+        return in_zone(settings, self._streaks.of(present), after.tz)
 
-    def _user_line(self, state: UserState, attributes_before: Mapping[str, str] | None, streak: Streak) -> Line:
-        """The line of a user who had a streak before."""
-        user, body = state.user, encode_user(state.user, attributes_before)
+    def _user_line(self, state: UserState, before: User | None, streak: Streak) -> Line:
+        """The line of a user who was another, and had a streak, before."""
+        user, body = state.user, encode_user(state.user, before)
         return Line(
             self._position + 1, USER, self.now, user.scope, user.number, user_id=user.id, body=body,
             streak=_streak_text(streak, state.streak),
@@ -232,27 +240,31 @@ class Draft:
     def _extend_streak(self, step: Step, metric: int, event: PastEvent) -> Streak:
         """The user's streak after the event."""
         before = self._streaks.of(step.state)
-        after = self._streaks.after(step.state, before, streak_event(event, metric), self._drafted_of(step))
+        after = self._streaks.after(step.state, before, streak_event(event, metric), self._drafted_with(step))
         step.streak_extended = shown_at(after, self.now).length > shown_at(before, self.now).length
         return after
 
-    def _drafted_of(self, step: Step) -> Iterator[StreakEvent]:
+    def _drafted_with(self, step: Step) -> Iterator[StreakEvent]:
         """The events of a step's user that are in the draft, its own included."""
-        for line in chain(self.lines, step.lines):
-            if line.kind == EVENT and line.user == step.state.user.number and line.metric is not None:
+        return self._drafted_of(step.state.user.number, chain(self.lines, step.lines))
+
+    @staticmethod
+    def _drafted_of(user: int, lines: Iterable[Line]) -> Iterator[StreakEvent]:
+        for line in lines:
+            if line.kind == EVENT and line.user == user and line.metric is not None:
                 yield streak_event(past_event(line), line.metric)
 
     def _streak_counts(self, step: Step, before: User | None) -> list[StreakCount]:
         """What the step's streak is worth on the boards that rank by it; `before` is the user until now."""
         user, event = step.state.user, step.event
-        travelled = before is not None and before.tz != user.tz
+        changed_otherwise = before is not None and (before.tz, before.preferences) != (user.tz, user.preferences)
         counts: list[StreakCount] = []
         for rankings in self._followed.by_streak(user.scope):
             plan, run = rankings.plan, rankings.plan.only_run
             inside = event is not None and plan.run_concerned(event.local_at) is not None
-            if is_late(run, self.now) or not (inside or travelled):
+            if is_late(run, self.now) or not (inside or changed_otherwise):
                 continue
-            worth = self._streaks.value_in(run, step.state, self.now, self._drafted_of(step))
+            worth = self._streaks.value_in(run, step.state, self.now, self._drafted_with(step))
             told = step.streak_extended and event is not None and plan.run_at(event.local_at) is not None
             counts.append(StreakCount(rankings, run, plan.group_of(user.attributes), worth, told))
         return counts
@@ -260,7 +272,7 @@ class Draft:
     def _concerned(self, metric: int, scope: int, amount: int) -> Iterator[Rankings]:
         """The rankings that such an event may change."""
         yield from self._followed.counting(metric)
-        if concerns(self._streaks.settings(scope), metric, amount):
+        if may_concern(self._streaks.settings(scope), metric, amount):
             yield from self._followed.by_streak(scope)
 
     def _late(self, metric: int, scope: int, event: PastEvent, history: bool) -> list[Late]:

@@ -89,7 +89,7 @@ class Past:
 
     async def steps(self, in_thread: InThread) -> AsyncIterator[list[PastStep]]:
         """All steps in order, in portions; first those that take no effect."""
-        merged = heapq.merge(*map(self._rows, self._names), key=lambda step: (step[0] or value.LEAST, step[1]))
+        merged = heapq.merge(*map(self._rows, self._names), key=_in_order)
         while portion := await in_thread(list, islice(merged, _ROWS_AT_ONCE)):
             yield [PastStep(*step) for step in portion]
 
@@ -137,6 +137,11 @@ class Past:
         if run is None:
             return None
         return effect_at(run, self._plan.board.late_events, recorded_at, occurred_at, bool(history))
+
+
+def _in_order(step: tuple[Any, ...]) -> tuple[int, int]:
+    effect, position = step[0], step[1]
+    return (value.LEAST if effect is None else effect, position)
 
 
 def _span(runs: list[Run] | None) -> tuple[int, int]:

@@ -190,13 +190,15 @@ class Snapshot:
         """The number and body of every user, in the order of the numbers."""
         return iter(self._connection.execute(query("users_by_number")))
 
-    def streak_events(self, scope: int, metrics: str | None) -> Iterator[tuple[int, str | None, StreakEvent]]:
-        """User, zone and event of everything that may count for the streaks of a scope, user by user.
+    def streak_events(
+        self, scope: int, metrics: str | None
+    ) -> Iterator[tuple[int, str | None, str | None, StreakEvent]]:
+        """User, zone, preferences and event of everything that may count for the streaks of a scope, user by user.
 
-        `metrics` is a JSON array of metric numbers, None for all.
+        `metrics` is a JSON array of metric numbers, None for all; preferences are JSON, None for the defaults.
         """
         rows = self._connection.execute(query("streak_events"), {"scope": scope, "metrics": metrics})
-        return ((user, tz, StreakEvent(*event)) for user, tz, *event in rows)
+        return ((user, tz, preferences, StreakEvent(*event)) for user, tz, preferences, *event in rows)
 
     def longest_streaks(
         self, scope: int, version: int, order: StreakOrder, now: int, limit: int

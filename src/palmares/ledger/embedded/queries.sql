@@ -257,8 +257,8 @@ SELECT scope, version FROM streak_rules
 INSERT INTO streak_rules VALUES (:scope, :version) ON CONFLICT (scope) DO UPDATE SET version = excluded.version
 
 -- name: streak_events
--- What counts for the streaks of a scope, of these metrics or of all, user by user, with the user's zone.
-SELECT event.user, json_extract(body, '$.tz'), occurred_at, position, metric, amount, local_at
+-- What counts for the streaks of a scope, of these metrics or of all, user by user, with zone and preferences.
+SELECT event.user, json_extract(body, '$.tz'), json_extract(body, '$.preferences'), occurred_at, position, metric, amount, local_at
 FROM user_events AS event CROSS JOIN users ON number = event.user
 WHERE scope = :scope AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics)))
 ORDER BY event.user

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from palmares.domain import tally, value
 from palmares.domain.changes import moves
 from palmares.domain.effect import changes_past_days, is_late
+from palmares.domain.preferences import Preferences
 from palmares.domain.run import Run
-from palmares.domain.streak import concerns, decode
+from palmares.domain.streak import decode, may_concern
 from palmares.ledger.embedded.draft import Step
 from palmares.ledger.embedded.log import EVENT, Line, Log, past_event
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
-from palmares.ledger.embedded.users import Users, UserState, attributes_before, decode_user
+from palmares.ledger.embedded.users import Users, UserState, attributes_before, decode_user, preferences_before
 
 _LINES_AT_ONCE = 10_000
+
+
+class Present(NamedTuple):
+    """What users are at the present line, of those who become something else behind it."""
+
+    attributes: dict[int, Mapping[str, str]]
+    preferences: dict[int, Preferences]
 
 
 def replay_step(rankings: Rankings, users: Users, streaks: Streaks, step: Step) -> None:
@@ -35,36 +44,37 @@ async def replay_log(
 ) -> None:
     """Apply the log behind a position, and what ended meanwhile, to rankings that are as of that position.
 
-    Users are known as of the end of the log only. Who changed attributes on the way starts from what the first of
-    those lines replaced, and goes along from line to line.
+    Users are known as of the end of the log only. Who changed attributes or preferences on the way starts from what the
+    first of those lines replaced, and goes along from line to line.
     """
-    present = _attributes_as_of(log, after)
+    present = _present_at(log, after)
     while lines := log.read(after, _LINES_AT_ONCE):
         for line in lines:
             if line.recorded_at >= timeline.next_due:
                 await timeline.reach(line.recorded_at)
             if line.kind == EVENT:
                 _count_everywhere(boards, users, present, line)
-            elif line.user in present:
-                _move_everywhere(boards, present, line)
+            else:
+                _change_everywhere(boards, present, line)
             if line.streak is not None:
                 _set_streaks_everywhere(boards, users, streaks, present, line)
         after = lines[-1].position
 
 
-def _attributes_as_of(log: Log, position: int) -> dict[int, Mapping[str, str]]:
-    """The attributes, at a position, of those whose attributes change behind it."""
-    present: dict[int, Mapping[str, str]] = {}
+def _present_at(log: Log, position: int) -> Present:
+    """What is true at a position of those who change behind it."""
+    present = Present({}, {})
     for line in log.user_lines(position, log.position):
-        before = attributes_before(line.body or "{}")
-        if before is not None:
-            present.setdefault(line.user, before)
+        attributes = attributes_before(line.body or "{}")
+        if attributes is not None:
+            present.attributes.setdefault(line.user, attributes)
+        preferences = preferences_before(line.body or "{}")
+        if preferences is not None:
+            present.preferences.setdefault(line.user, preferences)
     return present
 
 
-def _count_everywhere(
-    boards: Sequence[Rankings], users: Users, present: Mapping[int, Mapping[str, str]], line: Line
-) -> None:
+def _count_everywhere(boards: Sequence[Rankings], users: Users, present: Present, line: Line) -> None:
     for rankings in boards:
         if _is_of_interest(rankings, line):
             _count(rankings, users, _attributes_of(rankings, users, present, line.user), line)
@@ -74,22 +84,23 @@ def _set_streaks_everywhere(
     boards: Sequence[Rankings],
     users: Users,
     streaks: Streaks,
-    present: Mapping[int, Mapping[str, str]],
+    present: Present,
     line: Line,
 ) -> None:
+    state = users.get(line.user)
+    preferences = present.preferences.get(line.user, state.user.preferences)
+    state = replace(state, user=replace(state.user, preferences=preferences))
     for rankings in boards:
         if rankings.streaks is not None and rankings.plan.board.scope == line.scope:
             attributes = _attributes_of(rankings, users, present, line.user)
-            _set_streak(rankings, streaks, users.get(line.user), attributes, line)
+            _set_streak(rankings, streaks, state, attributes, line)
 
 
-def _attributes_of(
-    rankings: Rankings, users: Users, present: Mapping[int, Mapping[str, str]], user: int
-) -> Mapping[str, str]:
+def _attributes_of(rankings: Rankings, users: Users, present: Present, user: int) -> Mapping[str, str]:
     """The attributes that a user has at the present line; of no interest to a board without groups."""
     if not rankings.plan.grouped:
         return {}
-    known = present.get(user)
+    known = present.attributes.get(user)
     return users.get(user).user.attributes if known is None else known
 
 
@@ -99,15 +110,20 @@ def _is_of_interest(rankings: Rankings, line: Line) -> bool:
     if settings is not None:
         assert line.metric is not None
         assert line.amount is not None
-        return board.scope == line.scope and concerns(settings, line.metric, line.amount)
+        return board.scope == line.scope and may_concern(settings, line.metric, line.amount)
     return board.metric is not None and board.metric.number == line.metric
 
 
-def _move_everywhere(boards: Sequence[Rankings], present: dict[int, Mapping[str, str]], line: Line) -> None:
-    after = decode_user(line.user, line.scope, line.user_id or "", line.body or "{}").attributes
-    for rankings in boards:
-        _move(rankings, line.user, present[line.user], after)
-    present[line.user] = after
+def _change_everywhere(boards: Sequence[Rankings], present: Present, line: Line) -> None:
+    if line.user not in present.attributes and line.user not in present.preferences:
+        return
+    after = decode_user(line.user, line.scope, line.user_id or "", line.body or "{}")
+    if line.user in present.attributes:
+        for rankings in boards:
+            _move(rankings, line.user, present.attributes[line.user], after.attributes)
+        present.attributes[line.user] = after.attributes
+    if line.user in present.preferences:
+        present.preferences[line.user] = after.preferences
 
 
 def _move(rankings: Rankings, user: int, before: Mapping[str, str], after: Mapping[str, str]) -> None:

@@ -7,6 +7,9 @@ from contextlib import closing
 from itertools import groupby, islice
 from operator import itemgetter
 
+import msgspec
+
+from palmares.domain.preferences import Preferences, streak_settings_of
 from palmares.domain.streak import Streak, StreakEvent, fold
 from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.embedded.past import InThread
@@ -14,9 +17,10 @@ from palmares.ledger.embedded.projection import Projection
 from palmares.ledger.embedded.streaks import metrics_json
 
 _USERS_AT_ONCE = 500
+_PREFERENCES = msgspec.json.Decoder(Preferences)
 
-# A user, the user's zone, and an event.
-Row = tuple[int, str | None, StreakEvent]
+# A user, the user's zone, the preferences as JSON, and an event.
+Row = tuple[int, str | None, str | None, StreakEvent]
 
 
 async def restate(projection: Projection, in_thread: InThread, scope: int, settings: StreakSettings) -> None:
@@ -39,5 +43,7 @@ def _some(users: Iterator[tuple[int, Iterator[Row]]], settings: StreakSettings) 
 
 
 def _streak(rows: list[Row], settings: StreakSettings) -> Streak:
-    _, tz, _ = rows[0]
-    return fold(settings, sorted(event for _, _, event in rows), tz)
+    _, tz, preferences, _ = rows[0]
+    if preferences is not None:
+        settings = streak_settings_of(settings, _PREFERENCES.decode(preferences))
+    return fold(settings, sorted(event for *_, event in rows), tz)

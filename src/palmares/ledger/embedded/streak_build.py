@@ -12,8 +12,9 @@ import msgspec
 
 from palmares.domain import value
 from palmares.domain.effect import effect_at, is_late
+from palmares.domain.preferences import DEFAULTS, Preferences, streak_settings_of
 from palmares.domain.run import Run
-from palmares.domain.streak import Streak, StreakEvent, blank, concerns, fold, in_order, in_zone
+from palmares.domain.streak import Streak, StreakEvent, blank, fold, in_order, in_zone, may_concern
 from palmares.domain.streak import step as stepped
 from palmares.domain.streak_board import leaves_at, value_in
 from palmares.domain.streak_settings import StreakSettings
@@ -25,11 +26,12 @@ from palmares.ledger.embedded.streaks import StreakValue
 from palmares.ledger.embedded.timeline import Timeline
 
 
-class _Zone(msgspec.Struct):
+class _User(msgspec.Struct):
     tz: str | None
+    preferences: Preferences = DEFAULTS
 
 
-_ZONE = msgspec.json.Decoder(_Zone)
+_USER = msgspec.json.Decoder(_User)
 
 
 class StreakBuild(Build):
@@ -47,6 +49,8 @@ class StreakBuild(Build):
         super().__init__(rankings, past, runs, timeline, tools)
         self._settings = settings
         self._zones: dict[int, str | None] = {}
+        # Of those who have settings of their own.
+        self._settings_of: dict[int, StreakSettings] = {}
         self._streaks: dict[int, Streak] = {}
 
     async def run(self, snapshot: Snapshot, until: int, on_progress: Callable[[int], None]) -> None:
@@ -58,12 +62,14 @@ class StreakBuild(Build):
         if step.body is not None:
             if self._rankings.plan.grouped:
                 super()._apply(step)
-            self._travel(step, _ZONE.decode(step.body).tz)
-        elif concerns(self._settings, step.metric, step.amount):
+            user = _USER.decode(step.body)
+            self._travel(step, user.tz)
+            self._prefer(step, user.preferences)
+        elif may_concern(self._settings, step.metric, step.amount):
             self._count(step)
 
     def _ignore(self, step: PastStep) -> None:
-        if concerns(self._settings, step.metric, step.amount):
+        if may_concern(self._settings, step.metric, step.amount):
             super()._ignore(step)
 
     def _travel(self, step: PastStep, tz: str | None) -> None:
@@ -71,7 +77,19 @@ class StreakBuild(Build):
         before, self._zones[step.user] = self._zones[step.user], tz
         streak = self._streaks.get(step.user)
         if streak is not None and tz != before:
-            self._set(step, in_zone(self._settings, streak, tz))
+            self._set(step, in_zone(self._rules(step), streak, tz))
+
+    def _prefer(self, step: PastStep, preferences: Preferences) -> None:
+        """A user has preferences from now on."""
+        before, after = self._rules(step), streak_settings_of(self._settings, preferences)
+        if after != before:
+            self._settings_of[step.user] = after
+            events = self._events_upto(self._rankings.plan.only_run, step)
+            self._set(step, fold(after, sorted(events), self._zones[step.user]))
+
+    def _rules(self, step: PastStep) -> StreakSettings:
+        """By what the streak of a step's user counts at present."""
+        return self._settings_of.get(step.user, self._settings)
 
     def _count(self, step: PastStep) -> None:
         run = self._run_of(step)
@@ -89,14 +107,14 @@ class StreakBuild(Build):
         backdated = step.effect != step.occurred_at
         if in_order(before, step.occurred_at) and not (backdated and step.occurred_at == before.latest):
             event = StreakEvent(step.occurred_at, step.position, step.metric, step.amount, step.local_at)
-            return stepped(self._settings, before, event, self._zones[step.user])
-        return fold(self._settings, sorted(self._events_upto(run, step)), self._zones[step.user])
+            return stepped(self._rules(step), before, event, self._zones[step.user])
+        return fold(self._rules(step), sorted(self._events_upto(run, step)), self._zones[step.user])
 
     def _events_upto(self, run: Run, step: PastStep) -> list[StreakEvent]:
         """The events of a step's user that took effect up to it."""
         projection, board = self._tools.projection, self._rankings.plan.board
         assert step.effect is not None
-        metrics = [metric for metric, _ in self._settings.metrics] or [
+        metrics = [metric for metric, _ in self._rules(step).metrics] or [
             metric for metric, _, _ in projection.totals_of(step.user)
         ]
         found = []
@@ -116,8 +134,8 @@ class StreakBuild(Build):
         run = self._rankings.plan.only_run
         if step.effect is None or not self._is_live(run):
             return
-        tally = value_in(self._settings, streak, run, step.effect)
-        leaving = None if tally is None else leaves_at(self._settings, streak, run)
+        tally = value_in(self._rules(step), streak, run, step.effect)
+        leaving = None if tally is None else leaves_at(self._rules(step), streak, run)
         group = self._groups[step.user] if self._rankings.plan.grouped else ()
         self._rankings.set_streak(run.start, group, step.user, StreakValue(tally, leaving))
 

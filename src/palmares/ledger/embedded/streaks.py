@@ -1,7 +1,8 @@
 """The streaks of users: by which settings they count, what they are, and where they leave their users on boards.
 
 A user's state carries the streak as of the last event, with the version of the settings that it was made by. One of
-another version is worked out anew from the user's events where it is needed.
+another version is worked out anew from the user's events where it is needed. The version is the scope's, also where a
+user has settings of their own: who changes them gets a new state at once.
 """
 
 from __future__ import annotations
@@ -10,19 +11,22 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from palmares.domain import value
+from palmares.domain.preferences import streak_settings_of
 from palmares.domain.run import Run
 from palmares.domain.streak import CountedPeriod, Streak, StreakEvent, concerns, counted_periods, fold, in_order, step
 from palmares.domain.streak_board import concerns_run, leaves_at, value_in
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.tally import Tally
+from palmares.domain.user import User
 from palmares.ledger.embedded.users import Users, UserState
 
 _DEFAULTS = StreakSettings()
 
 
 def metrics_json(settings: StreakSettings) -> str | None:
-    """The metrics that count as a JSON array, None where all do."""
-    return str([metric for metric, _ in settings.metrics]) if settings.metrics else None
+    """The metrics that may count in a scope as a JSON array, None where all may."""
+    anything = settings.customization_enabled or not settings.metrics
+    return None if anything else str([metric for metric, _ in settings.metrics])
 
 
 class StreakValue(NamedTuple):
@@ -43,6 +47,10 @@ class Streaks:
         """The settings of a scope; the defaults where none were given."""
         return self._settings.get(scope, _DEFAULTS)
 
+    def settings_of(self, user: User) -> StreakSettings:
+        """The settings by which the streak of a user counts."""
+        return streak_settings_of(self.settings(user.scope), user.preferences)
+
     def define(self, scope: int, settings: StreakSettings) -> None:
         """Count by these settings from now on."""
         self._settings[scope] = settings
@@ -55,7 +63,7 @@ class Streaks:
 
     def after(self, state: UserState, before: Streak, event: StreakEvent, drafted: Iterable[StreakEvent]) -> Streak:
         """The streak after one more event; `drafted` are those before it that are not recorded yet."""
-        settings, user = self.settings(state.user.scope), state.user
+        settings, user = self.settings_of(state.user), state.user
         if not concerns(settings, event.metric, event.amount):
             return before
         if in_order(before, event.occurred_at):
@@ -65,11 +73,11 @@ class Streaks:
     def refold(self, state: UserState, drafted: Iterable[StreakEvent] = (), upto: int = value.MOST) -> Streak:
         """The streak of all the user's events up to a position, and those that are not recorded yet."""
         events = [*self._recorded(state, upto), *drafted]
-        return fold(self.settings(state.user.scope), sorted(events), state.user.tz)
+        return fold(self.settings_of(state.user), sorted(events), state.user.tz)
 
     def counted_periods(self, state: UserState) -> list[CountedPeriod]:
         """Every period that counted, ascending."""
-        settings = self.settings(state.user.scope)
+        settings = self.settings_of(state.user)
         return counted_periods(settings, sorted(self._recorded(state, value.MOST)))
 
     def value_in(
@@ -84,7 +92,7 @@ class Streaks:
 
         Where the user's own clock has left the run behind, the events since then do not count.
         """
-        settings, streak = self.settings(state.user.scope), state.streak
+        settings, streak = self.settings_of(state.user), state.streak
         if run.end is not None and streak.extended_on is not None and streak.extended_on > run.end:
             events = [*self._recorded(state, upto), *drafted]
             inside = [event for event in events if concerns_run(run, event.local_at)]
@@ -93,7 +101,7 @@ class Streaks:
         return StreakValue(tally, None if tally is None else leaves_at(settings, streak, run))
 
     def _recorded(self, state: UserState, upto: int) -> list[StreakEvent]:
-        settings, user = self.settings(state.user.scope), state.user.number
+        settings, user = self.settings_of(state.user), state.user.number
         metrics = [number for number, _ in settings.metrics] or list(state.sums)
         return [
             StreakEvent(event.occurred_at, event.position, metric, event.amount, event.local_at)

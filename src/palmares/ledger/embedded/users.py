@@ -267,23 +267,26 @@ _NAMED_APART = ("number", "scope", "id", "preferences")
 _BODY_FIELDS = tuple(entry.name for entry in fields(User) if entry.name not in _NAMED_APART)
 
 
-def encode_user(user: User, attributes_before: Mapping[str, str] | None) -> str:
-    """The body of a user line: the profile, and the attributes that the line replaces if it changes any.
+def encode_user(user: User, before: User | None) -> str:
+    """The body of a user line: the profile, and the attributes and preferences that it replaces if it changes any.
 
     Preferences are there only where a user has any, as in lines from before there were preferences.
     """
     body: dict[str, Any] = {name: getattr(user, name) for name in _BODY_FIELDS}
     if user.preferences != DEFAULTS:
         body["preferences"] = user.preferences
-    if attributes_before is not None:
-        body["attributes_before"] = attributes_before
+    if before is not None and before.attributes != user.attributes:
+        body["attributes_before"] = before.attributes
+    if before is not None and before.preferences != user.preferences:
+        body["preferences_before"] = before.preferences
     return msgspec.json.encode(body).decode()
 
 
 def decode_user(number: int, scope: int, user_id: str, body: str) -> User:
     """The user of a body."""
     given = msgspec.json.decode(body)
-    given.pop("attributes_before", None)
+    for name in ("attributes_before", "preferences_before"):
+        given.pop(name, None)
     if given["device_tokens"] is not None:
         given["device_tokens"] = tuple(given["device_tokens"])
     if "preferences" in given:
@@ -295,3 +298,9 @@ def attributes_before(body: str) -> dict[str, str] | None:
     """The attributes that a user line replaced; None when it left them alone."""
     before: dict[str, str] | None = msgspec.json.decode(body).get("attributes_before")
     return before
+
+
+def preferences_before(body: str) -> Preferences | None:
+    """The preferences that a user line replaced; None when it left them alone."""
+    before = msgspec.json.decode(body).get("preferences_before")
+    return None if before is None else msgspec.convert(before, Preferences)

@@ -1,6 +1,7 @@
 """The past of a board: what the log holds, in the order in which it took effect."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,9 @@ def event(recorded: str, occurred: str = "", history: bool = False, metric: int 
 def user(recorded: str, pool: str | None, before: str | None = None, changes: bool = True, number: int = 1) -> Line:
     """A line of a user who is in a pool now and was in another before."""
     attributes = {} if pool is None else {"pool": pool}
-    replaced = ({} if before is None else {"pool": before}) if changes else None
     profile = User(number=number, scope=1, id=f"user-{number}", attributes=attributes, created=0, updated=0)
-    body = encode_user(profile, replaced)
+    former = replace(profile, attributes={} if before is None else {"pool": before})
+    body = encode_user(profile, former if changes else None)
     return Line(0, USER, instant(recorded), 1, number, user_id=profile.id, body=body)
 
 

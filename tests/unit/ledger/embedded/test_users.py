@@ -1,16 +1,26 @@
 """Users in layers: the newest state wins, and memory is bounded."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from palmares.domain.local_time import EPOCH_ORDINAL
+from palmares.domain.preferences import Preferences, StreakPreferences
 from palmares.domain.user import User
 from palmares.ledger.embedded.log import Log, PastEvent
 from palmares.ledger.embedded.projection import FirstUse, Projection
-from palmares.ledger.embedded.users import Sum, Users, UserState, attributes_before, decode_user, encode_user
+from palmares.ledger.embedded.users import (
+    Sum,
+    Users,
+    UserState,
+    attributes_before,
+    decode_user,
+    encode_user,
+    preferences_before,
+)
 from tests.ledger_world import BUSY, Clock, open_embedded, swim
 from tests.log_lines import METRIC, STORY, event_line, user_line, write
 from tests.world import make_board
@@ -205,15 +215,30 @@ def test_keys_are_found_wherever_they_are(parts: Parts) -> None:
         {"name": "Ann", "email": "a@example.org", "tz": "Asia/Tokyo", "sign_up_date": 739_000, "control": True},
         {"device_tokens": ("one", "two"), "emails_declined": True},
         {"device_tokens": (), "attributes": {"pool": "east", "ä": "€\n\0"}},
+        {"preferences": Preferences({"recap": ("push",)}, StreakPreferences(False, "AND", ((1, 5),), ()))},
     ],
 )
 def test_a_user_comes_back_from_its_body(fields: dict[str, Any]) -> None:
     """Every field, of its own type."""
     user = User(number=3, scope=2, id="x", created=5, updated=6, **fields)
-    for before in (None, {"pool": "west"}):
+    other = replace(user, attributes={"pool": "west"}, preferences=Preferences({"recap": ("email",)}))
+    for before, attributes, preferences in (
+        (None, None, None),
+        (user, None, None),
+        (other, other.attributes, other.preferences),
+    ):
         body = encode_user(user, before)
         assert decode_user(3, 2, "x", body) == user
-        assert attributes_before(body) == before
+        assert (attributes_before(body), preferences_before(body)) == (attributes, preferences)
+
+
+def test_a_line_from_before_there_were_preferences_is_of_a_user_without_any() -> None:
+    """And lines of such users still look like that."""
+    user = User(number=3, scope=2, id="x", created=5, updated=6)
+    body = encode_user(user, replace(user, preferences=Preferences({"recap": ()})))
+
+    assert '"preferences":' not in body
+    assert decode_user(3, 2, "x", body).preferences == Preferences()
 
 
 @pytest.mark.anyio
