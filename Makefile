@@ -37,7 +37,7 @@ serve: .venv/ready ## serve the data folder ./data
 
 test: .venv/ready ## run the tests, or those that ARGS names
 	@echo "make test: running the tests"
-	@$(BIN)/python -m pytest --durations=5 $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations=5 $(ARGS)
 
 check: .venv/ready ## check format, lint, types, import layers, and who reads a clock or a random source
 	@echo "make check: format, lint, types, import layers, clocks and random sources"

@@ -102,7 +102,9 @@ BODIES: dict[tuple[str, str], Callable[[Place, str], Any]] = {
             "breakdownAttributes": [place.ids["attributes"]],
         }
     ],
-    ("PATCH", "/admin/v1/leaderboards"): lambda place, user: [{"id": place.ids["leaderboards"], "name": f"{place.mark}!"}],
+    ("PATCH", "/admin/v1/leaderboards"): lambda place, user: [
+        {"id": place.ids["leaderboards"], "name": f"{place.mark}!"}
+    ],
     ("POST", "/admin/v1/metrics"): lambda place, user: [{"name": place.mark, "key": "new"}],
     ("PATCH", "/admin/v1/metrics"): lambda place, user: [{"id": place.ids["metrics"], "units": place.mark}],
     ("POST", "/admin/v1/attributes"): lambda place, user: [{"name": place.mark, "key": "new", "type": "user"}],

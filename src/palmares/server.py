@@ -35,6 +35,7 @@ from palmares.api.meter import Meter
 from palmares.api.routes import build_app
 from palmares.api.webhook_json import WebhookBodies
 from palmares.archive.sql import SqlArchive
+from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
 from palmares.domain.board import Board
@@ -144,6 +145,11 @@ class Server:
             opened.pop_all()
         return cls(context, ledger, catalog, outbox, announcer, deliverer, timekeeper, clock_mover, first_key)
 
+    @property
+    def multi_tenancy(self) -> bool:
+        """Whether requests with the first key have to name a tenant."""
+        return self._catalog.environment(DEFAULT_SCOPE).multi_tenancy
+
     def app(self, max_body_bytes: int, limiter: RateLimiter | None = None, origins: Origins = BY_DEFAULT) -> ASGIApp:
         """The HTTP application."""
         return build_app(
@@ -232,8 +238,15 @@ async def _open_ledger(settings: Settings, catalog: SqlCatalog, clock: Clock) ->
         events_between_projections=settings.project_events,
         events_between_checkpoints=settings.checkpoint_events,
     )
+    streaks = {scope: catalog.definitions(scope).streaks for scope in catalog.scopes()}
     return await EmbeddedLedger.open(
-        settings.data, boards, clock, time.perf_counter, limits, open_archive=partial(open_archive, settings.data)
+        settings.data,
+        boards,
+        clock,
+        time.perf_counter,
+        limits,
+        streaks,
+        open_archive=partial(open_archive, settings.data),
     )
 
 

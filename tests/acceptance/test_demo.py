@@ -1,5 +1,7 @@
 """The demo's rankings are those of an independent computation in SQL over the same rows: every rank of every one.
 
+All flights are of a past year, so nearly every run is over: what is compared comes from the archive.
+
 The demo runs as people start it, on all flights; then a server is started on its folder and asked through the HTTP API.
 `DEMO_ROWS=20000` takes the first so many rows of the file, for a quick look.
 """
@@ -14,8 +16,9 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from datetime import date, timedelta
 from importlib.util import find_spec
-from itertools import count, islice
+from itertools import count, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from tests.acceptance.process import ADMIN_KEY, Process, command, environment
 ROWS = int(os.environ.get("DEMO_ROWS") or sys.maxsize)
 FEW_ROWS = 2000
 DEADLINE_SECONDS = 900
+ONE_DAY = timedelta(days=1)
 
 RAW = "year month day dep_time sched_dep_time dep_delay carrier tailnum air_time distance".split()
 
@@ -50,7 +54,9 @@ DEPARTED = """
                                                        ELSE 0 END AS local
           FROM clocked
     )
-    SELECT *, local + 3600 * CASE WHEN local >= CAST(strftime('%s', '2013-03-10 03:00') AS INTEGER)
+    SELECT *, strftime('%Y-%m-01', local, 'unixepoch') AS month,
+           date(local, 'unixepoch', '-6 days', 'weekday 1') AS week,
+           local + 3600 * CASE WHEN local >= CAST(strftime('%s', '2013-03-10 03:00') AS INTEGER)
                                    AND local < CAST(strftime('%s', '2013-11-03 02:00') AS INTEGER)
                                   THEN 4 ELSE 5 END AS departed_at
       FROM dated
@@ -66,8 +72,8 @@ PRESENT = """
 
 RUNS = {
     "once": "'2013-01-01'",
-    "month": "strftime('%Y-%m-01', local, 'unixepoch')",
-    "week": "date(local, 'unixepoch', '-6 days', 'weekday 1')",
+    "month": "month",
+    "week": "week",
 }
 
 # A sum was reached by the last event, as none of them is 0; a best value by the first event that had it.
@@ -106,7 +112,22 @@ BOARDS = {
     "shortest-turn": ("fewest minutes", "once", "ASC", "''"),
 }
 
+# Where everybody stood in a run at a moment, by what had happened before it.
+STOOD = """
+    SELECT tail, ROW_NUMBER() OVER (ORDER BY value DESC, reached, tail), value
+      FROM (SELECT tail, {value} AS value, MAX(departed_at) AS reached
+              FROM departed WHERE {run} = ? AND departed_at < CAST(strftime('%s', ?) AS INTEGER) GROUP BY tail)
+"""
+
+# board: the run of a flight, and what the flights of an aeroplane are worth
+REPEATING = {
+    "monthly-miles": ("month", "SUM(miles)"),
+    "weekly-flights": ("week", "COUNT(*)"),
+}
+
 Ranking = list[tuple[int, str, int]]
+# Date, rank, value.
+Day = tuple[str, int, int]
 
 
 class Expected:
@@ -119,6 +140,8 @@ class Expected:
         self._database.executemany(f"INSERT INTO raw VALUES ({marks})", _raw_rows(rows))
         self._database.execute(DEPARTED)
         self._database.execute(PRESENT)
+        for column, _ in REPEATING.values():
+            self._database.execute(f"CREATE INDEX departed_by_{column} ON departed ({column})")
 
     def number(self, query: str) -> int:
         return int(self._database.execute(query).fetchone()[0])
@@ -136,8 +159,27 @@ class Expected:
             found.setdefault((run, of_group), []).append(tuple(row))
         return found
 
+    def histories(self, board: str, run: str) -> dict[str, list[Day]]:
+        """Every day of every aeroplane in a run, from its first one on; the last is the day on which the run closes."""
+        column, value = REPEATING[board]
+        first_day, following = date.fromisoformat(run), date.fromisoformat(_following(board, run))
+        found: dict[str, list[Day]] = {}
+        for day in (first_day + number * ONE_DAY for number in range((following - first_day).days + 1)):
+            # At noon on the day after the last one it is over everywhere.
+            end = f"{following} 12:00" if day == following else str(day + ONE_DAY)
+            for tail, rank, worth in self._database.execute(STOOD.format(run=column, value=value), (run, end)):
+                found.setdefault(tail, []).append((str(day), rank, worth))
+        return found
+
     def close(self) -> None:
         self._database.close()
+
+
+def _following(board: str, run: str) -> str:
+    """The first day of the run after the one that begins on a day."""
+    start = date.fromisoformat(run)
+    after = start + 7 * ONE_DAY if board == "weekly-flights" else (start + 31 * ONE_DAY).replace(day=1)
+    return str(after)
 
 
 def _raw_rows(rows: int) -> Iterator[tuple[Any, ...]]:
@@ -221,6 +263,47 @@ def test_every_rank_of_every_group_is_that_of_an_independent_computation(caller:
     } == groups
 
 
+@pytest.mark.parametrize("board", REPEATING)
+def test_runs_that_are_over_are_final_and_their_boards_go_on(caller: Caller, expected: Expected, board: str) -> None:
+    """All their flights were told of when they were over, so they were revised, and nothing was left out."""
+    for run, _ in expected.rankings(board):
+        page = caller.get(f"/v1/leaderboards/{board}", run=run)
+        assert (page["status"], page["revision"], page["ignoredLateEvents"]) == ("active", 1, 0), run
+
+    assert "revision" not in caller.get(f"/v1/leaderboards/{board}")
+    assert "revision" not in caller.get("/v1/leaderboards/all-time-miles")
+
+
+@pytest.mark.parametrize("board", REPEATING)
+def test_histories_of_past_runs_are_those_of_an_independent_computation(
+    caller: Caller, expected: Expected, board: str
+) -> None:
+    """Of the first, the middle one and the last in every run: each day on which they were in it, in UTC."""
+    for (run, _), ranking in expected.rankings(board).items():
+        histories = expected.histories(board, run)
+        for _, user, _ in (ranking[0], ranking[len(ranking) // 2], ranking[-1]):
+            assert history(caller, board, run, user) == histories[user], (run, user)
+
+
+def history(caller: Caller, board: str, run: str, user: str) -> list[Day]:
+    """The days of a user in a run; what precedes each is told to be the day before."""
+    days = caller.get(f"/v1/users/{user}/leaderboards/{board}", run=run, numEvents=100)["history"]
+    told = [(day["previousRank"], day["previousValue"]) for day in days]
+    assert told == [(None, None), *((day["rank"], day["value"]) for day in days[:-1])]
+    return [(day["date"], day["rank"], day["value"]) for day in days]
+
+
+def test_a_run_that_goes_on_has_the_newest_hundred_days(caller: Caller, expected: Expected) -> None:
+    """Nobody has flown since, so all of them are the same."""
+    [(_, first, miles), *_] = expected.rankings("all-time-miles")["2013-01-01", ""]
+
+    days = caller.get(f"/v1/users/{first}/leaderboards/all-time-miles", numEvents=100)["history"]
+
+    dates = [date.fromisoformat(day["date"]) for day in days]
+    assert dates == [dates[-1] - number * ONE_DAY for number in reversed(range(100))]
+    assert {(day["previousRank"], day["rank"], day["value"]) for day in days} == {(1, 1, miles)}
+
+
 def test_the_computation_may_take_the_last_flight_for_the_moment_a_sum_was_reached(expected: Expected) -> None:
     """A flight of no miles would leave the sum as it is, and the moment too."""
     assert expected.number("SELECT MIN(miles) FROM departed") > 0
@@ -246,15 +329,34 @@ def test_the_demo_prints_the_top_of_its_boards(printed: str, expected: Expected)
     assert re.search(rf"All-time miles.*\n.*\n.*\n.*\n\W+1 \W+{first} \W+{miles:,} ", printed)
 
 
-def test_a_second_demo_in_the_same_folder_counts_nothing_twice(tmp_path: Path) -> None:
-    """Its events carry the same idempotency keys; and it needs no key, although the folder's was shown only once."""
-    expected = Expected(FEW_ROWS)
-    for _ in range(2):
-        run_demo(tmp_path / "data", FEW_ROWS)
+def test_the_demo_prints_a_run_that_is_over_and_how_it_was_won(printed: str, expected: Expected) -> None:
+    """January is final, and its winner's days are those on which its rank changed."""
+    [(_, winner, _), *_] = expected.rankings("monthly-miles")["2013-01-01", ""]
+    days = expected.histories("monthly-miles", "2013-01-01")[winner]
+    changes = [days[0], *(after for before, after in pairwise(days) if before[1] != after[1])]
 
+    assert "Monthly miles: January 2013, final" in printed
+    _, _, table = printed.partition(f"{winner} on its way to the top of January 2013")
+    rows = re.findall(r"([\d,]+) \W+(2013-\d\d-\d\d) \W+([\d,]+) ", table)
+    assert rows == [(f"{rank:,}", day, f"{value:,}") for day, rank, value in changes]
+
+
+def test_a_demo_in_the_same_folder_goes_on_where_another_stopped(tmp_path: Path) -> None:
+    """Events count once by their idempotency keys; new ones change the final runs that are there already.
+
+    No key is needed, although the folder's was shown only once.
+    """
+    expected = Expected(FEW_ROWS)
+    printed = [run_demo(tmp_path / "data", rows) for rows in (FEW_ROWS // 2, FEW_ROWS, FEW_ROWS)]
+
+    assert ["6 leaderboards made" in text for text in printed] == [True, False, False]
     with Process(tmp_path / "data") as process, Caller(process.address, ADMIN_KEY) as caller:
-        for board in ("all-time-miles", "longest-flight"):
-            assert pages(caller, board) == expected.rankings(board)["2013-01-01", ""]
+        for board in set(BOARDS) - {"miles-by-carrier"}:
+            for (run, _), ranking in expected.rankings(board).items():
+                assert pages(caller, board, run=run) == ranking, (board, run)
+        [(_, winner, _), *_] = expected.rankings("monthly-miles")["2013-01-01", ""]
+        days = expected.histories("monthly-miles", "2013-01-01")[winner]
+        assert history(caller, "monthly-miles", "2013-01-01", winner) == days
     expected.close()
 
 
@@ -267,13 +369,14 @@ def test_a_demo_that_is_to_keep_running_serves_the_calls_that_it_prints() -> Non
     with demo:
         assert demo.stdout is not None
         try:
-            calls = list(islice((line for line in demo.stdout if line.startswith("curl ")), 7))
+            calls = list(islice((line for line in demo.stdout if line.startswith("curl ")), 8))
             answers = [_as_curl_would(call) for call in calls]
         finally:
             demo.terminate()
 
-    assert [answer.status_code for answer in answers] == [200] * 7
-    assert all(answer.json()["rankings"] for answer in answers)
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert all(answer.json()["rankings"] for answer in answers[:-1])
+    assert answers[-1].json()["history"]
     assert demo.returncode == 0
 
 

@@ -13,7 +13,18 @@ from palmares.domain.board import Board, LateEvents, Numbering, Order, Ties
 from palmares.domain.value import MICROS
 from palmares.ledger.embedded.ledger import Limits
 from tests.ledger_world import BUSY, CALM, Clock, memory_folder
-from tests.property.test_ledger import METRICS, USERS, Action, about_board, numbered, record, requests, restart, wait
+from tests.property.test_ledger import (
+    METRICS,
+    USERS,
+    Action,
+    about_board,
+    events,
+    numbered,
+    record,
+    requests,
+    restart,
+    wait,
+)
 from tests.twins import Twins
 from tests.world import HOURS, LAPS, LEVEL, POOL, day, make_board
 
@@ -29,8 +40,29 @@ what_counts = st.fixed_dictionaries(
         "frequency": st.sampled_from(["daily", "daily", "weekly", "monthly"]),
         "evaluation_mode": st.sampled_from(["OR", "AND"]),
         "metrics": st.sampled_from([(), ((LAPS.number, 2 * MICROS),), ((LAPS.number, MICROS), (HOURS.number, MICROS))]),
+        "customization_enabled": st.booleans(),
     },
 ) | st.fixed_dictionaries({"frequency": st.just("daily"), "days_off": st.sampled_from([(0, 6), (3,), ()])})
+
+
+# Events and changes of users who prefer something else about streaks from then on, or come back to what all have.
+preferring = st.builds(
+    lambda streak, **fields: fields | {"changes": {"preferences": {"streak": streak}}},
+    streak=st.fixed_dictionaries(
+        {"enabled": st.booleans()},
+        optional={
+            "evaluation_mode": st.sampled_from(["OR", "AND", None]),
+            "metrics": st.sampled_from(
+                [None, (), ((HOURS.number, MICROS),), ((LAPS.number, 1), (HOURS.number, MICROS))]
+            ),
+            "days_off": st.sampled_from([None, (), (3, 4), (0, 5, 6)]),
+        },
+    ),
+    user_id=st.sampled_from(USERS),
+    metric=st.sampled_from([LAPS, None, None]),
+    amount=st.just(MICROS),
+    hours_ago=st.sampled_from([None, 24]),
+)
 
 
 def streak_boards(*lengths: int | None) -> st.SearchStrategy[Board]:
@@ -64,10 +96,20 @@ def set_streaks(given: Mapping[str, Any]) -> Action:
 
 def actions(boards: st.SearchStrategy[Board], *about: str) -> list[st.SearchStrategy[Action]]:
     recording = st.builds(record, st.lists(requests, min_size=1, max_size=3))
+    mixed = st.lists(st.lists(preferring | events, min_size=1, max_size=3), min_size=1, max_size=2)
     waiting = st.builds(wait, st.sampled_from(HOURS_LATER), st.booleans())
     starting = st.builds(restart, st.sampled_from(["restart", "crash"]), st.sampled_from(LOSSES))
     chosen = st.builds(lambda board, number: replace(board, number=number), boards, st.integers(1, 3))
-    return [recording, waiting, recording, waiting, starting, st.builds(about_board, st.sampled_from(about), chosen)]
+    preferences = st.builds(record, mixed)
+    return [
+        recording,
+        waiting,
+        recording,
+        waiting,
+        preferences,
+        starting,
+        st.builds(about_board, st.sampled_from(about), chosen),
+    ]
 
 
 ENDING = streak_boards(None, 2, 3, 4, 5, 6, 8, 12)

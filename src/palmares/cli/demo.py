@@ -49,7 +49,8 @@ def demo(data: str | None, limit: int | None, keep: bool, **given: str | None) -
     """
     with plain_errors(), _folder(data) as folder:
         # A demo is for people: what the server logs as it goes would hide what it shows.
-        settings = settings_from({**given, "data": folder}, log_level="warning")
+        # Its calls name no tenant.
+        settings = settings_from({**given, "data": folder, "multi_tenancy": "false"}, log_level="warning")
         telling = Telling(_read(limit), settings.admin_key, stay=keep or sys.stdout.isatty(), temporary=data is None)
         serve(settings, telling.begin)
         telling.leave()

@@ -32,15 +32,19 @@ def greet(server: Server, address: str) -> None:
     if server.first_key is not None:
         click.echo(f"Admin key: {server.first_key}")
         click.echo("It is shown only now; `palmares keys` makes more.")
-        click.echo("\n".join(["", "Try it:", *first_calls(address, server.first_key)]))
+        click.echo("\n".join(["", "Try it:", *first_calls(address, server.first_key, server.multi_tenancy)]))
 
 
-def first_calls(address: str, key: str) -> list[str]:
-    """Calls to paste into a shell: define a metric, send an event."""
-    return [
+def first_calls(address: str, key: str, multi_tenancy: bool) -> list[str]:
+    """Calls to paste into a shell: define a metric, send an event; before that, make the tenant that they are for."""
+    calls = [
         _post(f"{address}/admin/v1/metrics", key, '[{"name": "Laps swum", "key": "laps-swum"}]'),
         _post(f"{address}/v1/metrics/laps-swum/event", key, '{"user": {"id": "swim-7"}, "value": 12}'),
     ]
+    if not multi_tenancy:
+        return calls
+    tenant = _post(f"{address}/admin/v1/tenants", key, '[{"name": "Pool 9", "customerId": "pool-9"}]')
+    return [tenant, *(f"{call} -H 'Tenant-ID: pool-9'" for call in calls)]
 
 
 def get_call(url: str, key: str) -> str:

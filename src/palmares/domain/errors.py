@@ -65,10 +65,6 @@ class Overloaded(PalmaresError):
 class RateLimited(Overloaded):
     """The API key sends more requests than it may; nothing was stored, try again."""
 
-    def __init__(self, message: str, retry_after_seconds: int = 1) -> None:
-        super().__init__(message)
-        self.retry_after_seconds = retry_after_seconds
-
 
 class Unavailable(PalmaresError):
     """The server cannot write at present; nothing was stored, try again."""

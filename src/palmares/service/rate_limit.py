@@ -2,7 +2,7 @@
 
 Each key has a bucket for each class of routes. It holds one second's worth of requests, runs full at the rate of the
 class, and every request takes one out; what finds it empty is refused. So a key may send what it has not sent in the
-second before, and never more than its rate for long.
+second before, and never more than its rate for long. A rate is at least one a second, so it is enough to wait for one.
 """
 
 from __future__ import annotations
@@ -25,10 +25,7 @@ class RateLimiter(Protocol):
     """Counts requests. Several processes may share one, so asking may take a round trip."""
 
     async def take(self, key_id: str, route_class: RouteClass) -> None:
-        """Count a request of a key; raises `RateLimited`, with the seconds to wait, for one too many.
-
-        A request that is refused does not count.
-        """
+        """Count a request of a key; raises `RateLimited` for one too many, which does not count."""
 
 
 class Buckets:
@@ -48,14 +45,13 @@ class Buckets:
             return
         now = self._clock()
         missing = self._missing_at(key_id, route_class, rate, now)
-        lacking = missing + _REQUEST - rate * _REQUEST
-        taken = _REQUEST if lacking <= 0 else 0
+        empty = missing + _REQUEST > rate * _REQUEST
         # Kept in both cases: a clock that was set back would else not fill the bucket until it has caught up.
-        self._missing[key_id, route_class] = missing + taken, now
+        self._missing[key_id, route_class] = (missing if empty else missing + _REQUEST), now
         if len(self._missing) > self._most:
             self._forget_full(now)
-        if lacking > 0:
-            raise RateLimited(f"this key may send {rate} requests a second here", _seconds(lacking, rate))
+        if empty:
+            raise RateLimited(f"this key may send {rate} requests a second here")
 
     def _missing_at(self, key_id: str, route_class: RouteClass, rate: int, now: int) -> int:
         missing, at = self._missing.get((key_id, route_class), (0, now))
@@ -69,8 +65,3 @@ class Buckets:
             if self._missing_at(key_id, route_class, self._rates[route_class], now)
         }
         self._most = max(2 * len(self._missing), _FEW)
-
-
-def _seconds(lacking: int, rate: int) -> int:
-    """Whole seconds until so much has run in; clients wait no fractions."""
-    return -(-lacking // (rate * 1_000_000))

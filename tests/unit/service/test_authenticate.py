@@ -147,7 +147,7 @@ async def test_with_multi_tenancy_an_admin_key_opens_each_tenant_of_its_environm
     assert len({SCOPE, acme, globex}) == 3
     assert [await opened(desk, text, tenant) for tenant in ("acme", "globex")] == [acme, globex]
     for tenant in (None, "", "Acme", "nobody"):
-        with pytest.raises(Invalid, match="^Tenant-ID: "):
+        with pytest.raises(Invalid, match=r"^Tenant-ID: "):
             await opened(desk, text, tenant)
     assert own_scope(desk.catalog, await authenticate(desk.context, text)) == SCOPE
 
