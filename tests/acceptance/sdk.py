@@ -21,18 +21,31 @@ def environment(address: str) -> TrophyApiEnvironment:
     return TrophyApiEnvironment(api=f"{address}/v1", admin=f"{address}/admin/v1")
 
 
+Statuses = list[int]
+
+
 @contextmanager
-def sync_client(address: str, key: str) -> Iterator[TrophyApi]:
-    """The SDK's synchronous client."""
-    with httpx.Client(timeout=60, follow_redirects=True) as connection:
+def sync_client(address: str, key: str, statuses: Statuses | None = None) -> Iterator[TrophyApi]:
+    """The SDK's synchronous client; the status of every answer is added to the list."""
+
+    def note(answer: httpx.Response) -> None:
+        if statuses is not None:
+            statuses.append(answer.status_code)
+
+    with httpx.Client(timeout=60, follow_redirects=True, event_hooks={"response": [note]}) as connection:
         yield TrophyApi(environment=environment(address), api_key=key, httpx_client=connection)
 
 
 @contextmanager
-def awaited_client(address: str, key: str) -> Iterator[Any]:
+def awaited_client(address: str, key: str, statuses: Statuses | None = None) -> Iterator[Any]:
     """The SDK's asynchronous client, each of whose calls is awaited at once: it is used like the synchronous one."""
+
+    async def note(answer: httpx.Response) -> None:
+        if statuses is not None:
+            statuses.append(answer.status_code)
+
     with asyncio.Runner() as runner:
-        connection = httpx.AsyncClient(timeout=60, follow_redirects=True)
+        connection = httpx.AsyncClient(timeout=60, follow_redirects=True, event_hooks={"response": [note]})
         try:
             client = AsyncTrophyApi(environment=environment(address), api_key=key, httpx_client=connection)
             yield _Awaited(client, runner)

@@ -135,6 +135,7 @@ class Expected:
 
     def __init__(self, rows: int) -> None:
         self._database = sqlite3.connect(":memory:")
+        self._rankings: dict[str, dict[tuple[str, str], Ranking]] = {}
         self._database.execute(f"CREATE TABLE raw (line INTEGER, {', '.join(RAW)})")
         marks = ", ".join("?" * (len(RAW) + 1))
         self._database.executemany(f"INSERT INTO raw VALUES ({marks})", _raw_rows(rows))
@@ -152,6 +153,11 @@ class Expected:
 
     def rankings(self, board: str) -> dict[tuple[str, str], Ranking]:
         """Every ranking of a board: (rank, aeroplane, value) by run and group."""
+        if board not in self._rankings:
+            self._rankings[board] = self._ranked(board)
+        return self._rankings[board]
+
+    def _ranked(self, board: str) -> dict[tuple[str, str], Ranking]:
         counted, runs, order, group = BOARDS[board]
         tally = TALLIES[counted].format(run=RUNS[runs])
         found: dict[tuple[str, str], Ranking] = {}

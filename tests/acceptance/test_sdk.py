@@ -264,8 +264,9 @@ def test_rankings_are_read_by_group(client: Any, mark: str) -> None:
 def test_rankings_are_read_by_run(client: Any, mark: str) -> None:
     """Any day selects its week; what happened later or earlier is in other weeks."""
     key = f"{mark}-laps"
-    define_board(client, key, define_metric(client, key), run_unit="day", run_interval=7)
+    metric = define_metric(client, key)
     client.admin.metrics.batch_events(
+        request_options={"additional_query_parameters": {"history": "true"}},
         request=[
             sent(key, f"{mark}a", 5, timestamp="2026-03-02T00:00:00Z"),
             sent(key, f"{mark}b", 6, timestamp="2026-03-08T23:59:59.999Z"),
@@ -273,8 +274,9 @@ def test_rankings_are_read_by_run(client: Any, mark: str) -> None:
             # In Tokyo it is the next week already.
             sent(key, f"{mark}c", 8, timestamp="2026-03-08T15:00:00Z", tz="Asia/Tokyo"),
             sent(key, f"{mark}a", 1, timestamp="2026-03-01T23:59:59Z"),
-        ]
+        ],
     )
+    define_board(client, key, metric, run_unit="day", run_interval=7)
     first = [(1, f"{mark}b", 6), (2, f"{mark}a", 5)]
     assert rows(client.leaderboards.get(key, run="2026-03-02")) == first
     assert rows(client.leaderboards.get(key, run="2026-03-08")) == first

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 USERS = ["ann", "bob", "cat", "dee", "Eve"]
 METRICS = [LAPS, HOURS]
 ZONES = [None, "Pacific/Kiritimati", "America/New_York", "Etc/GMT+12"]
-LOSSES = [(), ("standings",), ("projection",), ("standings", "projection")]
+LOSSES = [(), ("standings",), ("projection",), ("standings", "projection"), ("archive",), ("archive", "standings")]
 # By hand to every corner of a day: over midnights, over noons at which runs become final, over whole runs.
 HOURS_LATER = [1, 5, 11, 13, 24, 36, 24 * 7, 24 * 40]
 

@@ -109,11 +109,16 @@ def _described(folder: Folder, key: ApiKey) -> dict[str, Any]:
 
 
 def _table(found: Sequence[dict[str, Any]]) -> Table:
-    table = Table("prefix", "name", "active", "environment", "created", "last used", box=None, header_style="bold")
+    """A line for each key, with its environment where they are not all of one: terminals are narrow."""
+    several = len({key["environment"] for key in found}) > 1
+    table = Table("prefix", "name", "active", "created", "last used", box=None, header_style="bold")
+    if several:
+        table.add_column("environment")
     for key in found:
         used = "never" if key["lastUsed"] is None else _minute(key["lastUsed"])
         active = "yes" if key["active"] else "no"
-        table.add_row(key["prefix"], key["name"], active, key["environment"], _minute(key["created"]), used)
+        environment = [key["environment"]] if several else []
+        table.add_row(key["prefix"], key["name"], active, _minute(key["created"]), used, *environment)
     return table
 
 

@@ -108,4 +108,5 @@ def test_a_key_opens_the_environment_that_it_is_made_for(run: Run) -> None:
         ("second", "staging"),
     ]
     assert [key["name"] for key in listed(run, "keys", "list", "--environment", "staging")] == ["second"]
-    assert "staging" in run("keys", "list").stdout
+    assert run("keys", "list").stdout.splitlines()[2].split()[-1] == "staging"
+    assert "environment" not in run("keys", "list", "--environment", "staging").stdout

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from itertools import pairwise
 
 from palmares.cli.serve import first_calls
 
@@ -9,7 +10,7 @@ from palmares.cli.serve import first_calls
 def parts_of(call: str) -> tuple[str, set[str], object]:
     """The address, the headers and the body of a call."""
     words = shlex.split(call)
-    headers = {word for flag, word in zip(words, words[1:], strict=False) if flag == "-H"}
+    headers = {word for flag, word in pairwise(words) if flag == "-H"}
     address = next(word for word in words if word.startswith("http"))
     return address, headers, json.loads(words[words.index("-d") + 1])
 
