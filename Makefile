@@ -9,6 +9,9 @@ ARGS ?=
 BIN := .venv/bin
 NATIVE := $(wildcard $(addprefix src/palmares/ledger/embedded/*.,pyx pxd pxi))
 EXTENSION := src/palmares/ledger/embedded/_index
+# The official Node SDK, for the tests that use it. Where there is no npm they are left out, but in CI they fail.
+NODE := tests/acceptance/node
+NODE_SDK := $(if $(shell command -v npm),$(NODE)/node_modules/ready)
 
 # uv does not read pip's settings: hand it the package index and certificates that pip is told to use here, if any.
 define uv
@@ -35,7 +38,7 @@ serve: .venv/ready ## serve the data folder ./data
 	@echo "make serve: serving the data folder ./data"
 	@$(BIN)/palmares serve --data ./data $(ARGS)
 
-test: .venv/ready ## run the tests, or those that ARGS names
+test: .venv/ready $(NODE_SDK) ## run the tests, or those that ARGS names
 	@echo "make test: running the tests"
 	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal --durations=5 $(ARGS)
 
@@ -59,7 +62,7 @@ lock: .venv/bin/uv ## write requirements.lock from pyproject.toml; ARGS=--upgrad
 
 clean: ## remove the environment, what was built, and what tools remember; data folders stay
 	@echo "make clean: removing the environment, what was built, and what tools remember"
-	@rm -rf .venv build dist src/*.egg-info $(EXTENSION).*.so
+	@rm -rf .venv build dist src/*.egg-info $(EXTENSION).*.so $(NODE)/node_modules
 	@rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -78,4 +81,9 @@ clean: ## remove the environment, what was built, and what tools remember; data 
 .venv/ready: .venv/installed pyproject.toml setup.py $(NATIVE)
 	@echo "make setup: compiling the index and installing palmares, editable"
 	@$(uv) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(NODE)/node_modules/ready: $(NODE)/package.json $(NODE)/package-lock.json
+	@echo "make test: installing what $(NODE)/package-lock.json names"
+	@npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --silent
 	@touch $@

@@ -8,11 +8,12 @@ import pytest
 from palmares.domain.board import Board
 from palmares.domain.errors import Invalid, NotFound
 from palmares.domain.local_time import DAY
+from palmares.domain.snapshot import DAYS_KEPT
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Entry
 from tests.contract.story import BOARD, BOARDS, all_that_is_told, tell_a_story
 from tests.ledger_world import LedgerWorld, run_on, swam, swim
-from tests.world import HOURS, LAPS, POOL, day, make_board
+from tests.world import HOURS, LAPS, LEVEL, POOL, day, make_board
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +73,20 @@ async def test_a_run_that_goes_on_is_made_with_the_days_that_are_over(world: Led
     assert await world.history(BOARD, "ann") == [("03-04", 1, 1), ("03-05", 1, 1)]
     await world.advance("2026-03-07T00:00:00Z")
     assert await world.history(BOARD, "ann") == [("03-04", 1, 1), ("03-05", 1, 1), ("03-06", 2, 1)]
+
+
+async def test_days_in_which_nobody_is_ranked_any_more_are_made_too(world: LedgerWorld) -> None:
+    """Also when the days on which somebody was are too long ago to be kept."""
+    pros, later = make_board(30, "pros", filters=((LEVEL, "pro"),)), make_board(31, "later", filters=((LEVEL, "pro"),))
+    await world.follow(pros)
+    await world.swim("ann", 1, attributes={"level": "pro"})
+    world.at("2026-03-06T12:00:00Z")
+    await world.change("ann", attributes={"level": None})
+    world.clock.now += 3 * DAYS_KEPT // 2 * DAY
+    await world.ledger.advance(world.clock())
+    await world.follow(later)
+    assert [line[1:] for line in await world.history(pros, "ann")] == [(None, None)] * DAYS_KEPT
+    assert await world.history(later, "ann") == await world.history(pros, "ann")
 
 
 async def test_attributes_of_events_are_not_those_of_their_user(world: LedgerWorld) -> None:

@@ -7,8 +7,8 @@ tables at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -21,6 +21,8 @@ from palmares.service.read_user import read_user
 
 Nothing = list[dict[str, Any]]
 Items = Annotated[list[Any], Many]
+
+_ITEMS: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(Items)
 
 
 class NothingCreated(Struct):
@@ -37,24 +39,38 @@ class NothingUpdated(Struct):
     issues: list[Issue]
 
 
+class StreakIssue(Issue, kw_only=True):
+    """A remark on one user. `level` and `reason` are what older clients call severity and message."""
+
+    level: Literal["error"]
+    reason: str
+
+
+class NothingPaused(Struct):
+    """No streak was paused, and why."""
+
+    created: Nothing
+    issues: list[StreakIssue]
+
+
 class NothingFrozen(Struct):
     """No streak was frozen, and why."""
 
-    issues: list[Issue]
+    issues: list[StreakIssue]
 
 
 class NobodyRestored(Struct, rename="camel"):
     """No streak was restored, and why."""
 
     restored_users: list[str]
-    issues: list[Issue]
+    issues: list[StreakIssue]
 
 
 class NobodyReset(Struct, rename="camel"):
     """No streak was reset, and why."""
 
     reset_users: list[str]
-    issues: list[Issue]
+    issues: list[StreakIssue]
 
 
 class PausesRequest(Struct):
@@ -75,8 +91,6 @@ class UsersRequest(Struct):
     users: Items
 
 
-# What makes the body of an answer out of the issues.
-Refused = Callable[[list[Issue]], Struct]
 # What a call names that has to exist; raises `NotFound`.
 Check = Callable[[Call], None]
 
@@ -119,16 +133,28 @@ def absent(what: str, check: Check = unchecked) -> Handler:
     return handle
 
 
-def refusing(kind: Any, body: Refused, message: str, check: Check = unchecked) -> Handler:
-    """Refuses each item of a body: a list, or a struct with one."""
-    decoder = msgspec.json.Decoder(kind)
-    of_users = kind is UsersRequest
+def refusing(body: Callable[[list[Issue]], Struct], message: str, check: Check = unchecked) -> Handler:
+    """Refuses each definition of a list; the issues make the body."""
 
     async def handle(call: Call) -> Answer:
         check(call)
-        given = read_body(call, decoder)
-        items: Sequence[Any] = given if isinstance(given, list) else getattr(given, given.__struct_fields__[0])
-        return Answer(200, body([_refusal(index, item, of_users, message) for index, item in enumerate(items)]))
+        items: list[Any] = read_body(call, _ITEMS)
+        return Answer(200, body([_refusal(index, item, message) for index, item in enumerate(items)]))
+
+    return handle
+
+
+def refusing_users(
+    kind: type[FreezesRequest] | type[PausesRequest] | type[UsersRequest],
+    body: Callable[[list[StreakIssue]], Struct],
+    message: str,
+) -> Handler:
+    """Refuses what is wanted for each of some users; the issues make the body."""
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
+
+    async def handle(call: Call) -> Answer:
+        items = getattr(read_body(call, decoder), kind.__struct_fields__[0])
+        return Answer(200, body([_refusal_of_user(index, item, message) for index, item in enumerate(items)]))
 
     return handle
 
@@ -144,16 +170,21 @@ def deleting(message: str, check: Check = unchecked) -> Handler:
     return handle
 
 
-def _refusal(index: int, item: Any, of_users: bool, message: str) -> Issue:
-    """The issue of an item, by its id or else by its place, and by the user that it names."""
-    fields: Mapping[str, Any] = item if isinstance(item, dict) else {}
-    named = UNSET if of_users else _text(fields.get("id"))
-    user_id = _text(fields.get("id" if of_users else "userId"))
-    place = index if named is UNSET else UNSET
-    return Issue(severity="error", message=message, index=place, id=named, user_id=user_id)
+def _refusal(index: int, item: Any, message: str) -> Issue:
+    """The issue of a definition, by its id or else by its place."""
+    named = _text(item, "id")
+    return Issue(severity="error", message=message, index=index if named is UNSET else UNSET, id=named)
 
 
-def _text(value: Any) -> str | UnsetType:
+def _refusal_of_user(index: int, item: Any, message: str) -> StreakIssue:
+    """The issue of an item that is a user, or about one."""
+    named = _text(item, "userId")
+    user_id = _text(item, "id") if named is UNSET else named
+    return StreakIssue(severity="error", level="error", message=message, reason=message, index=index, user_id=user_id)
+
+
+def _text(item: Any, name: str) -> str | UnsetType:
+    value = item.get(name) if isinstance(item, dict) else None
     return value if isinstance(value, str) else UNSET
 
 
@@ -179,8 +210,8 @@ async def get_wrapped(call: Call) -> Answer:
 
 def definitions(path: str, name: str, message: str, check: Check = unchecked) -> tuple[Endpoint, ...]:
     """The five endpoints of a kind of definition that there is none of."""
-    created = refusing(Items, lambda issues: NothingCreated([], issues), message, check)
-    updated = refusing(Items, lambda issues: NothingUpdated([], issues), message, check)
+    created = refusing(lambda issues: NothingCreated([], issues), message, check)
+    updated = refusing(lambda issues: NothingUpdated([], issues), message, check)
     missing = absent(name, check)
     deleted = deleting(message, check)
     return (
@@ -227,16 +258,16 @@ ADMIN_ENDPOINTS = (
     Endpoint(
         "POST",
         "/streaks/pauses",
-        refusing(PausesRequest, lambda issues: NothingCreated([], issues), PAUSES),
+        refusing_users(PausesRequest, lambda issues: NothingPaused([], issues), PAUSES),
         "Refuse to pause streaks",
-        {200: NothingCreated},
+        {200: NothingPaused},
         body=PausesRequest,
     ),
     Endpoint("DELETE", "/streaks/pauses", deleting(PAUSES), "Refuse to end pauses", {200: Deleted}, query=IdsQuery),
     Endpoint(
         "POST",
         "/streaks/freezes",
-        refusing(FreezesRequest, NothingFrozen, FREEZES),
+        refusing_users(FreezesRequest, NothingFrozen, FREEZES),
         "Refuse to freeze streaks",
         {200: NothingFrozen},
         body=FreezesRequest,
@@ -244,7 +275,7 @@ ADMIN_ENDPOINTS = (
     Endpoint(
         "POST",
         "/streaks/restore",
-        refusing(UsersRequest, lambda issues: NobodyRestored([], issues), "streaks cannot be restored"),
+        refusing_users(UsersRequest, lambda issues: NobodyRestored([], issues), "streaks cannot be restored"),
         "Refuse to restore streaks",
         {200: NobodyRestored},
         body=UsersRequest,
@@ -252,7 +283,7 @@ ADMIN_ENDPOINTS = (
     Endpoint(
         "POST",
         "/streaks/reset",
-        refusing(UsersRequest, lambda issues: NobodyReset([], issues), "streaks cannot be reset"),
+        refusing_users(UsersRequest, lambda issues: NobodyReset([], issues), "streaks cannot be reset"),
         "Refuse to reset streaks",
         {200: NobodyReset},
         body=UsersRequest,

@@ -258,11 +258,12 @@ class StreakState(Struct, rename="camel"):
 
 
 class MetricState(Struct):
-    """A metric and a user's lifetime total of it."""
+    """A metric and a user's lifetime total of it. Older clients want a status, which metrics have none of."""
 
     id: Uuid
     key: str
     name: str
+    status: Literal["active"]
     current: Exact
     achievements: list[dict[str, Any]]
 
@@ -294,7 +295,7 @@ def user_answer(user: User) -> UserAnswer:
 
 def metric_state(metric: Metric, total: int) -> MetricState:
     """The wire form of a metric and a user's total in micros."""
-    return MetricState(metric.id, metric.key, metric.name, exact(total), [])
+    return MetricState(metric.id, metric.key, metric.name, "active", exact(total), [])
 
 
 # Answers about events

@@ -128,3 +128,37 @@ async def test_a_wrong_field_is_named_and_nothing_is_kept(world: World, body: An
 
     assert (answer.status_code, answer.json()["error"].partition(": ")[0]) == (422, field)
     assert (await send(world, "GET", "org/7")).json() == DEFAULTS
+
+
+async def test_without_a_streak_every_answer_says_so(world: World) -> None:
+    """Of events, of the user's streak with its past, of many users' streaks."""
+    async with client(world) as http:
+        event = {"user": {"id": "org/7"}, "value": 1}
+        before = (await http.post("/metrics/laps-swum/event", json=event)).json()["currentStreak"]
+        await http.patch("/users/org/7/preferences", json={"streak": {"enabled": False}})
+        world.at("2026-03-05T12:00:00Z")
+        after = (await http.post("/metrics/laps-swum/event", json=event)).json()["currentStreak"]
+        one = (await http.get("/users/org/7/streak", params={"historyPeriods": 2})).json()
+        many = (await http.get("/streaks", params={"userIds": "org/7"})).json()
+
+    assert (before["length"], before["extended"]) == (1, True)
+    assert (after["length"], after["extended"], after["started"], after["expires"]) == (0, False, None, None)
+    assert (one["length"], one["extended"], [period["length"] for period in one["streakHistory"]]) == (0, None, [0, 0])
+    assert many == [{"userId": "org/7", "streakLength": 0, "extended": None}]
+
+
+async def test_a_customised_streak_is_told_by_its_own_settings(world: World) -> None:
+    """On a Wednesday, with Thursday off, there is time until Friday."""
+    settings = StreakSettings(customization_enabled=True)
+    await world.catalog.save_streaks(DEFAULT_SCOPE, settings)
+    await world.ledger.set_streaks(DEFAULT_SCOPE, settings)
+    async with client(world) as http:
+        await http.patch("/users/org/7/preferences", json={"streak": {"daysOff": [4]}})
+        await http.post("/metrics/laps-swum/event", json={"user": {"id": "org/7"}, "value": 1})
+        world.at("2026-03-06T12:00:00Z")
+        one = (await http.get("/users/org/7/streak", params={"historyPeriods": 3})).json()
+        event = await http.post("/metrics/laps-swum/event", json={"user": {"id": "org/7"}, "value": 1})
+
+    assert (one["length"], one["expires"]) == (1, "2026-03-06")
+    assert [period["length"] for period in one["streakHistory"]] == [1, 1, 1]
+    assert (event.json()["currentStreak"]["length"], event.json()["currentStreak"]["extended"]) == (2, True)

@@ -32,8 +32,15 @@ async def test_all_metrics_come_with_the_users_total() -> None:
     answer = await get(await a_swimmer(), "/users/org%2Fa/metrics", ALL)
 
     assert answer.json() == [
-        {"id": LAPS.id, "key": "laps-swum", "name": "Laps swum", "current": 0.3, "achievements": []},
-        {"id": HOURS.id, "key": "hours", "name": "Hours", "current": 0, "achievements": []},
+        {
+            "id": LAPS.id,
+            "key": "laps-swum",
+            "name": "Laps swum",
+            "status": "active",
+            "current": 0.3,
+            "achievements": [],
+        },
+        {"id": HOURS.id, "key": "hours", "name": "Hours", "status": "active", "current": 0, "achievements": []},
     ]
     assert b'"current":0.3,' in answer.content
 
@@ -45,6 +52,7 @@ async def test_one_metric_comes_with_the_users_total() -> None:
         "id": LAPS.id,
         "key": "laps-swum",
         "name": "Laps swum",
+        "status": "active",
         "current": 0.3,
         "achievements": [],
     }

@@ -183,6 +183,7 @@ def test_the_total_of_a_metric_is_an_exact_number() -> None:
         "id": LAPS.id,
         "key": "laps-swum",
         "name": "Laps swum",
+        "status": "active",
         "current": Decimal("0.300001"),
         "achievements": [],
     }

@@ -8,11 +8,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey, Catalog, Definitions
+from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey, Catalog, Definitions, Environment, Tenant
 from palmares.catalog.sql import SqlCatalog
 from palmares.domain.board import Board
 from palmares.domain.errors import Unavailable
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
 from tests.definitions import SCOPE, Clock, day, url
 
@@ -368,3 +369,24 @@ async def test_another_process_picks_up_the_settings_of_streaks(catalog: SqlCata
 
     assert await other.refresh()
     assert other.definitions(SCOPE).streaks.frequency == "monthly"
+
+
+async def test_settings_belong_to_an_environment_with_all_its_tenants(tmp_path: Path) -> None:
+    """They are there again after a restart, and another environment has its own."""
+    first = await open_at(tmp_path)
+    staging = await first.save_environment(Environment(0, "staging", "Staging", 2, created=5))
+    [tenant] = await first.save_tenants([Tenant("tenant-1", 1, "acme", "Acme", created=5, updated=5)])
+    set_ = EnvironmentSettings(
+        app_name="Laps", app_url="https://example.com", brand_color="#fff", font="BOOK_SERIF",
+        logo="https://example.com/logo", app_icon="https://example.com/icon", control_ratio=25,
+        user_activation_window=14, aggregation_period="monthly",
+    )  # fmt: skip
+    await first.save_settings(SCOPE, EnvironmentSettings(control_ratio=99))
+    await first.save_settings(tenant.scope, set_)
+    await first.close()
+
+    second = await open_at(tmp_path)
+    found = [second.definitions(scope).settings for scope in (SCOPE, tenant.scope, staging.scope)]
+    await second.close()
+
+    assert found == [set_, set_, EnvironmentSettings()]

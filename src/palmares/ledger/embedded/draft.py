@@ -241,7 +241,8 @@ class Draft:
         """The user's streak after the event."""
         before = self._streaks.of(step.state)
         after = self._streaks.after(step.state, before, streak_event(event, metric), self._drafted_with(step))
-        step.streak_extended = shown_at(after, self.now).length > shown_at(before, self.now).length
+        if after is not before:
+            step.streak_extended = shown_at(after, self.now).length > shown_at(before, self.now).length
         return after
 
     def _drafted_with(self, step: Step) -> Iterator[StreakEvent]:

@@ -311,8 +311,9 @@ class EmbeddedLedger:
 
     async def close(self) -> None:
         """See `Ledger.close`."""
-        await self._reviser.close()
         await self._committer.close()
+        # The last batch may have given it something to do.
+        await self._reviser.close()
         await self._upkeep.close()
         await self._archivist.close_down()
         self._projection.close()

@@ -75,6 +75,8 @@ class Timeline:
                     self._archivist.close(rankings, run, day_of(self.now))
             elif day_of(self.now) > day_of(min(reached, final_at(run))) - DAYS_KEPT:
                 self._archivist.keep_day(rankings, run, day_of(self.now) - 1)
+            else:
+                self._archivist.skip_day(rankings, run, day_of(self.now) - 1)
 
 
 def finish(rankings: Rankings, archivist: Archivist, now: int) -> None:

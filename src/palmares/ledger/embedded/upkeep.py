@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -17,6 +18,7 @@ from typing import IO, Any
 
 import structlog
 
+from palmares.domain.errors import Unavailable
 from palmares.domain.group import Group
 from palmares.ledger.embedded import checkpoint
 from palmares.ledger.embedded.archivist import Archivist
@@ -127,14 +129,16 @@ class Upkeep:
         self._newcomers = [others for others in self._newcomers if others is not steps]
 
     async def project(self) -> None:
-        """Let the projection take in the log up to what has been applied."""
+        """Let the projection take in the log up to what has been applied. Raises `Unavailable` when it cannot."""
         async with self._filling:
             upto = self._log.position
             self._users.begin_filling()
             try:
                 await self.in_background(self._projection.fill, upto)
-            except BaseException:
+            except BaseException as error:
                 self._users.undo_filling()
+                if isinstance(error, sqlite3.Error):
+                    raise Unavailable("the projection of the log cannot be written at present") from error
                 raise
             self._users.end_filling(upto)
 

@@ -37,6 +37,9 @@ class NotingArchivist:
     def keep_day(self, rankings: Rankings, run: Run, day: int) -> None:
         self._note("keep", rankings, day)
 
+    def skip_day(self, rankings: Rankings, run: Run, day: int) -> None:
+        """Nothing is taken then."""
+
     def close(self, rankings: Rankings, run: Run, day: int) -> None:
         rankings.close(run.start)
         self._note("close", rankings, day)
