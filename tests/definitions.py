@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -91,8 +91,10 @@ class NotingLedger:
     def forget(self, board_number: int) -> None:
         self._note("forget", board_number)
 
-    async def freeze(self, board_number: int) -> int:
+    async def freeze(self, board_number: int, note: Callable[[int], Awaitable[None]] | None = None) -> int:
         self._note("freeze", board_number)
+        if note is not None:
+            await note(self.position)
         return self.position
 
     async def set_streaks(self, scope: int, settings: StreakSettings) -> None:

@@ -30,11 +30,12 @@ class Received(NamedTuple):
 
 
 class PlainReceiver:
-    """What came, and the status that is answered; while `hanging`, nothing is answered."""
+    """What came, and the status that is answered, with where a redirect points; while `hanging`, nothing is."""
 
     def __init__(self) -> None:
         self.url = ""
         self.status = 200
+        self.location: str | None = None
         self.hanging = False
         self.received: list[Received] = []
         self._more = threading.Condition()
@@ -76,6 +77,8 @@ def plain_receiver() -> Iterator[PlainReceiver]:
             body = self.rfile.read(int(self.headers["content-length"]))
             receiver.take(Received(self.headers["idempotency-key"], self.headers["x-trophy-signature"], body))
             self.send_response(receiver.status)
+            if receiver.location is not None:
+                self.send_header("location", receiver.location)
             self.end_headers()
 
         def log_message(self, format: str, *arguments: Any) -> None:

@@ -7,7 +7,7 @@ log it knows which boards it follows, and how far the time has come.
 
 import json
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
@@ -226,8 +226,10 @@ class SlowLedger:
     def forget(self, board_number: int) -> None:
         self._boards.pop(board_number, None)
 
-    async def freeze(self, board_number: int) -> int:
+    async def freeze(self, board_number: int, note: Callable[[int], Awaitable[None]] | None = None) -> int:
         board = self._board(board_number)
+        if note is not None:
+            await note(len(self._log) if board.finished_position is None else board.finished_position)
         if board.finished_position is not None:
             return board.finished_position
         self._frozen_at[board_number] = self._now

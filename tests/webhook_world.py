@@ -201,7 +201,13 @@ class WebhookWorld:
 
     async def told(self) -> list[str]:
         """The messages in short, `04T12:00 finished weekly-laps`, in the order in which they were written."""
-        return [f"{minute(body)} {body['type'][12:]} {body['leaderboard']['key']}" for body in await self.bodies()]
+        return [short(body) for body in await self.bodies()]
+
+    async def heard(self, webhook: Webhook) -> list[str]:
+        """What one webhook was told, in short."""
+        wanted = Wanted(DEFAULT_SCOPE, limit=100_000, webhook=webhook.id)
+        bodies = [json.loads(line.body) for line in await self.outbox.deliveries(wanted)]
+        return [short(body) for body in bodies]
 
     async def moves(self) -> list[str]:
         """The changes of rank in short: `04T12:00 ann 2 → 1`, and the values of both."""
@@ -214,6 +220,11 @@ class WebhookWorld:
 
     async def notes(self) -> Any:
         return await self.outbox.notes()
+
+
+def short(body: Any) -> str:
+    """A message in short: `04T12:00 finished weekly-laps`."""
+    return f"{minute(body)} {body['type'][12:]} {body['leaderboard']['key']}"
 
 
 def minute(body: Any) -> str:

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,6 +137,34 @@ def test_a_server_that_is_stopped_while_it_moves_the_clock_stops(start: Start, c
     assert together(act, 2)[0] in (200, 503)
     assert process.stop() == 0
     assert PAST < stands(call(start("--test-clock", PAST))) <= "2025-06-01T00:00:00.000Z"
+
+
+def test_limits_of_requests_go_by_the_real_clock(start: Start, call: Call) -> None:
+    """Whoever sent too many may send again soon, although the test clock stands; a move changes nothing of it."""
+    limits = {"PALMARES_RATE_LIMIT_EVENTS": "2", "PALMARES_RATE_LIMIT_READS": "2"}
+    caller = call(start("--test-clock", PAST, **limits))
+
+    def until(method: str, path: str, body: object, code: int) -> None:
+        # Sending is the waiting.
+        deadline = time.monotonic() + 30
+        while caller.send(method, path, body).status_code != code:
+            assert time.monotonic() < deadline
+
+    for _ in range(2):
+        until("POST", "/v1/users", {"id": "u"}, 429)
+        until("GET", "/v1/users/u", None, 200)
+        until("GET", PATH, None, 429)
+        until("PUT", PATH, {"now": "2025-03-05T00:00:00.000Z"}, 200)
+
+
+def test_the_clock_is_not_moved_by_more_than_five_years_at_once(start: Start, call: Call) -> None:
+    """A slip is refused with a sentence, and the clock stays."""
+    caller = call(start("--test-clock", PAST))
+    refused = caller.send("PUT", PATH, {"now": "2052-03-04T00:00:00Z"})
+
+    assert refused.status_code == 422
+    assert "five years at most" in refused.json()["error"]
+    assert stands(caller) == "2025-03-04T00:00:00.000Z"
 
 
 def test_the_story_of_the_page_ends_as_it_says(start: Start) -> None:

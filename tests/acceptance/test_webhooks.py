@@ -74,16 +74,20 @@ def test_a_week_is_told_from_its_beginning_to_its_end(start: Start, call: Call, 
     }
 
 
+@pytest.mark.parametrize("status", [503, 302])
 def test_a_failure_is_attempted_again_after_one_two_and_four_minutes(
-    start: Start, call: Call, receiver: PlainReceiver
+    start: Start, call: Call, receiver: PlainReceiver, status: int
 ) -> None:
-    """By the test clock; with the same id and the same bytes. Another webhook hears of it once."""
+    """By the test clock; with the same id and the same bytes. Another webhook hears of it once.
+
+    A redirect is a failure like any other: nobody goes to that other webhook where it points.
+    """
     with plain_receiver() as other:
         caller = call(started_at(start, BEGIN))
         define_webhook(caller, receiver, "rank_changed")
         define_webhook(caller, other, "rank_changed", name="other")
         caller.define_board("weekly-laps", caller.define_metric("laps"), **WEEKLY)
-        receiver.status = 503
+        receiver.status, receiver.location = status, other.url
         caller.event("laps", "ann", 3)
         seen = []
         for minutes in (0, 0.9, 1, 2.9, 3, 6.9, 7, 60):
@@ -94,7 +98,7 @@ def test_a_failure_is_attempted_again_after_one_two_and_four_minutes(
         assert len({(one.event_id, one.body) for one in receiver.received}) == 1
         assert len(other.received) == 1
         [line] = caller.get("/admin/v1/webhooks/deliveries", status="failed")
-        assert (line["id"], line["attempts"], line["responseCode"]) == (receiver.received[0].event_id, 4, 503)
+        assert (line["id"], line["attempts"], line["responseCode"]) == (receiver.received[0].event_id, 4, status)
 
 
 def test_a_server_that_was_away_over_the_close_tells_of_it_once(

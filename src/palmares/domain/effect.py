@@ -24,6 +24,11 @@ def final_at(run: Run) -> int:
     return MOST if run.end is None else closes_at(run.end)
 
 
+def is_live(run: Run, instant: int) -> bool:
+    """Whether a run is not final yet at an instant: events still count, somewhere."""
+    return instant < final_at(run)
+
+
 def effect_at(run: Run, late_events: LateEvents, recorded_at: int, occurred_at: int, history: bool) -> int | None:
     """The instant at which an event of a run takes effect there; None when it came late and is ignored.
 
@@ -39,7 +44,7 @@ def effect_at(run: Run, late_events: LateEvents, recorded_at: int, occurred_at: 
 
 def is_late(run: Run, recorded_at: int) -> bool:
     """Whether an event of a run was recorded after the run was final."""
-    return recorded_at >= final_at(run)
+    return not is_live(run, recorded_at)
 
 
 def changes_past_days(recorded_at: int, occurred_at: int, history: bool) -> bool:

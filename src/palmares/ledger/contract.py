@@ -10,7 +10,7 @@ Reads of a board that is not followed raise `NotFound`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -196,8 +196,12 @@ class Ledger(Protocol):
     def forget(self, board_number: int) -> None:
         """Stop following a board and let go of its rankings. Nothing recorded is lost."""
 
-    async def freeze(self, board_number: int) -> int:
-        """Stop counting on a board for good and keep its rankings as they are; returns the last position counted."""
+    async def freeze(self, board_number: int, note: Callable[[int], Awaitable[None]] | None = None) -> int:
+        """Stop counting on a board for good and keep its rankings as they are; returns the last position counted.
+
+        `note` is told the position before anything is kept of the rankings, while nothing is recorded: whoever dies
+        in between finds a board that was finished there, or one that was not. What it raises stops the freezing.
+        """
 
     async def runs(self, board_number: int) -> list[Run]:
         """The runs in which anyone has a value, or is ranked in the end, oldest first."""

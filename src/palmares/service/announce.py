@@ -88,9 +88,13 @@ class Announcer:
             await self._note(now)
 
     async def look(self, now: int) -> None:
-        """Begin to watch what is to be watched by the definitions as they are now; tell nothing yet."""
+        """Begin to watch what is to be watched by the definitions as they are now.
+
+        Nothing is told yet but what a change of a board's status itself begins or ends.
+        """
         async with self._turn:
             position = self._notice()
+            await self._runs.look(now)
             await self._rankings.look(now)
             await self._ranks.look(now, position)
             await self._note(now)

@@ -242,18 +242,22 @@ async def _let_go(context: Context, board_number: int) -> None:
 
 async def _finish(context: Context, step: _Step) -> Board:
     """Stop counting on an active board and store where in the log that was."""
+    saved: list[Board] = []
+
+    async def note(position: int) -> None:
+        saved[:] = await context.catalog.save_boards([replace(step.after, finished_position=position)])
+
     try:
         if keeps_rankings(step.before, step.after, context.clock()):
             context.ledger.redefine(step.after)
         else:
             await context.ledger.follow(step.after)
-        position = await context.ledger.freeze(step.after.number)
-        [board] = await context.catalog.save_boards([replace(step.after, finished_position=position)])
+        await context.ledger.freeze(step.after.number, note)
     except Exception:
         await context.ledger.follow(step.before)
         raise
-    context.ledger.redefine(board)
-    return board
+    context.ledger.redefine(saved[0])
+    return saved[0]
 
 
 async def _follow(context: Context, step: _Step) -> Board:

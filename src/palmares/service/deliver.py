@@ -36,7 +36,7 @@ class Deliverer:
     """A worker of the timekeeper's, who comes after those who write messages.
 
     `clock` tells the present instant. `advance` sets lanes going and does not wait for them; a patient one returns
-    when everything was attempted that is due.
+    when everything was attempted that is due. `_stirred` tells a lane that there may be more for it to begin.
     """
 
     outbox: Outbox
@@ -45,6 +45,7 @@ class Deliverer:
     clock: Callable[[], int]
     patient: bool = False
     _lanes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _stirred: dict[str, asyncio.Event] = field(default_factory=dict)
     _left_alone_until: dict[str, int] = field(default_factory=dict)
     _pruned_at: int | None = None
     _closing: bool = False
@@ -89,41 +90,66 @@ class Deliverer:
                 await self.outbox.give_up(webhook_id, "the webhook was deleted")
 
     def _set_going(self, now: int) -> list[asyncio.Task[None]]:
-        """Start the lanes of webhooks for which something is due."""
+        """Start the lanes of webhooks for which something is due, and stir those that go on."""
         webhooks, begun = self._webhooks(), []
         for webhook_id, due in self.outbox.waiting().items():
             webhook = webhooks.get(webhook_id)
             due = max(due, self._left_alone_until.get(webhook_id, due))
-            if due <= now and webhook is not None and _active(webhook) and webhook_id not in self._lanes:
+            if due > now or webhook is None or not _active(webhook):
+                continue
+            if webhook_id in self._lanes:
+                self._stirred[webhook_id].set()
+            else:
                 # In time that stands, everything happens at the instant that is being lived through.
                 time = (lambda: now) if self.patient else self.clock
+                self._stirred[webhook_id] = asyncio.Event()
                 lane = asyncio.create_task(self._lane(webhook_id, time), name="palmares-webhook")
                 self._lanes[webhook_id] = lane
                 begun.append(lane)
         return begun
 
     async def _lane(self, webhook_id: str, time: Callable[[], int]) -> None:
+        on_their_way: dict[str, asyncio.Task[None]] = {}
         try:
-            while not self._closing:
-                webhook = self._webhooks().get(webhook_id)
-                if webhook is None or not _active(webhook):
-                    return
-                due = await self.outbox.due(webhook_id, time(), MOST_AT_ONCE)
-                if not due:
-                    return
-                await self._attempt_all(webhook, due, time)
+            await self._keep_full(webhook_id, on_their_way, time)
         except Exception as error:
+            await asyncio.gather(*on_their_way.values(), return_exceptions=True)
             self._left_alone_until[webhook_id] = time() + _BACK_OFF
             reason = error.message if isinstance(error, PalmaresError) else repr(error)
             logger.error("deliveries to a webhook cannot be made", webhook=webhook_id, reason=reason)
         finally:
-            del self._lanes[webhook_id]
+            for attempt in on_their_way.values():
+                attempt.cancel()
+            await asyncio.gather(*on_their_way.values(), return_exceptions=True)
+            del self._lanes[webhook_id], self._stirred[webhook_id]
 
-    async def _attempt_all(self, webhook: Webhook, due: list[Due], time: Callable[[], int]) -> None:
-        found = await asyncio.gather(*[self._attempt(webhook, one, time) for one in due], return_exceptions=True)
-        for failure in found:
-            if failure is not None:
-                raise failure
+    async def _keep_full(
+        self, webhook_id: str, on_their_way: dict[str, asyncio.Task[None]], time: Callable[[], int]
+    ) -> None:
+        """Begin the next attempt whenever one has ended, so that a slow one takes up one place and no more."""
+        stirred = self._stirred[webhook_id]
+        while True:
+            stirred.clear()
+            for delivery in [delivery for delivery, attempt in on_their_way.items() if attempt.done()]:
+                on_their_way.pop(delivery).result()
+            await self._begin_more(webhook_id, on_their_way, time)
+            if not on_their_way:
+                return
+            await stirred.wait()
+
+    async def _begin_more(
+        self, webhook_id: str, on_their_way: dict[str, asyncio.Task[None]], time: Callable[[], int]
+    ) -> None:
+        webhook, free = self._webhooks().get(webhook_id), MOST_AT_ONCE - len(on_their_way)
+        if self._closing or webhook is None or not _active(webhook) or not free:
+            return
+        stirred = self._stirred[webhook_id]
+        # What is on its way is among them, until it is noted what came of it.
+        due = await self.outbox.due(webhook_id, time(), MOST_AT_ONCE)
+        for one in [one for one in due if one.id not in on_their_way][:free]:
+            attempt = asyncio.create_task(self._attempt(webhook, one, time), name="palmares-attempt")
+            attempt.add_done_callback(lambda _: stirred.set())
+            on_their_way[one.id] = attempt
 
     async def _attempt(self, webhook: Webhook, due: Due, time: Callable[[], int]) -> None:
         attempt = await send(self.sender, webhook, due, time)

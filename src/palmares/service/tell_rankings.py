@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 
 from palmares.domain.board import Board
+from palmares.domain.effect import is_live
 from palmares.domain.errors import NotFound
 from palmares.domain.group import Group
-from palmares.domain.run import Run, closes_at
+from palmares.domain.run import Run
 from palmares.domain.webhook import CHANGED
 from palmares.ledger.contract import Ledger
 from palmares.outbox.contract import Entry, Notes, Outbox, RankingNote
@@ -65,7 +66,7 @@ class TellRankings:
     def notice(self, changed: Iterable[tuple[int, Run, Group]]) -> None:
         """Rankings changed."""
         for number, run, group in changed:
-            if number in self._watched and _live(run, self._looked_at):
+            if number in self._watched and is_live(run, self._looked_at):
                 told = self._told.setdefault((number, run.start, group), _Told(run, b"", self._looked_at, True))
                 told.stale = True
 
@@ -113,7 +114,7 @@ class TellRankings:
     async def _live_rankings(self, board: Board, now: int) -> AsyncIterator[tuple[Run, Group]]:
         try:
             for run in await self._ledger.runs(board.number):
-                if _live(run, now):
+                if is_live(run, now):
                     for group in await self._ledger.groups(board.number, run):
                         yield run, group
         except NotFound:
@@ -170,12 +171,7 @@ class TellRankings:
 
     def _is_over(self, key: _Key, now: int) -> bool:
         told = self._told[key]
-        return not told.stale and not _live(told.run, now)
-
-
-def _live(run: Run, at: int) -> bool:
-    """Whether events count in a run at an instant, somewhere."""
-    return run.end is None or at < closes_at(run.end)
+        return not told.stale and not is_live(told.run, now)
 
 
 def _note(key: _Key, told: _Told) -> RankingNote:

@@ -20,10 +20,11 @@ from typing import NamedTuple
 import structlog
 
 from palmares.domain.board import Board
+from palmares.domain.effect import is_live
 from palmares.domain.errors import Invalid, NotFound
 from palmares.domain.group import Group
 from palmares.domain.rank_change import Change, Ranks, Stood, changes, find, news
-from palmares.domain.run import Run, closes_at
+from palmares.domain.run import Run
 from palmares.domain.webhook import RANK_CHANGED
 from palmares.ledger.contract import Ledger
 from palmares.ledger.contract import Ranks as Columns
@@ -105,7 +106,7 @@ class TellRanks:
     def notice(self, changed: Iterable[tuple[int, Run, Group]]) -> None:
         """Rankings changed."""
         for number, run, group in changed:
-            if number in self._boards and _live(run, self._looked_at):
+            if number in self._boards and is_live(run, self._looked_at):
                 self._of(number, run).changed.add(group)
 
     async def open(self) -> None:
@@ -173,7 +174,7 @@ class TellRanks:
         """
         try:
             for run in await self._ledger.runs(board.number):
-                if _live(run, at):
+                if is_live(run, at):
                     watched = self._of(board.number, run)
                     for group in await self._ledger.groups(board.number, run):
                         watched.seen[group] = await self._ledger.ranks(board.number, run, group)
@@ -190,7 +191,7 @@ class TellRanks:
     def _drop(self, now: int) -> None:
         """Let go of runs that are over and completely told."""
         for key, watched in [*self._watched.items()]:
-            if not (watched.batches or watched.changed or _live(watched.run, now)):
+            if not (watched.batches or watched.changed or is_live(watched.run, now)):
                 del self._watched[key]
 
     # After a restart
@@ -218,7 +219,7 @@ class TellRanks:
             except (NotFound, Invalid) as error:
                 logger.error("changes of rank are not told", leaderboard=board.key, reason=error.message)
                 continue
-            self._see(board, [(run, group, ranks) for run, group, ranks in former if _live(run, at)])
+            self._see(board, [(run, group, ranks) for run, group, ranks in former if is_live(run, at)])
 
     def _see(self, board: Board, former: Sequence[tuple[Run, Group, Ranks]]) -> None:
         """Take these for what was last seen of a board; what is there now may all have changed."""
@@ -323,11 +324,6 @@ class TellRanks:
         watched.batches = [batch for batch in watched.batches if batch.until != until]
         for user in same:
             del watched.told[user]
-
-
-def _live(run: Run, at: int) -> bool:
-    """Whether events count in a run at an instant, somewhere."""
-    return run.end is None or at < closes_at(run.end)
 
 
 def _elsewhere(seen: Mapping[Group, Ranks], group: Group, user: int) -> Stood | None:

@@ -12,14 +12,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from palmares.domain.board import Board, Status
+from palmares.domain.effect import is_live
 from palmares.domain.errors import NotFound
 from palmares.domain.group import Group
-from palmares.domain.run import Run, closes_at
+from palmares.domain.run import Run
 from palmares.domain.run_calendar import before, end_told_at, following, newest_open, newest_told, start_told_at
 from palmares.domain.webhook import FINISHED, STARTED
 from palmares.ledger.contract import Ledger, Row
 from palmares.outbox.contract import BoardNote, Entry, Message, Notes, Outbox
-from palmares.service.teller import MOST_ROWS, Teller
+from palmares.service.teller import MOST_ROWS, Teller, pause
+
+# How many groups are rendered before others have their turn: a board may have one for each team.
+_GROUPS_AT_ONCE = 100
 
 
 class _Step(NamedTuple):
@@ -50,12 +54,24 @@ class TellRuns:
 
     async def advance(self, now: int) -> None:
         """See `Worker`."""
-        await self._look(now)
+        await self._take_up(now)
         while due := [step for step in self._steps.values() if step.at <= now]:
             await self._tell(min(due, key=lambda step: (step.at, step.board.number)), now)
 
-    async def _look(self, now: int) -> None:
-        """Take up what boards have become since the last look."""
+    async def look(self, now: int) -> None:
+        """Tell what a board that was just activated begins, and what one that was just finished by hand ends.
+
+        At once, because it is no news for a webhook that is made a moment later. All else waits for `advance`: only
+        then has the ledger closed what is over.
+        """
+        for board in await self._take_up(now):
+            while (step := self._steps.get(board.number)) is not None and step.at <= now:
+                if step.ends and board.asked_status != "finished":
+                    break
+                await self._tell(step, now)
+
+    async def _take_up(self, now: int) -> list[Board]:
+        """Take up what boards have become since the last time; those that changed."""
         boards = {board.number: board for board in self._teller.boards()}
         entry = Entry(gone=[number for number in self._notes if number not in boards])
         for board in boards.values():
@@ -75,6 +91,7 @@ class TellRuns:
         self._seen = boards
         for board in changed:
             self._plan(board, now)
+        return changed
 
     def _noted(self, board: Board, now: int) -> BoardNote | None:
         """How far a board is told from now on; None for one that never was anything but inactive."""
@@ -133,10 +150,12 @@ class TellRuns:
             return []
         status: Status = "finished" if run == board.schedule.last_run() else "active"
         messages = []
-        for group in await self._groups(board, run):
+        for place, group in enumerate(await self._groups(board, run), 1):
             rows = [] if group is None else await self._rows(board, run, group)
             body = self._teller.bodies.rankings(FINISHED, now, board, status, run, group, rows)
             messages.append(self._teller.message(board.scope, FINISHED, now, body))
+            if place % _GROUPS_AT_ONCE == 0:
+                await pause()
         return messages
 
     async def _groups(self, board: Board, run: Run) -> list[Group | None]:
@@ -162,13 +181,9 @@ def _passed(board: Board, now: int, known: bool) -> tuple[int | None, int | None
     over, newest = newest_told(schedule, now), newest_open(schedule, now)
     if known and board.asked_status == "finished":
         over = schedule.last_run()
-    if newest is not None and not known and board.asked_status == "active" and _goes_on(newest, now):
+    if newest is not None and not known and board.asked_status == "active" and is_live(newest, now):
         newest = before(schedule, newest)
     return None if newest is None else newest.start, None if over is None else over.start
-
-
-def _goes_on(run: Run, now: int) -> bool:
-    return run.end is None or now < closes_at(run.end)
 
 
 def _end_by_hand(board: Board, note: BoardNote, now: int) -> _Step | None:

@@ -11,13 +11,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from palmares.domain.errors import Invalid
-from palmares.domain.local_time import format_instant, parse_instant
+from palmares.domain.local_time import DAY, format_instant, parse_instant
 from palmares.service.timekeeper import Timekeeper
 
 # As fine as the wire tells instants: what an answer shows can be sent back.
 _MILLISECOND = 1_000
 _EARLIEST = parse_instant("1970-01-01T00:00:00Z", "now")
 _LATEST = parse_instant("2999-12-31T00:00:00Z", "now")
+# Five years, whichever they are. All days on the way are lived through, and a slip cannot be taken back.
+FARTHEST_MOVE = (5 * 365 + 2) * DAY
 
 
 def parse_stand(text: str) -> int:
@@ -66,12 +68,15 @@ class ClockMover:
     async def move(self, until: int) -> None:
         """Move the clock to an instant, and return when all that is due until then is done; one move at a time.
 
-        Raises `Invalid` for an instant that has passed, and `Unavailable` when some work could not be done: then the
-        clock stands at the instant of that work, and moving it again goes on from there.
+        Raises `Invalid` for an instant that has passed or is too far away, and `Unavailable` when some work could not
+        be done: then the clock stands at the instant of that work, and moving it again goes on from there.
         """
         async with self._moving:
             if until < self.now:
                 raise Invalid(f"now: the clock stands at {format_instant(self.now)} and never goes back")
+            if until > self.now + FARTHEST_MOVE:
+                farthest = format_instant(self.now + FARTHEST_MOVE)
+                raise Invalid(f"now: one move is five years at most, from here until {farthest}; move it in steps")
             await self._timekeeper.finish()
             while (due := self._timekeeper.next_due(self.now)) is not None and due < until:
                 await self._stand_at(due)

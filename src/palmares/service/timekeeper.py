@@ -38,7 +38,7 @@ class Worker(Protocol):
         """Do what is due until an instant, in order and once, and return when that is durable.
 
         Called for ever later instants, again and again for one, and again after a failure. The other workers wait
-        meanwhile, so nothing outside of the server may be waited for.
+        meanwhile, so nothing outside of the server may be waited for, but for a test clock.
         """
 
 

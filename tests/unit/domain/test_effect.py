@@ -12,6 +12,7 @@ from palmares.domain.effect import (
     ends_day,
     final_at,
     is_late,
+    is_live,
     last_boundary,
     next_boundary,
 )
@@ -39,6 +40,12 @@ def test_a_run_is_final_at_noon_utc_on_the_day_after_its_last() -> None:
     """When its last day is over in the latest zone; one without end never is."""
     assert final_at(WEEK) == FINAL
     assert final_at(OPEN) == MOST
+
+
+def test_a_run_is_live_until_it_is_final() -> None:
+    """Also before it begins; one without end always is."""
+    assert [is_live(WEEK, at) for at in (0, FINAL - 1, FINAL, FINAL + 1)] == [True, True, False, False]
+    assert is_live(OPEN, FINAL)
 
 
 @EVERY_CHOICE

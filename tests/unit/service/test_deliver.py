@@ -203,6 +203,28 @@ async def test_a_webhook_that_hangs_or_fails_delays_no_other() -> None:
         slow.release.set()
 
 
+async def test_one_message_that_gets_no_answer_does_not_hold_up_the_others_to_the_same_webhook() -> None:
+    """It takes one of the places; through the others goes what waits, and also what is told later."""
+    async with posting(patient=False) as post, receiving() as receiver:
+
+        async def answer(received: Received, writer: asyncio.StreamWriter) -> None:
+            await (receiver.hang if received.event_id == "evt_1" else status(200))(received, writer)
+
+        receiver.answer = answer
+        webhook = post.hook(receiver)
+        for _ in range(3 * MOST_AT_ONCE):
+            await post.tell(webhook)
+        await post.advance()
+        await post.until(lambda lines: _delivered(lines, webhook) == 3 * MOST_AT_ONCE - 1)
+        await post.tell(webhook)
+        await post.advance()
+        await post.until(lambda lines: _delivered(lines, webhook) == 3 * MOST_AT_ONCE)
+
+        assert [line.id for line in await post.log() if line.status != "delivered"] == ["evt_1"]
+        assert len(receiver.received) == 3 * MOST_AT_ONCE + 1
+        receiver.release.set()
+
+
 async def test_advancing_does_not_wait_for_anybody_outside() -> None:
     """The timekeeper has other things to do."""
     async with posting(patient=False) as post, receiving() as receiver:

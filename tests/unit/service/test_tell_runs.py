@@ -9,7 +9,8 @@ import pytest
 from palmares.domain.errors import Unavailable
 from palmares.domain.webhook import FINISHED, STARTED
 from palmares.outbox.contract import Entry
-from tests.webhook_world import WebhookWorld, opened
+from palmares.service import tell_runs
+from tests.webhook_world import WebhookWorld, make_hook, opened
 from tests.world import POOL, day, make_board
 
 pytestmark = pytest.mark.anyio
@@ -80,6 +81,26 @@ async def test_the_end_is_told_of_each_group_and_the_beginning_once(world: Webho
     assert "breakdownAttributeValues" not in started["leaderboard"]
     assert [[group["value"] for group in end["breakdownAttributeValues"]] for end in ends] == [["east"], ["west"]]
     assert [[row["userId"] for row in end["rankings"]] for end in ends] == [["ben"], ["ann"]]
+
+
+async def test_others_have_their_turn_while_the_end_of_many_groups_is_told(
+    world: WebhookWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each hundred: events must not wait for all of them."""
+    pauses = 0
+
+    async def count() -> None:
+        nonlocal pauses
+        pauses += 1
+
+    monkeypatch.setattr(tell_runs, "pause", count)
+    await world.define(make_board(start=day("2026-03-02"), end=day("2026-03-04"), breakdown=(POOL,)))
+    for number in range(250):
+        await world.swim(f"swim-{number}", 1, attributes={"pool": f"pool {number}"})
+    await world.go("05T13:00")
+
+    assert len(await world.bodies(FINISHED)) == 250
+    assert pauses == 2
 
 
 @pytest.mark.parametrize("breakdown", [(), (POOL,)])
@@ -217,6 +238,47 @@ async def test_a_webhook_hears_only_what_it_wants_from_when_it_wants_it(world: W
     await world.go("08T13:00")
 
     assert await world.told() == ["06T13:00 finished weekly-laps", "08T13:00 finished weekly-laps"]
+
+
+async def test_a_webhook_made_right_after_boards_began_or_were_finished_hears_nothing_of_that() -> None:
+    """Not even when the server has had no time between; who was there before hears of it once."""
+    async with opened() as world:
+        early = await world.hook(STARTED, FINISHED)
+        going, ending = (
+            make_board(number, key=f"board-{number}", start=day("2026-03-02"), **WEEKLY) for number in (1, 2)
+        )
+        await world.define(going, ending)
+        finished = replace(ending, asked_status="finished", end=day("2026-03-04"))
+        world.ledger.redefine(finished)
+        world.catalog.add(replace(finished, finished_position=await world.ledger.freeze(ending.number)))
+        await world.look()
+        late = make_hook(2, STARTED, FINISHED)
+        world.catalog.hook(late)
+        await world.look()
+        await world.go("08T10:00")
+
+        assert await world.heard(early) == [
+            "04T12:00 started board-1",
+            "04T12:00 started board-2",
+            "04T12:00 finished board-2",
+            "08T10:00 started board-1",
+        ]
+        assert await world.heard(late) == ["08T10:00 started board-1"]
+
+
+async def test_the_end_of_a_run_waits_for_the_ledger_when_its_board_is_changed(world: WebhookWorld) -> None:
+    """A board that gets another name while the server catches up tells its end in order, when it is final."""
+    board = make_board(start=day("2026-03-02"), end=day("2026-03-04"))
+    await world.define(board)
+    world.set("2026-03-05T14:00:00Z")
+    renamed = replace(board, name="Laps of the week")
+    world.catalog.add(renamed)
+    world.ledger.redefine(renamed)
+    await world.look()
+    assert await world.told() == ["04T12:00 started weekly-laps"]
+    await world.restart()
+
+    assert [body["type"] for body in await world.bodies()] == [STARTED, FINISHED]
 
 
 async def test_a_changed_end_is_told_at_its_new_instant(world: WebhookWorld) -> None:

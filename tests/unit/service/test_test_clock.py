@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from palmares.domain.errors import Invalid, Unavailable
-from palmares.domain.local_time import SECOND, parse_instant
-from palmares.service.test_clock import ClockMover, StandingClock, parse_stand
+from palmares.domain.local_time import DAY, SECOND, parse_instant
+from palmares.service.test_clock import FARTHEST_MOVE, ClockMover, StandingClock, parse_stand
 from palmares.service.timekeeper import Timekeeper
 
 pytestmark = pytest.mark.anyio
@@ -100,6 +100,23 @@ async def test_the_clock_never_goes_back() -> None:
     assert (desk.mover.now, desk.book) == (100 * SECOND, [])
 
 
+async def test_one_move_is_five_years_at_most() -> None:
+    """Whoever slips by a thousand years is told so at once; any five years can be gone in one move, and then five more."""
+    desk = Desk(work(110))
+    begin = desk.mover.now
+
+    with pytest.raises(
+        Invalid, match=r"now: one move is five years at most, from here until 1975-01-02T00:01:40\.000Z"
+    ):
+        await desk.mover.move(begin + FARTHEST_MOVE + 1000)
+    assert (desk.mover.now, desk.book) == (begin, [])
+    await desk.mover.move(begin + FARTHEST_MOVE)
+    await desk.mover.move(begin + 2 * FARTHEST_MOVE)
+
+    assert parse_instant("2029-01-01T00:00:00Z", "to") - parse_instant("2024-01-01T00:00:00Z", "from") == FARTHEST_MOVE
+    assert desk.mover.now == begin + 2 * 1827 * DAY
+
+
 async def test_two_moves_at_once_are_one_after_the_other() -> None:
     """Each instant is saved once; a move to an instant that has passed meanwhile is refused."""
     desk = Desk(work(110, 120))
@@ -145,15 +162,15 @@ async def test_a_clock_that_cannot_be_saved_stays_where_it_is() -> None:
 
 async def test_a_clock_stands_at_whole_milliseconds() -> None:
     """So that what an answer shows can be sent back: it does not lie before where the clock stands."""
-    desk = Desk([parse_instant("2026-03-04T00:00:00.000400Z", "now")])
-    await desk.mover.move(parse_stand("2026-03-04T00:00:00.000999Z"))
-    assert desk.mover.now == parse_instant("2026-03-04T00:00:00Z", "now")
+    desk = Desk([parse_instant("1970-03-04T00:00:00.000400Z", "now")])
+    await desk.mover.move(parse_stand("1970-03-04T00:00:00.000999Z"))
+    assert desk.mover.now == parse_instant("1970-03-04T00:00:00Z", "now")
     assert desk.dues != []
 
-    await desk.mover.move(parse_stand("2026-03-04T00:00:00.001Z"))
+    await desk.mover.move(parse_stand("1970-03-04T00:00:00.001Z"))
 
     assert desk.dues == []
-    assert desk.mover.now == parse_instant("2026-03-04T00:00:00.001Z", "now")
+    assert desk.mover.now == parse_instant("1970-03-04T00:00:00.001Z", "now")
 
 
 @pytest.mark.parametrize(

@@ -73,21 +73,21 @@ class Archivist:
     def keep_day(self, rankings: Rankings, run: Run, day: int) -> None:
         """Keep where everybody of a run stands now, as the end of a day. The first day is one with anybody ranked."""
         parts = places_of(rankings, rankings.runs[run.start])
-        if self._begins(rankings, run, day, bool(parts)):
+        if self._begins(rankings, run, bool(parts)):
             taken = Day(rankings, run, day, parts)
             size = sum(len(part.participants) * 4 for part in parts)
             self._add(Job(lambda: self._write_day(taken), size, taken))
 
-    def skip_day(self, rankings: Rankings, run: Run, day: int) -> None:
+    def skip_day(self, rankings: Rankings, run: Run) -> None:
         """Let a day pass that nobody can ask for any more. The days of the run may have begun with it all the same."""
         groups = rankings.runs[run.start]
-        self._begins(rankings, run, day, any(group is not None and len(index) for group, index in groups.items()))
+        self._begins(rankings, run, any(group is not None and len(index) for group, index in groups.items()))
 
     def close(self, rankings: Rankings, run: Run, day: int) -> None:
         """Make a run final: it takes no events any more and is on its way to the archive."""
         orders = rankings.close(run.start)
         parts = places_of(rankings, orders)
-        taken = Day(rankings, run, day, parts) if self._begins(rankings, run, day, bool(parts)) else None
+        taken = Day(rankings, run, day, parts) if self._begins(rankings, run, bool(parts)) else None
         self._add(
             Job(
                 lambda: self._write_run(rankings, run, taken, orders),
@@ -155,9 +155,9 @@ class Archivist:
         except Exception:
             logger.exception("the archive cannot be written")
 
-    def _begins(self, rankings: Rankings, run: Run, day: int, ranked: bool) -> bool:
+    def _begins(self, rankings: Rankings, run: Run, ranked: bool) -> bool:
         """Whether the days of a run have begun, if need be with this one, on which somebody is ranked or nobody."""
-        if run.start not in rankings.begun and (ranked or self.archive.has_day(rankings.edition, run.start, day - 1)):
+        if ranked:
             rankings.begun.add(run.start)
         return run.start in rankings.begun
 

@@ -44,6 +44,8 @@ class Build:
         self._timeline = timeline
         self._tools = tools
         self._groups: list[Group | None] = []
+        # The timeline's, remembered: it is asked at every step.
+        self._next_due = timeline.next_due
 
     async def run(self, snapshot: Snapshot, until: int, on_progress: Callable[[int], None]) -> None:
         """Live through the past up to the instant `until`; one pass.
@@ -56,8 +58,9 @@ class Build:
                 if step.effect is None:
                     self._ignore(step)
                     continue
-                if step.effect >= self._timeline.next_due:
+                if step.effect >= self._next_due:
                     await self._timeline.reach(step.effect, until)
+                    self._next_due = self._timeline.next_due
                 self._apply(step)
             on_progress(portion[-1].position)
             await self._tools.pause()

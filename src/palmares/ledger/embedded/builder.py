@@ -7,7 +7,8 @@ of it in a moment without a batch, in which the new rankings take the place of t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from palmares.domain.board import Board
@@ -30,7 +31,7 @@ from palmares.ledger.embedded.replay import replay_step
 from palmares.ledger.embedded.streak_build import StreakBuild
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline, finish
-from palmares.ledger.embedded.upkeep import Upkeep, pause
+from palmares.ledger.embedded.upkeep import Newcomer, Upkeep, pause
 from palmares.ledger.embedded.users import Users
 
 _STEPS_BETWEEN_PAUSES = 500
@@ -76,19 +77,19 @@ class Builder:
 
     async def follow_in_turn(self, board: Board) -> None:
         """Follow a board; one that ranks by streak while the settings of streaks do not change."""
-        rankings, steps = await self._begin(board), list[Step | int]()
+        rankings, newcomer = await self._begin(board), Newcomer(minding(board), deque())
         try:
-            upto, until = await self._watch(steps)
+            upto, until = await self._watch(newcomer)
             if board.finished_position is not None:
                 upto = board.finished_position
                 until = self._finished_at(board, upto, until)
             timeline = await self._build(rankings, upto, until, None)
-            await self._install(rankings, timeline, steps)
+            await self._install(rankings, timeline, newcomer.steps)
         except BaseException:
             await self._archivist.in_thread(self._archivist.archive.discard, rankings.edition)
             raise
         finally:
-            self._upkeep.unwatch(steps)
+            self._upkeep.unwatch(newcomer)
             self.progress.pop(board.number, None)
 
     def _finished_at(self, board: Board, position: int, now: int) -> int:
@@ -134,14 +135,14 @@ class Builder:
         rankings.edition = await self._archivist.in_thread(self._archivist.archive.begin_edition, board.number)
         return rankings
 
-    async def _watch(self, steps: list[Step | int] | None) -> tuple[int, int]:
+    async def _watch(self, newcomer: Newcomer | None) -> tuple[int, int]:
         """Bring the projection up to date and note what is recorded from then on; the position and the instant."""
         # Most of the log before the turn, so that recording waits for the rest only.
         await self._upkeep.project()
         async with self._turn:
             await self._upkeep.project()
-            if steps is not None:
-                self._upkeep.watch(steps)
+            if newcomer is not None:
+                self._upkeep.watch(newcomer)
             return self._log.position, self._timeline.now
 
     async def _build(self, rankings: Rankings, upto: int, until: int, runs: list[Run] | None) -> Timeline:
@@ -167,20 +168,17 @@ class Builder:
     def _tell(self, board: int, position: int, upto: int) -> None:
         self.progress[board] = max(self.progress.get(board, 0.0), position / max(upto, 1))
 
-    async def _install(self, rankings: Rankings, timeline: Timeline, steps: list[Step | int]) -> None:
+    async def _install(self, rankings: Rankings, timeline: Timeline, steps: deque[Step | int]) -> None:
         """Take in what was recorded during the build; the last of it in one go, with no batch on its way."""
-        done = 0
-        while not rankings.frozen and len(steps) - done > _STEPS_BETWEEN_PAUSES:
-            portion = steps[done : done + _STEPS_BETWEEN_PAUSES]
-            await self._replay(rankings, timeline, portion)
-            done += len(portion)
+        while not rankings.frozen and len(steps) > _STEPS_BETWEEN_PAUSES:
+            await self._replay(rankings, timeline, [steps.popleft() for _ in range(_STEPS_BETWEEN_PAUSES)])
             await pause()
         await self._archivist.drain()
         async with self._turn:
             if rankings.frozen:
                 finish(rankings, self._archivist, timeline.now)
             else:
-                await self._replay(rankings, timeline, steps[done:])
+                await self._replay(rankings, timeline, steps)
                 await timeline.reach(self._timeline.now)
             await self._archivist.drain()
             await self._install_edition(rankings, None)
@@ -191,9 +189,23 @@ class Builder:
         archive, board = self._archivist.archive, rankings.plan.board.number
         await self._archivist.in_thread(archive.install, board, rankings.edition, runs)
 
-    async def _replay(self, rankings: Rankings, timeline: Timeline, steps: Sequence[Step | int]) -> None:
+    async def _replay(self, rankings: Rankings, timeline: Timeline, steps: Iterable[Step | int]) -> None:
         for step in steps:
             if isinstance(step, int):
                 await timeline.reach(step)
             else:
                 replay_step(rankings, self._users, self._streaks, step)
+
+
+def minding(board: Board) -> Callable[[Step], bool]:
+    """Whether a step may change the rankings of a board, told without knowing them."""
+
+    def minds(step: Step) -> bool:
+        user = step.state.user
+        if user.scope != board.scope:
+            return False
+        if board.metric is None or user.attributes != step.attributes_before:
+            return True
+        return step.metric is not None and step.metric.number == board.metric.number
+
+    return minds

@@ -74,24 +74,27 @@ class Touched(msgspec.Struct, array_like=True):
     reached_at: int
 
 
-class Lateness(msgspec.Struct, array_like=True):
-    """What came late on a board: how often it was ignored, by run, and the runs to be revised, by their first days."""
+class Past(msgspec.Struct, array_like=True):
+    """What is to be known of a board's past: the edition that has it, how many late events were ignored, by run, the
+    runs to be revised, and those of which days are kept. Runs are told by their first days."""
 
+    edition: int
     ignored: dict[int, int]
     revising: list[int]
+    begun: list[int]
 
 
 class End(msgspec.Struct):
     """The position and the instant that the file stands for, and what is not in the slices.
 
-    That is the settings its boards were counted by, who was touched, and what came late.
+    That is the settings its boards were counted by, who was touched, and what is over.
     """
 
     position: int
     now: int
     fingerprints: dict[int, str]
     touched: list[Touched]
-    lateness: dict[int, Lateness]
+    pasts: dict[int, Past]
     checksum: int = 0
 
 
@@ -150,11 +153,7 @@ class Writer:
             if rankings.streaks is not None:
                 self._write_leaving(file, rankings)
         prints = {number: print_of(rankings, now) for number, rankings in self._rankings.items()}
-        late = {
-            number: Lateness(dict(rankings.ignored), [run.start for run in rankings.revising])
-            for number, rankings in self._rankings.items()
-        }
-        end = End(position, now, prints, touched, late)
+        end = End(position, now, prints, touched, {number: _past(held) for number, held in self._rankings.items()})
         end.checksum = _checksum(end, self._checksum)
         file.write(msgspec.json.encode(end) + b"\n")
 
@@ -206,6 +205,11 @@ class Writer:
             yield Touched(board, run_start, user, group_at_first, group, *(found or (None, 0)))
 
 
+def _past(rankings: Rankings) -> Past:
+    revising = [run.start for run in rankings.revising]
+    return Past(rankings.edition, dict(rankings.ignored), revising, sorted(rankings.begun))
+
+
 def print_of(rankings: Rankings, now: int) -> str:
     """The fingerprint that tells whether rankings are still right."""
     final = rankings.frozen or is_late(rankings.plan.only_run, now)
@@ -229,8 +233,14 @@ class Checkpoint:
             self._end = self._read(file)
         self.position, self.now = self._end.position, self._end.now
 
-    def holds(self, board: Board, streaks: StreakSettings) -> bool:
-        """Whether the rankings of the board are in it, counted by the settings that board and streaks have now."""
+    def holds(self, board: Board, streaks: StreakSettings, edition: int) -> bool:
+        """Whether the rankings of the board are in it, counted by the settings that board and streaks have now.
+
+        What is over of them has to be in that edition: another one was made for other settings.
+        """
+        past = self._end.pasts.get(board.number)
+        if past is None or past.edition != edition:
+            return False
         prints = {fingerprint(board)} | ({fingerprint(board, streaks)} if board.rank_by == "streak" else set())
         return self._end.fingerprints.get(board.number) in prints
 
@@ -242,9 +252,10 @@ class Checkpoint:
                 index.load_sorted(columns.values, columns.reached, columns.participants)
         self._columns.clear()
         for number, rankings in boards.items():
-            late = self._end.lateness[number]
-            rankings.ignored.update(late.ignored)
-            found = [rankings.plan.board.schedule.run_at(start) for start in late.revising]
+            past = self._end.pasts[number]
+            rankings.ignored.update(past.ignored)
+            rankings.begun.update(past.begun)
+            found = [rankings.plan.board.schedule.run_at(start) for start in past.revising]
             rankings.revising.update(run for run in found if run is not None)
         held = [entry for entry in self._end.touched if entry.board in boards]
         for entry in held:

@@ -279,7 +279,7 @@ class Committer:
             self.figures.ignored_late_events += 1
             late.rankings.ignored[late.run.start] += 1
         else:
-            late.rankings.revising.add(late.run)
+            late.rankings.revise(late.run)
 
     def _count(self, count: Count, user: int, moved: list[Rankings], now: int) -> BoardOutcome | None:
         """Where an event leaves its user on a board; None when the user takes no part, or nobody may see it yet."""

@@ -10,7 +10,7 @@ Builder     makes rankings from the log: of boards followed late, and of runs th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,19 +194,21 @@ class EmbeddedLedger:
         self._archivist.forget(board_number)
         self._upkeep.give_up_checkpoint()
 
-    async def freeze(self, board_number: int) -> int:
+    async def freeze(self, board_number: int, note: Callable[[int], Awaitable[None]] | None = None) -> int:
         """See `Ledger.freeze`."""
         # Nothing is to be undone when the archive cannot be written.
         await self._archivist.drain()
         async with self._committer.turn:
             rankings = self._followed.get(board_number)
-            if rankings.frozen_position is None:
+            position = self._log.position if rankings.frozen_position is None else rankings.frozen_position
+            if note is not None:
+                await note(position)
+            if not rankings.frozen:
                 finish(rankings, self._archivist, self._timeline.now)
-                rankings.frozen_position = self._log.position
+                rankings.frozen_position = position
                 self._followed.install(rankings)
                 self._upkeep.give_up_checkpoint()
-        await self._archivist.drain()
-        return rankings.frozen_position
+        return position
 
     async def runs(self, board_number: int) -> list[Run]:
         """See `Ledger.runs`."""
@@ -363,7 +365,8 @@ class EmbeddedLedger:
         held = {
             board.number: self._known(board)
             for board in boards
-            if stored.holds(board, self._streaks.settings(board.scope)) and archive.holds(board.number)
+            if archive.holds(board.number)
+            and stored.holds(board, self._streaks.settings(board.scope), archive.edition(board.number))
         }
         stored.load(held)
         for rankings in held.values():

@@ -25,6 +25,7 @@ from palmares.domain.changes import Plan
 from palmares.domain.effect import effect_at
 from palmares.domain.group import Group
 from palmares.domain.local_time import start_of
+from palmares.domain.preferences import Preferences
 from palmares.domain.run import Run
 from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.embedded.projection import Snapshot
@@ -62,6 +63,7 @@ class _AttributesBefore(msgspec.Struct):
 
 _AFTER = msgspec.json.Decoder(_Attributes)
 _BEFORE = msgspec.json.Decoder(_AttributesBefore)
+_PREFERENCES = msgspec.json.Decoder(Preferences)
 
 
 class Past:
@@ -112,14 +114,16 @@ class Past:
                 groups[user] = self._plan.group_of(_BEFORE.decode(body).attributes_before)
         return groups
 
-    async def zones(self, in_thread: InThread) -> dict[int, str | None]:
-        """The zone that everybody has at first, by number."""
+    async def zones(self, in_thread: InThread) -> tuple[dict[int, str | None], dict[int, Preferences]]:
+        """The zone that everybody has at first, by number, and the preferences of those who have any then."""
         zones: dict[int, str | None] = {}
+        preferences: dict[int, Preferences] = {}
         rows = self._connection.execute(query("first_zones"), (self._upto,))
         while portion := await in_thread(rows.fetchmany, _USERS_AT_ONCE):
             # One text for all of a zone, not one each.
-            zones.update((user, tz and sys.intern(tz)) for user, tz, _ in portion)
-        return zones
+            zones.update((user, tz and sys.intern(tz)) for user, tz, _, _ in portion)
+            preferences.update((user, _PREFERENCES.decode(text)) for user, _, text, _ in portion if text is not None)
+        return zones, preferences
 
     def group_after(self, body: str) -> Group | None:
         """The group of a user with the attributes of a line's body."""

@@ -90,8 +90,8 @@ WHERE position <= :upto AND kind = 1 AND occurred_at <> recorded_at AND local_at
 ORDER BY effect, position
 
 -- name: first_zones
--- The zone that each user had at first.
-SELECT user, json_extract(body, '$.tz'), min(position) FROM log WHERE position <= ? AND kind = 2 GROUP BY user
+-- The zone and the preferences that each user had at first.
+SELECT user, json_extract(body, '$.tz'), json_extract(body, '$.preferences'), min(position) FROM log WHERE position <= ? AND kind = 2 GROUP BY user
 
 -- name: attribute_changes
 -- The lines that changed attributes, newest first.

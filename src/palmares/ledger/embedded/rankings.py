@@ -10,7 +10,7 @@ A run that is final takes nothing any more. Its orders are kept under `closing` 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from palmares.domain import local_time, tally, value
@@ -42,6 +42,8 @@ class Rankings:
         self.ignored: Counter[int] = Counter()
         # Final runs, and runs with days that are over, in which an event took effect that they do not show yet.
         self.revising: set[Run] = set()
+        # Those of them for which that is so since the present pass over the log began.
+        self.revising_anew: set[Run] = set()
         # Runs that hold events which came when they were final, where a build finds them.
         self.revised: set[int] = set()
         # Runs of which days are kept.
@@ -73,6 +75,11 @@ class Rankings:
     def counted(self) -> Board:
         """The board that these rankings are right for, also while its definition does not know yet of its freezing."""
         return replace(self.plan.board, finished_position=self.frozen_position)
+
+    def revise(self, run: Run) -> None:
+        """Note that an event took effect in what is over of a run."""
+        self.revising.add(run)
+        self.revising_anew.add(run)
 
     def live_runs(self) -> list[Run]:
         """The runs that are not final and in which anyone has a value."""
@@ -204,11 +211,6 @@ class Rankings:
     def held(self, run_start: int) -> Groups:
         """The orders of a run that are in memory: of a live one, or a final one that is not written yet."""
         return self.runs.get(run_start) or self.closing.get(run_start) or {}
-
-    def shown(self, run: Run, groups: Collection[Group]) -> list[Index]:
-        """The orders of those of the groups in which anyone stands."""
-        present = self.held(run.start)
-        return [present[group] for group in dict.fromkeys(groups) if group in present and len(present[group])]
 
     def _note_change(self, run_start: int, group: Group | None) -> None:
         if self.changed is not None and group is not None:

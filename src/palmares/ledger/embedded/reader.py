@@ -75,7 +75,7 @@ class Reader:
             return rankings.plan.group_of(user.attributes)
         for group, index in rankings.held(run.start).items():
             if user.number in index:
-                return group
+                return group if index.row(user.number) < rankings.ranked(index) else None
         place = self._archive.place(board_number, run.start, user.number)
         return None if place is None else place.group
 
@@ -118,6 +118,9 @@ class Reader:
         orders = self._orders(rankings, run, groups)
         for order, size in orders:
             row = order.row(user.number)
+            if row >= size and self._is_final(rankings, run):
+                # In the end there is nothing to be caught up with outside the cap.
+                return None
             if row >= 0:
                 return self._place(rankings, orders, order, size, row)
         return None

@@ -142,9 +142,9 @@ def _count(rankings: Rankings, users: Users, attributes: Mapping[str, str], line
         if rankings.streaks is None:
             _count_in(rankings, users, run, attributes, line)
         if changes_past_days(line.recorded_at, event.occurred_at, history):
-            rankings.revising.add(run)
+            rankings.revise(run)
     elif history or rankings.plan.board.late_events == "revise":
-        rankings.revising.add(run)
+        rankings.revise(run)
     else:
         rankings.ignored[run.start] += 1
 

@@ -75,7 +75,9 @@ class Reviser:
             self._wait_seconds = max(_LEAST_SECONDS, self._timer() - began)
 
     async def _revise(self, rankings: Rankings) -> None:
-        runs, rankings.revising = sorted(rankings.revising), set()
+        runs = sorted(rankings.revising)
+        # Until it is done it stays noted, so that a checkpoint which is written meanwhile tells of it.
+        rankings.revising_anew.clear()
         self._at = rankings.number
         try:
             await self._rebuild(rankings, runs)
@@ -83,8 +85,6 @@ class Reviser:
             # Nobody could refuse the late event for a sum that nobody had; the run stays as it is.
             board = rankings.plan.board.key
             logger.error("a final run cannot take its late events", leaderboard=board, reason=error.message)
-        except BaseException:
-            rankings.revising.update(runs)
-            raise
         finally:
             self._at = None
+        rankings.revising.difference_update(set(runs) - rankings.revising_anew)

@@ -55,7 +55,8 @@ class StreakBuild(Build):
 
     async def run(self, snapshot: Snapshot, until: int, on_progress: Callable[[int], None]) -> None:
         """See `Build.run`. Memory grows with the users who ever acted, until it is done."""
-        self._zones = await self._past.zones(self._tools.in_thread)
+        self._zones, preferences = await self._past.zones(self._tools.in_thread)
+        self._settings_of = {user: streak_settings_of(self._settings, one) for user, one in preferences.items()}
         await super().run(snapshot, until, on_progress)
 
     def _apply(self, step: PastStep) -> None:
@@ -67,6 +68,8 @@ class StreakBuild(Build):
             self._prefer(step, user.preferences)
         elif may_concern(self._settings, step.metric, step.amount):
             self._count(step)
+        # Whatever happened, somebody's streak may now break sooner.
+        self._next_due = self._timeline.next_due
 
     def _ignore(self, step: PastStep) -> None:
         if may_concern(self._settings, step.metric, step.amount):

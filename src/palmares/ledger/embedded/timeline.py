@@ -58,7 +58,7 @@ class Timeline:
             self.now = max(self.now, due)
             if due % BOUNDARY_STEP == 0:
                 for rankings in self._boards():
-                    self._pass_boundary(rankings, reached or now)
+                    self._pass_boundary(rankings, due, reached or now)
             # Behind the end of the day: until midnight, the streak was alive.
             self._break_streaks(self.now)
             await self._archivist.relieve(self._in_build)
@@ -68,15 +68,15 @@ class Timeline:
         for rankings in self._breaking():
             rankings.break_streaks(now)
 
-    def _pass_boundary(self, rankings: Rankings, reached: int) -> None:
+    def _pass_boundary(self, rankings: Rankings, due: int, reached: int) -> None:
         for run in rankings.live_runs():
-            if not ends_day(self.now):
-                if final_at(run) <= self.now:
-                    self._archivist.close(rankings, run, day_of(self.now))
-            elif day_of(self.now) > day_of(min(reached, final_at(run))) - DAYS_KEPT:
-                self._archivist.keep_day(rankings, run, day_of(self.now) - 1)
+            if not ends_day(due):
+                if final_at(run) <= due:
+                    self._archivist.close(rankings, run, day_of(due))
+            elif day_of(due) > day_of(min(reached, final_at(run))) - DAYS_KEPT:
+                self._archivist.keep_day(rankings, run, day_of(due) - 1)
             else:
-                self._archivist.skip_day(rankings, run, day_of(self.now) - 1)
+                self._archivist.skip_day(rankings, run)
 
 
 def finish(rankings: Rankings, archivist: Archivist, now: int) -> None:

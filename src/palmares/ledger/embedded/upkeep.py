@@ -12,9 +12,10 @@ import os
 import sqlite3
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import structlog
 
@@ -47,6 +48,13 @@ async def pause() -> None:
     await asyncio.sleep(0)
 
 
+class Newcomer(NamedTuple):
+    """A board that is being built: which steps it minds, and those applied since, with instants that passed."""
+
+    minds: Callable[[Step], bool]
+    steps: deque[Step | int]
+
+
 class Upkeep:
     """A watcher of the committer that decides when a file falls too far behind, and sees to it."""
 
@@ -72,7 +80,7 @@ class Upkeep:
         self._archivist = archivist
         self._timeline = timeline
         self._writer: checkpoint.Writer | None = None
-        self._newcomers: list[list[Step | int]] = []
+        self._newcomers: list[Newcomer] = []
         self._projecting: asyncio.Task[None] | None = None
         self._checkpointing: asyncio.Task[None] | None = None
         self._filling, self._writing = asyncio.Lock(), asyncio.Lock()
@@ -88,8 +96,9 @@ class Upkeep:
 
     def step_applied(self, step: Step) -> None:
         """See `Watcher`."""
-        for steps in self._newcomers:
-            steps.append(step)
+        for newcomer in self._newcomers:
+            if newcomer.minds(step):
+                newcomer.steps.append(step)
 
     def standing_changes(
         self, board: int, run_start: int, user: int, before: Group | None, after: Group | None
@@ -112,21 +121,21 @@ class Upkeep:
     def time_passed(self, now: int) -> None:
         """See `Watcher`. What has been written of a checkpoint may hold runs that are final now."""
         self._writer = None
-        for steps in self._newcomers:
-            steps.append(now)
+        for newcomer in self._newcomers:
+            newcomer.steps.append(now)
 
     def rankings_doubtful(self) -> None:
         """See `Watcher`."""
         self._trusted = False
         self._writer = None
 
-    def watch(self, steps: list[Step | int]) -> None:
-        """Add every step applied from now on to a list, and every instant up to which time passed."""
-        self._newcomers.append(steps)
+    def watch(self, newcomer: Newcomer) -> None:
+        """Let a newcomer have the steps applied from now on that it minds, and the instants up to which time passed."""
+        self._newcomers.append(newcomer)
 
-    def unwatch(self, steps: list[Step | int]) -> None:
-        """Add no more to a list."""
-        self._newcomers = [others for others in self._newcomers if others is not steps]
+    def unwatch(self, newcomer: Newcomer) -> None:
+        """Let a newcomer have no more."""
+        self._newcomers = [others for others in self._newcomers if others is not newcomer]
 
     async def project(self) -> None:
         """Let the projection take in the log up to what has been applied. Raises `Unavailable` when it cannot."""

@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
+from palmares.archive.sql import SqlArchive
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
 from palmares.domain.errors import NotFound
@@ -69,7 +70,7 @@ async def write(path: Path, *rankings: Rankings, pause: Callable[[], Any] = noth
 
 def read(path: Path, *boards: Board) -> dict[int, Rankings]:
     stored = Checkpoint(path)
-    held = {board.number: Rankings(Plan(board), id_of) for board in boards if stored.holds(board, STREAKS)}
+    held = {board.number: Rankings(Plan(board), id_of) for board in boards if stored.holds(board, STREAKS, 0)}
     stored.load(held)
     return held
 
@@ -211,7 +212,7 @@ CHANGED: dict[str, dict[str, Any]] = {
 async def test_a_board_that_counts_otherwise_is_not_held(folder: Path, what: str) -> None:
     """Its rankings have to be made from the log."""
     await write(folder / "c", make_rankings(BOARD, GROUPS))
-    assert not Checkpoint(folder / "c").holds(replace(BOARD, **CHANGED[what]), STREAKS)
+    assert not Checkpoint(folder / "c").holds(replace(BOARD, **CHANGED[what]), STREAKS, 0)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ async def test_a_board_that_counts_otherwise_is_not_held(folder: Path, what: str
 async def test_what_does_not_decide_who_stands_where_does_not_matter(folder: Path, fields: dict[str, Any]) -> None:
     """The rankings on disk are right for it."""
     await write(folder / "c", make_rankings(BOARD, GROUPS))
-    assert Checkpoint(folder / "c").holds(replace(BOARD, **fields), STREAKS)
+    assert Checkpoint(folder / "c").holds(replace(BOARD, **fields), STREAKS, 0)
 
 
 async def test_values_of_filters_and_their_attributes_tell_boards_apart() -> None:
@@ -250,8 +251,8 @@ async def test_a_frozen_board_is_held_once_its_definition_knows(folder: Path) ->
     rankings.frozen_position = 7
     await write(folder / "c", rankings)
     stored = Checkpoint(folder / "c")
-    assert stored.holds(replace(BOARD, finished_position=7), STREAKS)
-    assert not stored.holds(BOARD, STREAKS)
+    assert stored.holds(replace(BOARD, finished_position=7), STREAKS, 0)
+    assert not stored.holds(BOARD, STREAKS, 0)
 
 
 # With the whole ledger
@@ -262,6 +263,15 @@ async def recorded(folder: Path, limits: Limits = CALM) -> tuple[Any, list[Any]]
     ledger = await open_embedded(folder, Clock(), [OTHER], limits)
     await ledger.record([swim(f"user-{place}", place % 4) for place in range(10)])
     return ledger, await ledger.page(2, Run(OTHER.start, None), [()], 0, 100)
+
+
+def edition_in(folder: Path) -> int:
+    """The edition in which the archive of a folder keeps what is over of the board."""
+    archive = SqlArchive.open(f"sqlite:///{folder / 'archive.sqlite3'}")
+    try:
+        return archive.edition(OTHER.number)
+    finally:
+        archive.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", None])
@@ -275,7 +285,7 @@ async def test_a_ledger_opens_without_a_good_checkpoint(folder: Path, content: b
     assert await ledger.page(2, Run(OTHER.start, None), [()], 0, 100) == expected
     await ledger.record([swim("user-1", 1)])
     await ledger.close()
-    assert Checkpoint(path).holds(OTHER, STREAKS)
+    assert Checkpoint(path).holds(OTHER, STREAKS, edition_in(folder))
 
 
 async def test_a_checkpoint_ahead_of_the_log_is_ignored(folder: Path) -> None:
@@ -325,7 +335,7 @@ async def test_two_checkpoints_at_once_are_written_one_after_another(folder: Pat
     """Neither spoils the other."""
     ledger, _ = await recorded(folder)
     await asyncio.gather(ledger.checkpoint(), ledger.checkpoint())
-    assert Checkpoint(folder / "standings.checkpoint").holds(OTHER, STREAKS)
+    assert Checkpoint(folder / "standings.checkpoint").holds(OTHER, STREAKS, edition_in(folder))
     await ledger.close()
 
 

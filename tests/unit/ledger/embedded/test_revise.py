@@ -66,7 +66,7 @@ async def test_what_comes_during_a_pass_is_in_the_next() -> None:
 
     async def rebuild(rankings: Rankings, runs: list[Run]) -> None:
         if not shop.built:
-            rankings.revising.add(FIRST)
+            rankings.revise(FIRST)
         shop.built.append((rankings.number, runs))
 
     await Reviser(shop.followed, rebuild, lambda: 0.0).settle()

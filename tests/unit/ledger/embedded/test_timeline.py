@@ -37,7 +37,7 @@ class NotingArchivist:
     def keep_day(self, rankings: Rankings, run: Run, day: int) -> None:
         self._note("keep", rankings, day)
 
-    def skip_day(self, rankings: Rankings, run: Run, day: int) -> None:
+    def skip_day(self, rankings: Rankings, run: Run) -> None:
         """Nothing is taken then."""
 
     def close(self, rankings: Rankings, run: Run, day: int) -> None:
