@@ -101,7 +101,7 @@ async def test_the_clock_never_goes_back() -> None:
 
 
 async def test_one_move_is_five_years_at_most() -> None:
-    """Whoever slips by a thousand years is told so at once; any five years can be gone in one move, and then five more."""
+    """Whoever slips by a thousand years is told so at once; five years can be gone in one move, and then five more."""
     desk = Desk(work(110))
     begin = desk.mover.now
 

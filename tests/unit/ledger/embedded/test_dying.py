@@ -7,12 +7,13 @@ import pytest
 
 from palmares.domain.board import Board
 from palmares.domain.run import Run
-from palmares.ledger.embedded.builder import Builder
 from palmares.ledger.embedded.ledger import EmbeddedLedger
 from palmares.ledger.embedded.rankings import Rankings
 from tests.ledger_world import Clock, memory_folder, open_embedded, swim
 from tests.twins import copy_as_after_a_kill
 from tests.world import LAPS, day
+
+pytestmark = pytest.mark.anyio
 
 BOARD = Board(
     number=1,
@@ -30,11 +31,6 @@ BOARD = Board(
 WEEK = Run(day("2026-03-02"), day("2026-03-08"))
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def order(ledger: EmbeddedLedger, run: Run = WEEK) -> list[tuple[str, int]]:
     """Who stands where, with whole laps."""
     return [(row.user_id, row.value // 10**6) for row in await ledger.page(1, run, [()], 0, 10)]
@@ -50,17 +46,17 @@ async def test_a_checkpoint_in_the_middle_of_a_revision_forgets_no_late_event(en
         clock.set("2026-03-09T12:00:00Z")
         await ledger.advance(clock())
         await ledger.record([swim("bob", 9, at="2026-03-04T12:00:00Z")])
-        rebuild = Builder.rebuild
+        rebuild = ledger._reviser._rebuild
 
-        async def interrupted(builder: Builder, rankings: Rankings, runs: list[Run]) -> None:
+        async def interrupted(rankings: Rankings, runs: list[Run]) -> None:
             await ledger.checkpoint()
             if end == "kill":
                 copy_as_after_a_kill(folder / "a", folder / "b")
             else:
                 raise OSError("the disk fails")
-            await rebuild(builder, rankings, runs)
+            await rebuild(rankings, runs)
 
-        with patch.object(Builder, "rebuild", interrupted):
+        with patch.object(ledger._reviser, "_rebuild", interrupted):
             if end == "kill":
                 await ledger.settle()
             else:
