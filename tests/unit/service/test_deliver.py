@@ -19,7 +19,7 @@ from palmares.outbox.sql import SqlOutbox
 from palmares.service import deliver
 from palmares.service.deliver import KEPT, MOST_AT_ONCE, Deliverer, send_sample
 from tests.ledger_world import Clock, memory_folder
-from tests.receiver import Received, Receiver, receiving, status
+from tests.receiver import Answering, Received, Receiver, receiving, status
 from tests.webhook_world import HookedCatalog, make_hook
 
 pytestmark = pytest.mark.anyio
@@ -204,24 +204,33 @@ async def test_a_webhook_that_hangs_or_fails_delays_no_other() -> None:
 
 
 async def test_one_message_that_gets_no_answer_does_not_hold_up_the_others_to_the_same_webhook() -> None:
-    """It takes one of the places; through the others goes what waits, and also what is told later."""
+    """It takes one of the places; what waits goes through the others."""
     async with posting(patient=False) as post, receiving() as receiver:
-
-        async def answer(received: Received, writer: asyncio.StreamWriter) -> None:
-            await (receiver.hang if received.event_id == "evt_1" else status(200))(received, writer)
-
-        receiver.answer = answer
+        receiver.answer = hanging_at_first(receiver)
         webhook = post.hook(receiver)
         for _ in range(3 * MOST_AT_ONCE):
             await post.tell(webhook)
         await post.advance()
         await post.until(lambda lines: _delivered(lines, webhook) == 3 * MOST_AT_ONCE - 1)
-        await post.tell(webhook)
-        await post.advance()
-        await post.until(lambda lines: _delivered(lines, webhook) == 3 * MOST_AT_ONCE)
 
         assert [line.id for line in await post.log() if line.status != "delivered"] == ["evt_1"]
-        assert len(receiver.received) == 3 * MOST_AT_ONCE + 1
+        assert len(receiver.received) == 3 * MOST_AT_ONCE
+        receiver.release.set()
+
+
+async def test_what_is_told_while_a_message_gets_no_answer_is_sent_at_once() -> None:
+    """Nobody waits for that answer as long as there are places."""
+    async with posting(patient=False) as post, receiving() as receiver:
+        receiver.answer = hanging_at_first(receiver)
+        webhook = post.hook(receiver)
+        await post.tell(webhook)
+        await post.advance()
+        await receiver.until(1)
+        await post.tell(webhook)
+        await post.advance()
+        await post.until(lambda lines: _delivered(lines, webhook) == 1)
+
+        assert [line.status for line in await post.log()] == ["pending", "delivered"]
         receiver.release.set()
 
 
@@ -405,6 +414,15 @@ async def test_a_sample_is_sent_once_and_stands_in_the_log() -> None:
         assert received.is_signed_with(webhook.secret)
         assert (line.id, line.event, line.status, line.due, line.attempts) == ("evt_test", STARTED, "failed", None, 1)
         assert post.outbox.waiting() == {}
+
+
+def hanging_at_first(receiver: Receiver) -> Answering:
+    """The first message gets no answer before it is released, the others get one at once."""
+
+    async def answer(received: Received, writer: asyncio.StreamWriter) -> None:
+        await (receiver.hang if received.event_id == "evt_1" else status(200))(received, writer)
+
+    return answer
 
 
 def _delivered(lines: list[Delivery], webhook: Webhook) -> int:
