@@ -38,6 +38,7 @@ class Line(NamedTuple):
     body: str | None = None
     history: int | None = None
     streak: str | None = None
+    target: int | None = None
 
 
 class PastEvent(NamedTuple):
@@ -66,7 +67,7 @@ class Log:
         self._writer.execute("PRAGMA synchronous = FULL")
         self._writer.execute(query("create_log"))
         present = self._writer.execute(query("log_columns")).fetchall()
-        for column in ("history", "streak"):
+        for column in ("history", "streak", "target"):
             if (column,) not in present:
                 self._writer.execute(query(f"add_{column}"))
         self._reader = _connect(path)

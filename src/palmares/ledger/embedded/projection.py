@@ -23,6 +23,8 @@ _TABLES = (
     "create_users", "create_totals", "create_user_events", "create_idempotency", "create_streaks",
     "create_streak_rules", "create_progress",
 )  # fmt: skip
+# Raised when the tables change: a projection of another version is made again.
+_VERSION = 1
 _STEPS = ("project_users", "project_totals", "project_user_events", "project_idempotency", "project_streaks")
 
 # Where a state, which is a JSON array, has a length and the instant at which it was reached.
@@ -62,6 +64,8 @@ class Projection:
         self._writer.execute("PRAGMA synchronous = NORMAL")
         for connection in (self._writer, self._reader):
             connection.execute("ATTACH ? AS source", (str(self._log_path),))
+        if self._version() != _VERSION:
+            raise sqlite3.DatabaseError("the projection is of another version")
         for table in _TABLES:
             self._writer.execute(query(table))
         row = self._reader.execute(query("progress")).fetchone()
@@ -69,6 +73,12 @@ class Projection:
             self._writer.execute("INSERT INTO progress VALUES (0)")
         self.position: int = row[0] if row else 0
         self.streak_rules: dict[int, int] = dict(self._reader.execute(query("streak_rules")).fetchall())
+
+    def _version(self) -> int:
+        """The version of the tables; a new file gets the present one."""
+        if not self._writer.execute(query("projection_tables")).fetchone()[0]:
+            self._writer.execute(f"PRAGMA user_version = {_VERSION}")
+        return int(self._writer.execute("PRAGMA user_version").fetchone()[0])
 
     def catch_up(self, upto: int) -> None:
         """Take in the log up to a position, at the start: nobody reads yet, so a damaged file is made again."""

@@ -3,8 +3,8 @@
 -- name: create_log
 -- Append-only. kind: 1 event, 2 user. `late` marks an event that happened before one already recorded for its user
 -- and metric, `history` one imported to take effect when it happened. `total` is the user's lifetime total after the
--- event. `streak` is the user's streak after the line, where that changed it. Times are microseconds, amounts are
--- micros.
+-- event. `streak` is the user's streak after the line, where that changed it. `target` is the position of the line
+-- that this one is about. Times are microseconds, amounts are micros.
 CREATE TABLE IF NOT EXISTS log (
     position INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
@@ -21,7 +21,8 @@ CREATE TABLE IF NOT EXISTS log (
     user_id TEXT,
     body TEXT,
     history INTEGER,
-    streak TEXT
+    streak TEXT,
+    target INTEGER
 )
 
 -- name: log_columns
@@ -35,9 +36,13 @@ ALTER TABLE log ADD COLUMN history INTEGER
 -- For logs that were begun before streaks were counted.
 ALTER TABLE log ADD COLUMN streak TEXT
 
+-- name: add_target
+-- For logs that were begun before lines could be about others.
+ALTER TABLE log ADD COLUMN target INTEGER
+
 -- name: append
 -- One line of the log.
-INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: last_record
 -- Where the log ends: position and time of its last line.
@@ -161,6 +166,10 @@ CREATE TABLE IF NOT EXISTS streak_rules (
     scope INTEGER PRIMARY KEY,
     version INTEGER NOT NULL
 )
+
+-- name: projection_tables
+-- How many tables the projection has; none in a new file.
+SELECT count(*) FROM main.sqlite_master WHERE type = 'table'
 
 -- name: create_progress
 -- How far the projection has come.
