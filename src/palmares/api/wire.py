@@ -391,11 +391,15 @@ def sign_up_day(text: str) -> int:
     return parse_day(text, "signUpDate") if len(text) <= 10 else day_of(parse_instant(text, "signUpDate"))
 
 
+# What a JSON value is that begins with this and is no number.
+_JSON_TYPES = {'"': "a string", "{": "an object", "[": "an array", "t": "true", "f": "false", "n": "null"}
+
+
 def amount(number: msgspec.Raw, name: str = "value") -> int:
     """The number in micros, exactly; `Invalid` for any other JSON value and for what does not fit."""
     text = bytes(number).decode()
     if text[0] not in "-0123456789":
-        raise Invalid(f"{name}: expected a number")
+        raise Invalid(f"{name}: expected a number, got {_JSON_TYPES[text[0]]}")
     return parse(text, name)
 
 

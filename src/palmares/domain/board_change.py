@@ -89,10 +89,12 @@ def _with_consequences(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _check_locks(present: Status, differing: list[str]) -> None:
     if present == "finished" and "end" in differing:
-        raise Invalid("end: locked, because the board is finished and its rankings are final")
+        raise Invalid("end: locked, because the board is finished and its rankings are final; make a new board")
     for name in differing:
         if name in LOCKED and present != "inactive":
-            raise Invalid(f"{_wire_name(name)}: locked while the board is not inactive")
+            raise Invalid(
+                f"{_wire_name(name)}: locked while the board is not inactive; set its status to inactive first"
+            )
 
 
 def _wire_name(name: str) -> str:

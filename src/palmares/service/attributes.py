@@ -24,4 +24,4 @@ def _check(given: Collection[str], defined: frozenset[str], kind: str) -> None:
     unknown = [key for key in given if key not in defined]
     if unknown:
         named = ", ".join(repr(key[:64]) for key in unknown[:_MOST_NAMED])
-        raise NotAllowed(f"attributes: not defined as {kind} attributes: {named}")
+        raise NotAllowed(f"attributes: not defined as {kind} attributes: {named}; define them in the Admin API first")

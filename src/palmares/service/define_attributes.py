@@ -49,7 +49,7 @@ async def delete_attributes(context: Context, scope: int, ids: Sequence[str]) ->
         def judge(item: Item) -> Attribute:
             attribute = attributes.find(item)
             if attribute.id in users:
-                raise NotAllowed(f"the leaderboard {users[attribute.id].key!r} uses it")
+                raise NotAllowed(f"the leaderboard {users[attribute.id].key!r} uses it; delete it first")
             return attribute
 
         bulk = Bulk[Attribute]()

@@ -49,9 +49,12 @@ async def delete_metrics(context: Context, scope: int, ids: Sequence[str]) -> Bu
         def judge(item: Item) -> Metric:
             metric = metrics.find(item)
             if metric.number in users:
-                raise NotAllowed(f"the leaderboard {users[metric.number].key!r}, which is not finished, ranks by it")
+                board = users[metric.number].key
+                raise NotAllowed(
+                    f"the leaderboard {board!r}, which is not finished, ranks by it; finish or delete it first"
+                )
             if definitions.streaks.uses(metric.number):
-                raise NotAllowed("the streak settings name it")
+                raise NotAllowed("the streak settings name it; take it out of their metrics first")
             return metric
 
         bulk = Bulk[Metric]()
