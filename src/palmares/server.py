@@ -30,6 +30,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from palmares.api.cors import BY_DEFAULT, Origins
+from palmares.api.gate import Gate
 from palmares.api.health import BoardName, Distribution, LedgerFigures
 from palmares.api.meter import Meter
 from palmares.api.routes import build_app
@@ -150,8 +151,14 @@ class Server:
         """Whether requests with the first key have to name a tenant."""
         return self._catalog.environment(DEFAULT_SCOPE).multi_tenancy
 
-    def app(self, max_body_bytes: int, limiter: RateLimiter | None = None, origins: Origins = BY_DEFAULT) -> ASGIApp:
-        """The HTTP application."""
+    def app(
+        self,
+        max_body_bytes: int,
+        limiter: RateLimiter | None = None,
+        origins: Origins = BY_DEFAULT,
+        gate: Gate | None = None,
+    ) -> ASGIApp:
+        """The HTTP application; another `gate` than the usual one decides who comes in."""
         return build_app(
             self.context,
             Meter(time.perf_counter),
@@ -159,7 +166,7 @@ class Server:
             readiness=self._obstacle,
             ledger_figures=self._figures,
             clock_mover=self.clock_mover,
-            limiter=limiter,
+            gate=gate or Gate(self.context, limiter),
             origins=origins,
         )
 

@@ -41,7 +41,6 @@ from palmares.api.meter import Meter
 from palmares.api.openapi import described
 from palmares.api.paths import application
 from palmares.service.context import Context
-from palmares.service.rate_limit import RateLimiter
 from palmares.service.test_clock import ClockMover
 
 APPLICATION_BASE = "/v1"
@@ -108,16 +107,16 @@ def build_app(
     readiness: Readiness,
     ledger_figures: Callable[[], LedgerFigures],
     clock_mover: ClockMover | None = None,
-    limiter: RateLimiter | None = None,
+    gate: Gate | None = None,
     origins: Origins = BY_DEFAULT,
 ) -> ASGIApp:
     """The HTTP application.
 
     `readiness` says what keeps the ledger from its work, None when nothing does; `ledger_figures` are shown to
-    Prometheus; `clock_mover` moves the clock of a server that has one for tests. Without a `limiter`, keys may send
-    as much as they like. Pages of the `origins` may call from browsers.
+    Prometheus; `clock_mover` moves the clock of a server that has one for tests. Without a `gate`, keys decide who
+    comes in, and may send as much as they like. Pages of the `origins` may call from browsers.
     """
-    gate = Gate(context, limiter)
+    gate = gate or Gate(context)
     admin_endpoints = ADMIN if clock_mover is None else admin(*admin_test_clock.endpoints_of(clock_mover))
 
     def doors(base: str, endpoints: Sequence[Endpoint], *aliases: str) -> Iterator[tuple[str, str, ASGIApp]]:
