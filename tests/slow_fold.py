@@ -50,7 +50,18 @@ class EventLine:
     history: bool
 
 
-Line = UserLine | EventLine
+@dataclass(frozen=True)
+class VoidLine:
+    """An event is void from this place in the log on."""
+
+    position: int
+    recorded_at: int
+    event: EventLine
+    total: int
+    reason: str | None
+
+
+Line = UserLine | EventLine | VoidLine
 Log = Sequence[Line]
 # Who is ranked, by group.
 Rankings = dict[Group, list[Standing]]
@@ -81,8 +92,19 @@ def events_of(log: Log, metric_number: int) -> Iterator[EventLine]:
     return (line for line in log if isinstance(line, EventLine) and line.metric.number == metric_number)
 
 
+def voids_of(log: Log) -> dict[int, VoidLine]:
+    """The voids by the position of the event."""
+    return {line.event.position: line for line in log if isinstance(line, VoidLine)}
+
+
+def standing_events(log: Log) -> list[EventLine]:
+    """The events that are not void."""
+    void = voids_of(log)
+    return [line for line in log if isinstance(line, EventLine) and line.position not in void]
+
+
 def total_of(log: Log, user_number: int, metric_number: int) -> int:
-    return sum(event.amount for event in events_of(log, metric_number) if event.user == user_number)
+    return sum(event.amount for event in events_of(standing_events(log), metric_number) if event.user == user_number)
 
 
 def counted(log: Log, board: Board) -> Log:
@@ -108,9 +130,9 @@ def final_at(run: Run) -> int:
     return NEVER if run.end is None else closes_at(run.end)
 
 
-def came_late(event: EventLine, run: Run) -> bool:
-    """Whether the run was final when the event was recorded."""
-    return event.recorded_at >= final_at(run)
+def came_late(line: EventLine | VoidLine, run: Run) -> bool:
+    """Whether the run was final when the event or the void was recorded."""
+    return line.recorded_at >= final_at(run)
 
 
 def takes_effect_at(event: EventLine, board: Board, run: Run) -> int | None:
@@ -122,20 +144,43 @@ def takes_effect_at(event: EventLine, board: Board, run: Run) -> int | None:
     return final_at(run) - 1 if board.late_events == "revise" else None
 
 
+def takes_back(void: VoidLine, board: Board, run: Run) -> bool:
+    """Whether a void takes its event out of a run: not where it came too late for the board."""
+    return not came_late(void, run) or board.late_events == "revise"
+
+
 def effects(log: Log, board: Board, run: Run) -> list[tuple[int, EventLine]]:
     """The events that count in a run, each with when it takes effect."""
+    void = voids_of(counted(log, board))
+    return [
+        (effect, event)
+        for effect, event in effects_before_voids(log, board, run)
+        if event.position not in void or not takes_back(void[event.position], board, run)
+    ]
+
+
+def voids_in(log: Log, board: Board, run: Run) -> list[VoidLine]:
+    """The voids of events that count, or did, in a run."""
+    void = voids_of(counted(log, board))
+    return [void[event.position] for _, event in effects_before_voids(log, board, run) if event.position in void]
+
+
+def effects_before_voids(log: Log, board: Board, run: Run) -> list[tuple[int, EventLine]]:
     pairs = [(takes_effect_at(event, board, run), event) for event in events_by_run(log, board).get(run, [])]
     return [(effect, event) for effect, event in pairs if effect is not None]
 
 
 def ignored_late(log: Log, board: Board, run: Run) -> int:
-    """How many events of a run came too late."""
-    return len(events_by_run(log, board).get(run, [])) - len(effects(log, board, run))
+    """How many events and voids of a run came too late."""
+    events = len(events_by_run(log, board).get(run, [])) - len(effects_before_voids(log, board, run))
+    return events + len([void for void in voids_in(log, board, run) if not takes_back(void, board, run)])
 
 
-def revising(log: Log, board: Board, run: Run) -> list[EventLine]:
-    """The events that changed a run when it was final."""
-    return [event for _, event in effects(log, board, run) if came_late(event, run)]
+def revising(log: Log, board: Board, run: Run) -> list[EventLine | VoidLine]:
+    """The events and voids that changed a run when it was final."""
+    events = [event for _, event in effects_before_voids(log, board, run) if came_late(event, run)]
+    voids = [void for void in voids_in(log, board, run) if came_late(void, run) and takes_back(void, board, run)]
+    return [*events, *voids]
 
 
 # Values and ranks

@@ -46,6 +46,7 @@ from tests.slow_fold import (
     Places,
     Rankings,
     UserLine,
+    VoidLine,
     check_values,
     days_of,
     events_by_run,
@@ -55,11 +56,13 @@ from tests.slow_fold import (
     rank_in,
     rankings,
     revising,
+    standing_events,
     tallies,
     total_of,
     union,
     user_with,
     users_of,
+    voids_of,
 )
 from tests.slow_streaks import SlowStreaks, streak_board
 
@@ -101,6 +104,8 @@ class SlowLedger:
         return outcomes
 
     def _record_one(self, log: list[Line], entry: Entry, now: int) -> Outcome:
+        if entry.voids is not None:
+            return self._void(log, entry, entry.voids, now)
         known = user_with(log, entry.scope, entry.user_id)
         if known is None and entry.must_exist:
             raise NotFound(f"user {entry.user_id!r} was not found")
@@ -119,6 +124,11 @@ class SlowLedger:
             log.append(UserLine(len(log) + 1, now, user))
         if entry.metric is None:
             return Outcome(user, known is None)
+        if entry.total is not None:
+            present = total_of(log, user.number, entry.metric.number)
+            if entry.total == present:
+                return Outcome(user, known is None, total=present, streak=self._streak(log, user))
+            entry = replace(entry, total=None, amount=checked(entry.total, "total") - present)
         event = self._event(log, user, entry, now)
         log.append(event)
         self._check_values(log, user, entry.metric)
@@ -126,8 +136,22 @@ class SlowLedger:
         streak, extended = self._streak(log, user), self._streaks.extended(user, own_events(log, user), now)
         if extended:
             boards += self._told(self._streak_boards(user.scope), before, log, user, event.local_at, now)
-        self._revise_streak_boards(log, event)
+        self._revise_streak_boards(log, event, event)
         return Outcome(user, known is None, event.event_id, event.total, False, boards, streak, extended)
+
+    def _void(self, log: list[Line], entry: Entry, position: int, now: int) -> Outcome:
+        """An event was never there, from now on; said twice, it is the same."""
+        event = event_at(log, entry.scope, position)
+        user = users_of(log)[event.user]
+        known = position in voids_of(log)
+        if not known:
+            total = checked(total_of(log, user.number, event.metric.number) - event.amount, "total")
+            void = VoidLine(len(log) + 1, now, event, total, entry.reason)
+            log.append(void)
+            self._check_values(log, user, event.metric)
+            self._revise_streak_boards(log, event, void)
+        total = total_of(log, user.number, event.metric.number)
+        return Outcome(user, False, event.event_id, total, known, (), self._streak(log, user))
 
     def _event(self, log: list[Line], user: User, entry: Entry, now: int) -> EventLine:
         assert entry.metric is not None
@@ -149,7 +173,7 @@ class SlowLedger:
 
     def _check_values(self, log: list[Line], user: User, metric: Metric) -> None:
         """Every value of the user has to fit, also where nobody sees it at present."""
-        own = [line for line in log if isinstance(line, EventLine) and line.user == user.number]
+        own = [event for event in standing_events(log) if event.user == user.number]
         for board in self._boards_of(metric):
             check_values(own, board)
 
@@ -380,7 +404,7 @@ class SlowLedger:
 
     async def days(self, user: User, metric: Metric, first_day: int, last_day: int) -> list[DayChange]:
         changes: dict[int, int] = {}
-        for event in events_of(self._log, metric.number):
+        for event in events_of(standing_events(self._log), metric.number):
             day = day_of(event.local_at)
             if event.user == user.number and first_day <= day <= last_day:
                 changes[day] = changes.get(day, 0) + event.amount
@@ -414,7 +438,7 @@ class SlowLedger:
 
     async def streak_rankings(self, scope: int, order: StreakOrder, limit: int) -> list[StreakRow]:
         users = [user for user in users_of(self._log).values() if user.scope == scope]
-        events = [line for line in self._log if isinstance(line, EventLine)]
+        events = standing_events(self._log)
         return self._streaks.rows(users, events, self._now, order)[:limit]
 
     def _streak(self, log: Sequence[Line], user: User) -> Streak:
@@ -424,10 +448,10 @@ class SlowLedger:
         found = sorted(self._boards.values(), key=lambda board: board.number)
         return [self._viewed(board) for board in found if board.rank_by == "streak" and board.scope == scope]
 
-    def _revise_streak_boards(self, log: Sequence[Line], event: EventLine) -> None:
-        """A final run that is revised is made by the settings of that time."""
+    def _revise_streak_boards(self, log: Sequence[Line], event: EventLine, by: EventLine | VoidLine) -> None:
+        """A final run that an event, or a void of it, revises is made by the settings of that time."""
         for board in self._streak_boards(users_of(log)[event.user].scope):
-            if any(event in revising(log, board, run) for run in events_by_run(log, board)):
+            if any(by in revising(log, board, run) for run in events_by_run(log, board)):
                 self._made_by[board.number] = self._streaks.settings_of(board.scope)
 
     def _viewed(self, board: Board) -> Board:
@@ -439,7 +463,16 @@ class SlowLedger:
 
 
 def own_events(log: Sequence[Line], user: User) -> list[EventLine]:
-    return [line for line in log if isinstance(line, EventLine) and line.user == user.number]
+    return [event for event in standing_events(log) if event.user == user.number]
+
+
+def event_at(log: Sequence[Line], scope: int, position: int) -> EventLine:
+    """The event at a position, which is one of the scope."""
+    scopes = {user.number: user.scope for user in users_of(log).values()}
+    for line in log:
+        if isinstance(line, EventLine) and line.position == position and scopes[line.user] == scope:
+            return line
+    raise NotFound("there is no such event")
 
 
 def first_use(log: Sequence[Line], user: User, entry: Entry) -> EventLine | None:
@@ -457,7 +490,14 @@ def record_of(line: Line, scopes: Mapping[int, int]) -> Record:
         body = msgspec.json.encode(profile(line.user)).decode()
         number, scope = line.user.number, line.user.scope
         return Record(
-            line.position, "user", line.recorded_at, scope, number, None, None, None, None, None, None, body
+            line.position, "user", line.recorded_at, scope, number, None, None, None, None, None, None, None, body
+        )  # fmt: skip
+    if isinstance(line, VoidLine):
+        event = line.event
+        reason = None if line.reason is None else json.dumps({"reason": line.reason})
+        return Record(
+            line.position, "void", line.recorded_at, scopes[event.user], event.user, event.metric.number,
+            -event.amount, event.occurred_at, event.local_at, line.total, None, event.position, reason,
         )  # fmt: skip
     return Record(
         line.position,
@@ -471,6 +511,7 @@ def record_of(line: Line, scopes: Mapping[int, int]) -> Record:
         line.local_at,
         line.total,
         line.idempotency_key,
+        None,
         None if line.attributes is None else json.dumps(dict(line.attributes)),
     )
 

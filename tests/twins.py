@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
 from palmares.domain.errors import PalmaresError
 from palmares.domain.local_time import day_of
 from palmares.domain.metric import Metric
 from palmares.domain.streak_settings import StreakSettings, changed
-from palmares.ledger.contract import Entry, Ledger, Outcome
+from palmares.ledger.contract import Entry, Ledger, Outcome, void
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
 from tests.faults import write_wal_only
 from tests.ledger_world import BUSY, Clock, everything, open_embedded, told
@@ -107,6 +108,12 @@ class Twins:
         answers = await asyncio.gather(*(_answer(self.embedded, request) for request in requests))
         for request, answer in zip(requests, answers, strict=True):
             assert answer == await _answer(self.slow, request), request
+
+    async def entry_of_void(self, pick: int) -> Entry:
+        """A void of one of the events, void or not; where there are none, of something that is no event."""
+        events = [line.position for line in await self.slow.records(0, 1_000_000) if line.kind == "event"]
+        # Of the newest events more often: they are the ones that matter still.
+        return void(DEFAULT_SCOPE, events[-1 - pick % len(events)] if events else pick)
 
     async def advance(self) -> None:
         """Do what is due."""

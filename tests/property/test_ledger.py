@@ -1,6 +1,6 @@
 """Any life of a ledger: random boards, events, changes, restarts and losses, compared with the ledger that is right."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -77,9 +77,11 @@ events = st.builds(
     idempotency_key=st.sampled_from([None, None, None, "one", "two"]),
     hours_ago=st.sampled_from([None, None, None, 0, 1, 7, 24, 60, 24 * 6, 24 * 15]),
     history=st.sampled_from([False, False, True]),
+    total=st.sampled_from([None, None, None, None, None, None, 0, 2 * MICROS]),
 )
 refused = st.just({"user_id": "ann", "changes": {"tz": "nowhere"}, "metric": LAPS, "amount": MICROS})
-requests = st.lists(st.one_of(events, events, events, events, events, refused), min_size=1, max_size=4)
+voids = st.builds(lambda pick: {"void": pick}, st.integers(0, 12))
+requests = st.lists(st.one_of(events, events, events, events, voids, refused), min_size=1, max_size=4)
 
 Action = Callable[[Twins], Awaitable[None]]
 
@@ -91,10 +93,16 @@ def entry_of(now: int, hours_ago: int | None = None, **fields: Any) -> Entry:
 
 def record(together: list[list[dict[str, Any]]]) -> Action:
     async def act(twins: Twins) -> None:
-        now = twins.clock()
-        await twins.record([[entry_of(now, **fields) for fields in request] for request in together])
+        await twins.record([[await entry_for(twins, fields) for fields in request] for request in together])
 
     return act
+
+
+async def entry_for(twins: Twins, fields: Mapping[str, Any]) -> Entry:
+    """The entry of one that was drawn: a void, or an event or a change of a user."""
+    if "void" in fields:
+        return await twins.entry_of_void(fields["void"])
+    return entry_of(twins.clock(), **fields)
 
 
 def wait(hours: int, told: bool) -> Action:
@@ -132,7 +140,12 @@ def about_board(what: str, board: Board) -> Action:
     return act
 
 
-crowds = st.builds(record, st.lists(st.lists(events, min_size=1, max_size=5), min_size=2, max_size=4))
+crowds = st.builds(
+    record,
+    st.lists(
+        st.lists(st.one_of(events, events, events, events, voids), min_size=1, max_size=5), min_size=2, max_size=4
+    ),
+)
 waits = st.builds(wait, st.sampled_from(HOURS_LATER), st.booleans())
 restarts = st.builds(restart, st.sampled_from(["restart", "crash"]), st.sampled_from(LOSSES))
 follows = st.builds(
@@ -222,9 +235,9 @@ async def test_recording_everything_twice_changes_nothing(made: list[Board], sto
     """Each request is sent once more, after a restart and much later, with the same keys: all are replays."""
     keyed = [
         [
-            fields | {"idempotency_key": f"{number}-{place}", "metric": fields["metric"] or LAPS}
+            fields | {"total": None} | {"idempotency_key": f"{number}-{place}", "metric": fields["metric"] or LAPS}
             for place, fields in enumerate(request)
-            if "tz" not in fields["changes"] or fields["changes"]["tz"] != "nowhere"
+            if "void" not in fields and fields["changes"].get("tz") != "nowhere"
         ]
         for number, request in enumerate(story)
     ]

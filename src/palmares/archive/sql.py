@@ -101,13 +101,20 @@ class SqlArchive:
         with self._database.reading() as reader:
             return reader.scalar(select(current(board))) is not None
 
-    def install(self, board: int, edition: int, runs: Collection[int] | None = None) -> None:
+    def install(
+        self,
+        board: int,
+        edition: int,
+        runs: Collection[int] | None = None,
+        complete: Mapping[int, int] | None = None,
+    ) -> None:
         """Make an edition current instead of the former, all at once.
 
         A run that is final in both goes on with the revision that it had, raised by one if any of its rows differs.
         With `runs` (first days), only those are taken over into the former edition, which stays current, and the other
         runs stay as they are: of a run that the new edition has as final, the end replaces the former one; days that
-        the new edition has replace the former ones.
+        the new edition has replace the former ones. Days before the one that `complete` names for a run are as the new
+        edition has them, also those that it has not.
         """
         with self._database.writing() as writer:
             _require(writer, edition)
@@ -120,7 +127,7 @@ class SqlArchive:
                 shelves.make_current(writer, edition)
             else:
                 for run_start in runs:
-                    shelves.take_over(writer, edition, former, run_start)
+                    shelves.take_over(writer, edition, former, run_start, (complete or {}).get(run_start))
                 shelves.drop_edition(writer, edition)
 
     def discard(self, edition: int) -> None:

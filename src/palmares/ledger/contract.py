@@ -35,6 +35,13 @@ class Entry:
     means the instant of recording. With `must_exist` an unknown user raises `NotFound` instead of being created. With
     `history` an event with an `occurred_at` takes effect as if it had been recorded when it happened, also in runs
     that are final and in days that are over. `control` puts a user who is created now into the control group.
+
+    With `total` in place of an amount the event adds what leads from the user's present total of the metric to that
+    one; where that is nothing, no event is recorded and the outcome has no `event_id`.
+
+    With `voids` the entry says nothing but that the event at that position is void (`void` makes such entries), and
+    everything is as if that had not been; only its idempotency key stays used. `domain/effect.py` tells what becomes
+    of final runs. The user is the event's.
     """
 
     scope: int
@@ -48,6 +55,14 @@ class Entry:
     must_exist: bool = False
     history: bool = False
     control: bool = False
+    total: int | None = None
+    voids: int | None = None
+    reason: str | None = None
+
+
+def void(scope: int, position: int, reason: str | None = None) -> Entry:
+    """The entry that says that an event is void, and why."""
+    return Entry(scope, "", voids=position, reason=reason)
 
 
 class BoardOutcome(NamedTuple):
@@ -67,6 +82,8 @@ class Outcome:
 
     `streak` is the user's after the event, and `streak_extended` says that the event made it longer. A replayed entry
     changed nothing: `event_id` is the first one's, everything else the present state.
+
+    Of a void, `event_id` is that of the event, and `replayed` says that it was void already; there are no `boards`.
     """
 
     user: User
@@ -130,7 +147,10 @@ class StreakRow(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One line of the log, as stored. `body` is JSON text: the profile of a user record, the attributes of an event."""
+    """One line of the log, as stored: an event, a void of one (`target` is its position) or a user.
+
+    `body` is JSON text: the profile of a user, the attributes of an event, an object with the reason of a void.
+    """
 
     position: int
     kind: str
@@ -143,6 +163,7 @@ class Record(NamedTuple):
     local_at: int | None
     total: int | None
     idempotency_key: str | None
+    target: int | None
     body: str | None
 
 
@@ -154,9 +175,11 @@ class Ledger(Protocol):
 
         Exactly once per (scope, metric, user, idempotency key). Raises `Invalid` when a total or a value leaves its
         range or a change is malformed, `NotAllowed` and `NotFound` as `domain/user.py` and `must_exist` say,
-        `Overloaded` when too many entries wait; then nothing was stored. Of several entries, the message tells the
-        place of the one that was refused, such as `[3]`. Calls that arrive together share one flush.
-        Cost: one append per entry, and per board counted O(log participants).
+        `NotFound` also when there is no event of the scope where one is to be void, `Overloaded` when too many
+        entries wait; then nothing was stored. Of several entries, the message tells the place of the one that was
+        refused, such as `[3]`. Calls that arrive together share one flush.
+        Cost: one append per entry, and per board counted O(log participants); for a void, linear in the user's events
+        of the metric in the run.
         """
 
     async def advance(self, now: int) -> None:

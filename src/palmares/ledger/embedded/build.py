@@ -13,10 +13,12 @@ from typing import NamedTuple
 
 from palmares.domain import local_time, tally, value
 from palmares.domain.changes import Move
-from palmares.domain.effect import effect_at, is_late
+from palmares.domain.effect import effect_at, final_at, is_late
 from palmares.domain.group import Group
+from palmares.domain.local_time import day_of
 from palmares.domain.run import Run
 from palmares.domain.tally import Tally
+from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.log import PastEvent
 from palmares.ledger.embedded.past import InThread, Past, PastStep
 from palmares.ledger.embedded.projection import Projection, Snapshot
@@ -36,10 +38,18 @@ class Build:
     """Fills empty rankings. `runs` None builds all; else only those runs are built, with their days."""
 
     def __init__(
-        self, rankings: Rankings, past: Past, runs: list[Run] | None, timeline: Timeline, tools: Tools
+        self,
+        rankings: Rankings,
+        past: Past,
+        runs: list[Run] | None,
+        timeline: Timeline,
+        tools: Tools,
+        archivist: Archivist,
     ) -> None:
         self._rankings = rankings
         self._past = past
+        self._runs = runs or []
+        self._archivist = archivist
         self._wanted = None if runs is None else {run.start for run in runs}
         self._timeline = timeline
         self._tools = tools
@@ -54,6 +64,7 @@ class Build:
         """
         self._groups = await self._past.groups(snapshot, self._tools.in_thread)
         async for portion in self._past.steps(self._tools.in_thread):
+            self._rankings.revised |= self._past.revising
             for step in portion:
                 if step.effect is None:
                     self._ignore(step)
@@ -65,6 +76,15 @@ class Build:
             on_progress(portion[-1].position)
             await self._tools.pause()
         await self._timeline.reach(until)
+        self._close_empty(until)
+
+    def _close_empty(self, until: int) -> None:
+        """Let also those runs end that were wanted, and in which nobody ever had a value that counts."""
+        for run in self._runs:
+            if is_late(run, until) and run.start not in self._rankings.closed:
+                self._rankings.index(run.start, None)
+                self._rankings.revised.add(run.start)
+                self._archivist.close(self._rankings, run, day_of(final_at(run)))
 
     def _ignore(self, step: PastStep) -> None:
         run = self._run_of(step)
@@ -108,11 +128,15 @@ class Build:
         assert step.effect is not None
         past = value.MOST if run.end is None else local_time.start_of(run.end + 1)
         recorded = self._tools.projection.effects_of(
-            step.user, board.metric.number, local_time.start_of(run.start), past, value.MOST
+            step.user, board.metric.number, local_time.start_of(run.start), past, self._past.upto
         )
         events: list[PastEvent] = []
         for event, recorded_at, history in recorded:
+            if event.position in self._past.gone:
+                continue
             effect = effect_at(run, board.late_events, recorded_at, event.occurred_at, history)
             if effect is not None and (effect, event.position) <= (step.effect, step.position):
                 events.append(event)
-        return self._rankings.refold(run, events)
+        folded = self._rankings.refold(run, events)
+        assert folded is not None, "there is this event at least"
+        return folded

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
+from palmares.domain.effect import is_late, last_boundary
 from palmares.domain.group import Group
-from palmares.domain.local_time import start_of
+from palmares.domain.local_time import day_of, start_of
 from palmares.domain.run import Run
 from palmares.domain.value import LEAST
 from palmares.ledger.contract import Ranks
@@ -102,13 +103,31 @@ class Builder:
         copy = await self._begin(rankings.plan.board)
         try:
             upto, until = await self._watch(None)
-            await self._build(copy, upto, until, runs)
+            if rankings.frozen_position is not None:
+                upto = rankings.frozen_position
+                until = self._finished_at(rankings.plan.board, upto, until)
+            timeline = await self._build(copy, upto, until, runs)
+            if rankings.frozen:
+                finish(copy, self._archivist, timeline.now)
             await self._archivist.drain()
             if self._followed.holds(rankings):
-                await self._install_edition(copy, [run.start for run in runs])
+                over = [run for run in runs if rankings.frozen or is_late(run, until)]
+                await self._install_edition(copy, {run.start: day_of(until) + (run in over) for run in runs})
+                self._note_begun(rankings, copy, [run for run in runs if run not in over], until)
         finally:
             self.progress.pop(rankings.number, None)
             await self._archivist.in_thread(self._archivist.archive.discard, copy.edition)
+
+    def _note_begun(self, rankings: Rankings, copy: Rankings, live: list[Run], until: int) -> None:
+        """The days of live runs may have begun earlier, or not at all, now that they are made anew."""
+        for run in live:
+            if run.start in copy.begun:
+                rankings.begun.add(run.start)
+            elif run.start in rankings.begun:
+                rankings.begun.remove(run.start)
+                if last_boundary(self._timeline.now) > last_boundary(until):
+                    # Meanwhile a day was kept that may not have begun anything.
+                    rankings.revise(run)
 
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
         """See `Ledger.ranks_as_of`. The past is lived through until then, and what would be kept of it thrown away."""
@@ -154,11 +173,13 @@ class Builder:
         tools = Tools(self._projection, self._upkeep.in_background, pause)
         snapshot = self._projection.snapshot()
         try:
-            with opened(self._log_path, rankings.plan, upto, runs, rankings.streaks) as past:
+            metric = None if board.metric is None else board.metric.number
+            void = snapshot.voids(metric, upto)
+            with opened(self._log_path, rankings.plan, upto, runs, rankings.streaks, void) as past:
                 build = (
-                    Build(rankings, past, runs, timeline, tools)
+                    Build(rankings, past, runs, timeline, tools, self._archivist)
                     if rankings.streaks is None
-                    else StreakBuild(rankings, past, runs, timeline, tools, rankings.streaks)
+                    else StreakBuild(rankings, past, runs, timeline, tools, self._archivist, rankings.streaks)
                 )
                 await build.run(snapshot, until, lambda position: self._tell(board.number, position, upto))
         finally:
@@ -181,13 +202,14 @@ class Builder:
                 await self._replay(rankings, timeline, steps)
                 await timeline.reach(self._timeline.now)
             await self._archivist.drain()
-            await self._install_edition(rankings, None)
+            await self._install_edition(rankings)
             self._followed.install(rankings)
             self._upkeep.give_up_checkpoint()
 
-    async def _install_edition(self, rankings: Rankings, runs: list[int] | None) -> None:
+    async def _install_edition(self, rankings: Rankings, runs: Mapping[int, int] | None = None) -> None:
+        """Let the edition be read; of some runs only, each with the day before which all of its days are made."""
         archive, board = self._archivist.archive, rankings.plan.board.number
-        await self._archivist.in_thread(archive.install, board, rankings.edition, runs)
+        await self._archivist.in_thread(archive.install, board, rankings.edition, runs, runs)
 
     async def _replay(self, rankings: Rankings, timeline: Timeline, steps: Iterable[Step | int]) -> None:
         for step in steps:
@@ -205,6 +227,8 @@ def minding(board: Board) -> Callable[[Step], bool]:
         if user.scope != board.scope:
             return False
         if board.metric is None or user.attributes != step.attributes_before:
+            return True
+        if any(voided.event.metric == board.metric.number for voided in step.voids):
             return True
         return step.metric is not None and step.metric.number == board.metric.number
 

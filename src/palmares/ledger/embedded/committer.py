@@ -211,7 +211,7 @@ class Committer:
             request.fulfil(outcomes)
 
     def _draft(self, batch: list[Request]) -> Draft:
-        draft = Draft(self._users, self._followed, self._streaks, self._log.position, self._timeline.now)
+        draft = Draft(self._log, self._users, self._followed, self._streaks, self._timeline.now)
         for request in batch:
             try:
                 request.steps = draft.add(request.entries)
@@ -243,6 +243,8 @@ class Committer:
         """Make a flushed step visible."""
         if step.replayed is not None:
             return self._replayed(step, step.replayed, now)
+        if step.about is not None and not step.voids:
+            return self._void_already(step, step.about)
         user = step.state.user
         self._users.put(step.state)
         for rankings, move in step.moves:
@@ -251,6 +253,12 @@ class Committer:
         outcome = Outcome(user, step.created)
         if step.event is not None:
             self._apply_event(step, step.event, outcome, now)
+        elif step.metric is not None:
+            # The user had the total that was asked for.
+            known = step.state.sums.get(step.metric.number)
+            outcome.total, outcome.streak = 0 if known is None else known.total, self._streaks.of(step.state)
+        if step.voids:
+            self._apply_voids(step, outcome)
         if step.streak_counts:
             outcome.boards = [*outcome.boards, *self._count_streaks(step, now)]
         self._watcher.step_applied(step)
@@ -274,6 +282,34 @@ class Committer:
             counted for count in step.counts if (counted := self._count(count, user, moved, now)) is not None
         ]
 
+    def _apply_voids(self, step: Step, outcome: Outcome) -> None:
+        """Take out what is void. Where an event brought it along, its own part has told of boards and late ones."""
+        user = step.state.user.number
+        for event, line in step.voids:
+            assert event.metric is not None
+            self._users.note_void(user, event.metric, event.position, line.position)
+        if step.about is None:
+            return
+        for late in step.late:
+            self._note_late(late)
+        for rankings, run, group, left in step.counts:
+            if self._watcher.minds_standings:
+                self._watcher.standing_changes(rankings.number, run.start, user, group, group)
+            rankings.change(run.start, group, user, left)
+        self._tell_void(step, step.about, outcome)
+
+    def _tell_void(self, step: Step, event: Line, outcome: Outcome) -> None:
+        assert event.metric is not None
+        outcome.event_id = event_id(event.recorded_at, event.position)
+        outcome.total = step.state.sums[event.metric].total
+        outcome.streak = self._streaks.of(step.state)
+
+    def _void_already(self, step: Step, event: Line) -> Outcome:
+        self.figures.replays += 1
+        outcome = Outcome(step.state.user, replayed=True)
+        self._tell_void(step, event, outcome)
+        return outcome
+
     def _note_late(self, late: Late) -> None:
         if late.ignored:
             self.figures.ignored_late_events += 1
@@ -286,8 +322,8 @@ class Committer:
         rankings, run, group, earned = count
         if self._watcher.minds_standings:
             self._watcher.standing_changes(rankings.number, run.start, user, group, group)
-        if group is None:
-            rankings.set(run.start, None, user, earned)
+        if group is None or earned is None:
+            rankings.change(run.start, group, user, earned)
             return None
         outcome = rankings.count(run, group, user, earned, rankings in moved)
         return outcome if rankings.plan.active_at(now) else None

@@ -17,6 +17,7 @@ from palmares.ledger.embedded.queries import query
 
 EVENT = 1
 USER = 2
+VOID = 3
 
 
 class Line(NamedTuple):
@@ -93,6 +94,11 @@ class Log:
     def read(self, after: int, limit: int) -> list[Line]:
         """Up to `limit` lines behind a position, in order."""
         return [Line(*row) for row in self._reader.execute(query("records"), (after, limit))]
+
+    def at(self, position: int) -> Line | None:
+        """The line at a position."""
+        row = self._reader.execute(query("record"), (position,)).fetchone()
+        return Line(*row) if row else None
 
     def recorded_when(self, position: int) -> int:
         """When the last line up to a position was recorded; 0 when there is none."""

@@ -20,12 +20,15 @@ from palmares.ledger.embedded.log import PastEvent
 from palmares.ledger.embedded.queries import query
 
 _TABLES = (
-    "create_users", "create_totals", "create_user_events", "create_idempotency", "create_streaks",
+    "create_users", "create_totals", "create_user_events", "create_voids", "create_idempotency", "create_streaks",
     "create_streak_rules", "create_progress",
 )  # fmt: skip
 # Raised when the tables change: a projection of another version is made again.
-_VERSION = 1
-_STEPS = ("project_users", "project_totals", "project_user_events", "project_idempotency", "project_streaks")
+_VERSION = 2
+_STEPS = (
+    "project_users", "project_totals", "project_user_events", "project_voids", "project_idempotency",
+    "project_streaks",
+)  # fmt: skip
 
 # Where a state, which is a JSON array, has a length and the instant at which it was reached.
 _IN_STATE: dict[StreakOrder, tuple[str, str]] = {"active": ("$[1]", "$[6]"), "longest": ("$[2]", "$[3]")}
@@ -142,18 +145,23 @@ class Projection:
         row = self._reader.execute(query("first_use"), (user, metric, key)).fetchone()
         return FirstUse(*row) if row else None
 
+    def void_of(self, user: int, metric: int, target: int) -> int | None:
+        """The position of the line that says that an event is void."""
+        row = self._reader.execute(query("void_of"), (user, metric, target)).fetchone()
+        return int(row[0]) if row else None
+
     def days_of(self, user: int, metric: int, first: int, past: int) -> list[tuple[int, int]]:
-        """(days since 1970, sum of amounts) for the days of a stretch of local time."""
+        """(days since 1970, sum of amounts) for the days of a stretch of local time; what is void is left out."""
         span = {"user": user, "metric": metric, "first": first, "past": past, "upto": self.position}
         return self._reader.execute(query("days_of"), span).fetchall()
 
     def history_of(self, user: int, metric: int, first: int, past: int, upto: int) -> list[PastEvent]:
-        """The events of a user and metric in a stretch of local time, up to a position."""
+        """The events of a user and metric in a stretch of local time, up to a position and as far as not void by it."""
         span = {"user": user, "metric": metric, "first": first, "past": past, "upto": min(upto, self.position)}
         return [PastEvent(*row) for row in self._reader.execute(query("history_of"), span)]
 
     def effects_of(self, user: int, metric: int, first: int, past: int, upto: int) -> list[tuple[PastEvent, int, bool]]:
-        """Like `history_of`, each event with when it was recorded and whether it was imported as history."""
+        """Like `history_of`, void ones too, each with when it was recorded and whether it was imported as history."""
         span = {"user": user, "metric": metric, "first": first, "past": past, "upto": upto}
         rows = self._reader.execute(query("effects_of"), span)
         return [(PastEvent(*event), recorded_at, bool(history)) for *event, recorded_at, history in rows]
@@ -199,6 +207,10 @@ class Snapshot:
     def users(self) -> Iterator[tuple[int, str]]:
         """The number and body of every user, in the order of the numbers."""
         return iter(self._connection.execute(query("users_by_number")))
+
+    def voids(self, metric: int | None, upto: int) -> Iterator[tuple[int, int]]:
+        """The positions of the events of a metric, or of any, that are void by a position, and of their voids."""
+        return iter(self._connection.execute(query("voids"), {"metric": metric, "upto": upto}))
 
     def streak_events(
         self, scope: int, metrics: str | None

@@ -1,10 +1,11 @@
 -- The SQL of the embedded ledger. Python asks by name; each statement says what it is for.
 
 -- name: create_log
--- Append-only. kind: 1 event, 2 user. `late` marks an event that happened before one already recorded for its user
+-- Append-only. kind: 1 event, 2 user, 3 void. `late` marks an event that happened before one already recorded for its user
 -- and metric, `history` one imported to take effect when it happened. `total` is the user's lifetime total after the
 -- event. `streak` is the user's streak after the line, where that changed it. `target` is the position of the line
--- that this one is about. Times are microseconds, amounts are micros.
+-- that this one is about: a void is about an event, with the opposite amount and everything else as there, but for the
+-- `total` behind it and a reason in its body. Times are microseconds, amounts are micros.
 CREATE TABLE IF NOT EXISTS log (
     position INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
@@ -56,6 +57,10 @@ SELECT recorded_at FROM log WHERE position <= ? ORDER BY position DESC LIMIT 1
 -- The log in order, behind a position.
 SELECT * FROM log WHERE position > ? ORDER BY position LIMIT ?
 
+-- name: record
+-- One line.
+SELECT * FROM log WHERE position = ?
+
 -- name: user_records
 -- The user lines of a stretch of the log, in order.
 SELECT * FROM log WHERE position > ? AND position <= ? AND kind = 2 ORDER BY position
@@ -66,7 +71,7 @@ SELECT * FROM log WHERE position > ? AND position <= ? AND kind = 2 ORDER BY pos
 SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at, iif(kind = 2, body, NULL) FROM log
 WHERE position <= :upto AND CASE kind
     WHEN 1 THEN metric = :metric AND occurred_at = recorded_at AND local_at >= :first AND local_at < :past
-    ELSE :grouped AND json_extract(body, '$.attributes_before') IS NOT NULL
+    WHEN 2 THEN :grouped AND json_extract(body, '$.attributes_before') IS NOT NULL
 END
 ORDER BY position
 
@@ -82,7 +87,7 @@ ORDER BY effect, position
 -- name: streak_steps
 -- The same for streaks, of these metrics or of all, and with every line of a user, as any may have another zone.
 SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at, body, metric FROM log
-WHERE position <= :upto AND (kind = 2 OR occurred_at = recorded_at AND local_at < :past
+WHERE position <= :upto AND (kind = 2 OR kind = 1 AND occurred_at = recorded_at AND local_at < :past
     AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics))))
 ORDER BY position
 
@@ -142,6 +147,16 @@ CREATE TABLE IF NOT EXISTS user_events (
     PRIMARY KEY (user, metric, local_at, position)
 ) WITHOUT ROWID
 
+-- name: create_voids
+-- The events that are void: `target` is the position of the event, `position` of what says so.
+CREATE TABLE IF NOT EXISTS voids (
+    user INTEGER NOT NULL,
+    metric INTEGER NOT NULL,
+    target INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (user, metric, target)
+) WITHOUT ROWID
+
 -- name: create_idempotency
 CREATE TABLE IF NOT EXISTS idempotency (
     user INTEGER NOT NULL,
@@ -192,7 +207,7 @@ ON CONFLICT (number) DO UPDATE SET body = excluded.body
 INSERT INTO totals (user, metric, total, latest)
 SELECT last.user, last.metric, log.total, last.latest
 FROM (SELECT user, metric, max(position) AS position, max(occurred_at) AS latest
-      FROM source.log WHERE position > :after AND position <= :upto AND kind = 1
+      FROM source.log WHERE position > :after AND position <= :upto AND kind IN (1, 3)
       GROUP BY user, metric) AS last
 JOIN source.log AS log ON log.position = last.position
 WHERE true
@@ -204,6 +219,11 @@ INSERT INTO user_events (user, metric, local_at, position, occurred_at, amount)
 SELECT user, metric, local_at, position, occurred_at, amount
 FROM source.log WHERE position > :after AND position <= :upto AND kind = 1
 ORDER BY user, metric, local_at, position
+
+-- name: project_voids
+INSERT INTO voids (user, metric, target, position)
+SELECT user, metric, target, position
+FROM source.log WHERE position > :after AND position <= :upto AND kind = 3
 
 -- name: project_idempotency
 INSERT INTO idempotency (user, metric, key, position, recorded_at)
@@ -244,17 +264,27 @@ SELECT metric, total, latest FROM totals WHERE user = ?
 -- The event that used an idempotency key.
 SELECT position, recorded_at FROM idempotency WHERE user = ? AND metric = ? AND key = ?
 
+-- name: void_of
+-- The line that says that an event is void.
+SELECT position FROM voids WHERE user = ? AND metric = ? AND target = ?
+
+-- name: voids
+-- All events of a metric, or of any, that are void by a position.
+SELECT target, position FROM voids WHERE (:metric IS NULL OR metric = :metric) AND position <= :upto
+
 -- name: days_of
--- What each local day, counted from 1970, added; `upto` keeps out what the caller still holds in memory.
+-- What the events of each local day, counted from 1970, added that are not void; `upto` keeps out what the caller still holds in memory.
 -- SQLite divides towards zero; the shift by a million days makes that the floor before 1970 too.
 SELECT (local_at + 86400000000000000) / 86400000000 - 1000000 AS day, sum(amount) FROM user_events
 WHERE user = :user AND metric = :metric AND local_at >= :first AND local_at < :past AND position <= :upto
+    AND position NOT IN (SELECT target FROM voids WHERE user = :user AND metric = :metric AND position <= :upto)
 GROUP BY day
 
 -- name: history_of
--- The events of one user and metric within a stretch of local time.
+-- The events of one user and metric within a stretch of local time, as far as they are not void by the position.
 SELECT occurred_at, position, amount, local_at FROM user_events
 WHERE user = :user AND metric = :metric AND local_at >= :first AND local_at < :past AND position <= :upto
+    AND position NOT IN (SELECT target FROM voids WHERE user = :user AND metric = :metric AND position <= :upto)
 
 -- name: users_by_number
 SELECT number, body FROM users ORDER BY number
@@ -270,6 +300,7 @@ INSERT INTO streak_rules VALUES (:scope, :version) ON CONFLICT (scope) DO UPDATE
 SELECT event.user, json_extract(body, '$.tz'), json_extract(body, '$.preferences'), occurred_at, position, metric, amount, local_at
 FROM user_events AS event CROSS JOIN users ON number = event.user
 WHERE scope = :scope AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics)))
+    AND NOT EXISTS (SELECT 1 FROM voids WHERE (user, metric, target) = (event.user, event.metric, event.position))
 ORDER BY event.user
 
 -- name: restate

@@ -46,6 +46,8 @@ class Rankings:
         self.revising_anew: set[Run] = set()
         # Runs that hold events which came when they were final, where a build finds them.
         self.revised: set[int] = set()
+        # Runs that became final here.
+        self.closed: set[int] = set()
         # Runs of which days are kept.
         self.begun: set[int] = set()
         # Where the archive keeps what is over of this board.
@@ -90,6 +92,7 @@ class Rankings:
     def close(self, run_start: int) -> Groups:
         """Make a run final; its orders stay readable until `let_go`."""
         orders = self.closing[run_start] = self.runs.pop(run_start)
+        self.closed.add(run_start)
         return orders
 
     def let_go(self, run_start: int) -> None:
@@ -144,6 +147,13 @@ class Rankings:
         rank = self.rank(index, index.row(user))
         return BoardOutcome(self.plan.board, run, group, rank, rank, self._threshold(index))
 
+    def change(self, run_start: int, group: Group | None, user: int, after: Tally | None) -> None:
+        """Give a user of that group a value, or none any more."""
+        if after is None:
+            self.drop(run_start, group, user)
+        else:
+            self.set(run_start, group, user, after)
+
     def drop(self, run_start: int, group: Group | None, user: int) -> None:
         """Let a user of that group have no value any more."""
         index = self.runs.get(run_start, {}).get(group)
@@ -153,10 +163,7 @@ class Rankings:
 
     def set_streak(self, run_start: int, group: Group | None, user: int, after: StreakValue) -> None:
         """Give a user of that group what a streak is worth, or nothing."""
-        if after.tally is None:
-            self.drop(run_start, group, user)
-        else:
-            self.set(run_start, group, user, after.tally)
+        self.change(run_start, group, user, after.tally)
         self.breaks.set(user, after.leaves_at)
 
     def break_streaks(self, now: int) -> None:
@@ -179,18 +186,16 @@ class Rankings:
                 yield run_start
 
     def history(self, users: Users, run: Run, user: int, upto: int) -> list[PastEvent]:
-        """The recorded events of a user on the board's metric in a run, up to a position; in no order."""
+        """The recorded events of a user on the board's metric in a run, up to a position and not void; in no order."""
         metric = self.plan.board.metric
         assert metric is not None
         past = local_time.start_of(run.end + 1) if run.end is not None else value.MOST
         return users.history(user, metric.number, local_time.start_of(run.start), past, upto)
 
-    def refold(self, run: Run, events: list[PastEvent]) -> Tally:
-        """The tally that those events of a run make, taken in the order in which they happened."""
+    def refold(self, run: Run, events: list[PastEvent]) -> Tally | None:
+        """The tally that those events of a run make, taken in the order in which they happened; None without any."""
         counted = [event for event in sorted(events) if self.plan.run_at(event.local_at) == run]
-        folded = tally.fold(self.plan.board.aggregation, [(event.amount, event.occurred_at) for event in counted])
-        assert folded is not None, "a refold has at least the event that asked for it"
-        return folded
+        return tally.fold(self.plan.board.aggregation, [(event.amount, event.occurred_at) for event in counted])
 
     def rank(self, index: Index, row: int) -> int | None:
         """The rank, by the board's numbering, of a row of one group; None for -1 and outside the cap."""

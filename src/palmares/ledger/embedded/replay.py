@@ -13,11 +13,12 @@ from palmares.domain.preferences import Preferences
 from palmares.domain.run import Run
 from palmares.domain.streak import decode, may_concern
 from palmares.ledger.embedded.draft import Step
-from palmares.ledger.embedded.log import EVENT, Line, Log, past_event
+from palmares.ledger.embedded.log import EVENT, USER, VOID, Line, Log, past_event
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.users import Users, UserState, attributes_before, decode_user, preferences_before
+from palmares.ledger.embedded.voids import Voided, consequence
 
 _LINES_AT_ONCE = 10_000
 
@@ -35,6 +36,8 @@ def replay_step(rankings: Rankings, users: Users, streaks: Streaks, step: Step) 
     _move(rankings, user.number, step.attributes_before, user.attributes)
     if step.event is not None:
         _count(rankings, users, user.attributes, step.event_line)
+    for voided in step.voids:
+        _void(rankings, users, user.attributes, voided)
     for line in step.lines:
         _set_streak(rankings, streaks, step.state, user.attributes, line)
 
@@ -54,7 +57,9 @@ async def replay_log(
                 await timeline.reach(line.recorded_at)
             if line.kind == EVENT:
                 _count_everywhere(boards, users, present, line)
-            else:
+            elif line.kind == VOID:
+                _void_everywhere(boards, users, present, Voided(_event_of(log, line), line))
+            elif line.kind == USER:
                 _change_everywhere(boards, present, line)
             if line.streak is not None:
                 _set_streaks_everywhere(boards, users, streaks, present, line)
@@ -78,6 +83,36 @@ def _count_everywhere(boards: Sequence[Rankings], users: Users, present: Present
     for rankings in boards:
         if _is_of_interest(rankings, line):
             _count(rankings, users, _attributes_of(rankings, users, present, line.user), line)
+
+
+def _event_of(log: Log, void: Line) -> Line:
+    """The line of the event that a line says is void."""
+    event = None if void.target is None else log.at(void.target)
+    assert event is not None, f"line {void.position} is about an event that is not in the log"
+    return event
+
+
+def _void_everywhere(boards: Sequence[Rankings], users: Users, present: Present, voided: Voided) -> None:
+    for rankings in boards:
+        if _is_of_interest(rankings, voided.event):
+            _void(rankings, users, _attributes_of(rankings, users, present, voided.event.user), voided)
+
+
+def _void(rankings: Rankings, users: Users, attributes: Mapping[str, str], voided: Voided) -> None:
+    """Take out an event of a user with these attributes, which a line says is void."""
+    event, line = voided
+    if not _is_of_interest(rankings, event):
+        return
+    found = consequence(rankings.plan, event, line.recorded_at)
+    if found is None:
+        return
+    if found.ignored:
+        rankings.ignored[found.run.start] += 1
+    if found.over:
+        rankings.revise(found.run)
+    if found.live and rankings.streaks is None:
+        left = rankings.refold(found.run, rankings.history(users, found.run, event.user, line.position))
+        rankings.change(found.run.start, rankings.plan.group_of(attributes), event.user, left)
 
 
 def _set_streaks_everywhere(
@@ -170,6 +205,7 @@ def _count_in(rankings: Rankings, users: Users, run: Run, attributes: Mapping[st
     after = tally.step(board.aggregation, before, event.amount, event.occurred_at, not line.late)
     if after is None:
         after = rankings.refold(run, rankings.history(users, run, line.user, event.position))
+        assert after is not None, "there is this event at least"
     # While a board is built, nobody refuses the events that lead out of its range.
     value.checked(after.value, f"a value on leaderboard {board.key!r}")
     rankings.set(run.start, group, line.user, after)

@@ -18,6 +18,7 @@ from palmares.domain.streak import Streak, StreakEvent, blank, fold, in_order, i
 from palmares.domain.streak import step as stepped
 from palmares.domain.streak_board import leaves_at, value_in
 from palmares.domain.streak_settings import StreakSettings
+from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.build import Build, Tools
 from palmares.ledger.embedded.past import Past, PastStep
 from palmares.ledger.embedded.projection import Snapshot
@@ -44,9 +45,10 @@ class StreakBuild(Build):
         runs: list[Run] | None,
         timeline: Timeline,
         tools: Tools,
+        archivist: Archivist,
         settings: StreakSettings,
     ) -> None:
-        super().__init__(rankings, past, runs, timeline, tools)
+        super().__init__(rankings, past, runs, timeline, tools, archivist)
         self._settings = settings
         self._zones: dict[int, str | None] = {}
         # Of those who have settings of their own.
@@ -123,8 +125,10 @@ class StreakBuild(Build):
         found = []
         for metric in metrics:
             for event, recorded_at, history in projection.effects_of(
-                step.user, metric, value.LEAST, value.MOST, value.MOST
+                step.user, metric, value.LEAST, value.MOST, self._past.upto
             ):
+                if event.position in self._past.gone:
+                    continue
                 effect = effect_at(run, board.late_events, recorded_at, event.occurred_at, history)
                 inside = self._rankings.plan.run_concerned(event.local_at) is not None
                 if inside and effect is not None and (effect, event.position) <= (step.effect, step.position):

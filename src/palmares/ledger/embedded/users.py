@@ -2,7 +2,8 @@
 
 Layers, newest first; the first that knows a user is right:
 
-    unprojected   what was recorded since the last step of the projection: users, their events, idempotency keys
+    unprojected   what was recorded since the last step of the projection: users, their events, which of these or
+                  earlier ones are void, idempotency keys
     filling       the layer before, while the projection takes it in
     young, old    users that are projected, kept because they were seen lately
     projection    everybody, on disk
@@ -24,10 +25,12 @@ from palmares.domain import local_time
 from palmares.domain.preferences import DEFAULTS, Preferences
 from palmares.domain.streak import Streak, decode
 from palmares.domain.user import User
+from palmares.domain.value import MOST
 from palmares.ledger.contract import NO_STREAK
 from palmares.ledger.embedded.log import PastEvent
 from palmares.ledger.embedded.projection import FirstUse, Projection
 
+_NOTHING: Mapping[int, int] = {}
 # An id is small beside a user's state.
 _IDS_PER_CACHED_USER = 10
 # A recorded user has a place by id and by number, and with an event one among the events and one among the keys.
@@ -51,14 +54,18 @@ class UserState:
 
 
 class Layer:
-    """Users by id and by number; in the unprojected layers also their events and keys."""
+    """Users by id and by number; in the unprojected layers also their events, voids and keys.
 
-    __slots__ = ("by_id", "by_number", "events", "keys", "step_count")
+    `voids` has, by user and metric, the position of each event that is void, with the position of what says so.
+    """
+
+    __slots__ = ("by_id", "by_number", "events", "keys", "step_count", "voids")
 
     def __init__(self) -> None:
         self.by_id: dict[tuple[int, str], UserState] = {}
         self.by_number: dict[int, UserState] = {}
         self.events: defaultdict[tuple[int, int], list[PastEvent]] = defaultdict(list)
+        self.voids: defaultdict[tuple[int, int], dict[int, int]] = defaultdict(dict)
         self.keys: dict[tuple[int, int, str], FirstUse] = {}
         self.step_count = 0
 
@@ -174,6 +181,15 @@ class Users:
         """Keep an event until the projection has it."""
         self._unprojected.events[user, metric].append(event)
 
+    def note_void(self, user: int, metric: int, target: int, position: int) -> None:
+        """Keep until the projection has it that an event is void."""
+        self._unprojected.voids[user, metric][target] = position
+
+    def is_void(self, user: int, metric: int, target: int) -> bool:
+        """Whether an event is void."""
+        held = target in self._held_voids(user, metric)
+        return held or self._projection.void_of(user, metric, target) is not None
+
     def note_key(self, user: int, metric: int, key: str, use: FirstUse) -> None:
         """Keep the use of an idempotency key until the projection has it."""
         self._unprojected.keys[user, metric, key] = use
@@ -188,22 +204,32 @@ class Users:
         )
 
     def history(self, user: int, metric: int, first: int, past: int, upto: int) -> list[PastEvent]:
-        """The events of a user and metric in a stretch of local time up to a position, in no order."""
-        return [
+        """The events of a user and metric in a stretch of local time up to a position, in no order.
+
+        Those that are void by that position are left out.
+        """
+        found = [
             *self._projection.history_of(user, metric, first, past, upto),
             *(event for event in self._held(user, metric, first, past) if event.position <= upto),
         ]
+        voids = self._held_voids(user, metric)
+        return [event for event in found if voids.get(event.position, upto + 1) > upto] if voids else found
 
     def days(self, user: int, metric: int, first: int, past: int) -> dict[int, int]:
         """The days of a stretch of local time that have events, with the sum of their amounts."""
-        sums = {
-            day + local_time.EPOCH_ORDINAL: change
-            for day, change in self._projection.days_of(user, metric, first, past)
-        }
-        for event in self._held(user, metric, first, past):
+        if self._held_voids(user, metric):
+            # Whether a day has other events too, its sum does not tell.
+            sums, events = {}, self.history(user, metric, first, past, MOST)
+        else:
+            sums, events = self._projected_days(user, metric, first, past), [*self._held(user, metric, first, past)]
+        for event in events:
             day = local_time.day_of(event.local_at)
             sums[day] = sums.get(day, 0) + event.amount
         return sums
+
+    def _projected_days(self, user: int, metric: int, first: int, past: int) -> dict[int, int]:
+        days = self._projection.days_of(user, metric, first, past)
+        return {day + local_time.EPOCH_ORDINAL: change for day, change in days}
 
     def begin_filling(self) -> None:
         """Set aside what the projection is about to take in."""
@@ -224,6 +250,8 @@ class Users:
         self._unprojected.by_number.update(newer.by_number)
         for name, events in newer.events.items():
             self._unprojected.events[name].extend(events)
+        for name, voids in newer.voids.items():
+            self._unprojected.voids[name].update(voids)
         self._unprojected.keys.update(newer.keys)
         self._unprojected.step_count += newer.step_count
 
@@ -249,6 +277,14 @@ class Users:
             for event in layer.events.get((user, metric), ()):
                 if first <= event.local_at < past:
                     yield event
+
+    def _held_voids(self, user: int, metric: int) -> Mapping[int, int]:
+        """The events of a user and metric that are void, by position; those of which the projection does not know."""
+        older, newer = self._filling.voids, self._unprojected.voids
+        if not older and not newer:
+            return _NOTHING
+        name = (user, metric)
+        return {**older.get(name, _NOTHING), **newer.get(name, _NOTHING)}
 
     def _load(self, number: int, scope: int, user_id: str, body: str, streak: str | None) -> UserState:
         sums = {metric: Sum(total, latest) for metric, total, latest in self._projection.totals_of(number)}

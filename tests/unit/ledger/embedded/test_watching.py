@@ -106,6 +106,19 @@ async def test_rankings_are_known_as_they_were_at_a_place_of_the_log(ledger: Emb
     assert ledger.progress(1) is None
 
 
+async def test_rankings_as_they_were_know_nothing_of_later_voids(ledger: EmbeddedLedger, clock: Clock) -> None:
+    """Though a void takes effect when its event did: who asks what was is told what was."""
+    await fill(ledger)
+    position, instant = ledger.position(), clock()
+    before = await ledger.ranks(1, run_on(WEEKLY, "2026-03-04"), ())
+    events = [line.position for line in await ledger.records(0, position) if line.kind == "event"]
+    await ledger.record([void(DEFAULT_SCOPE, event) for event in events])
+    weekly = await ledger.ranks_as_of(WEEKLY, position, instant)
+
+    assert weekly == [(run_on(WEEKLY, "2026-03-04"), (), before)]
+    assert await ledger.ranks_as_of(WEEKLY, ledger.position(), instant) == []
+
+
 async def test_users_are_found_by_their_numbers(ledger: EmbeddedLedger) -> None:
     """In the order of the question."""
     await fill(ledger)
