@@ -11,6 +11,7 @@ from palmares.domain.changes import Plan
 from palmares.domain.group import Group, group_of
 from palmares.domain.local_time import day_of, start_of
 from palmares.domain.metric import Metric
+from palmares.domain.points import Scheme
 from palmares.domain.run import Run, closes_at
 from palmares.domain.snapshot import DAYS_KEPT
 from palmares.domain.standing import Standing, rank_all
@@ -34,7 +35,7 @@ class UserLine:
 
 @dataclass(frozen=True)
 class EventLine:
-    """One event."""
+    """One event. An award is one too, on the counter of its points system, by a trigger."""
 
     position: int
     recorded_at: int
@@ -48,9 +49,20 @@ class EventLine:
     idempotency_key: str | None
     attributes: Mapping[str, str] | None
     history: bool
+    trigger: str | None = None
 
 
-Line = UserLine | EventLine
+@dataclass(frozen=True)
+class PointsLine:
+    """By which schemes a scope pays points from this place on."""
+
+    position: int
+    recorded_at: int
+    scope: int
+    schemes: tuple[Scheme, ...]
+
+
+Line = UserLine | EventLine | PointsLine
 Log = Sequence[Line]
 # Who is ranked, by group.
 Rankings = dict[Group, list[Standing]]
@@ -74,11 +86,25 @@ def user_with(log: Log, scope: int, user_id: str) -> User | None:
     return next((user for user in users_of(log).values() if (user.scope, user.id) == (scope, user_id)), None)
 
 
+# Points
+
+
+def schemes_of(log: Log, scope: int) -> tuple[Scheme, ...]:
+    """By what a scope pays at the end of a log."""
+    found = [line.schemes for line in log if isinstance(line, PointsLine) and line.scope == scope]
+    return found[-1] if found else ()
+
+
 # Events
 
 
 def events_of(log: Log, metric_number: int) -> Iterator[EventLine]:
     return (line for line in log if isinstance(line, EventLine) and line.metric.number == metric_number)
+
+
+def own_events(log: Log) -> Iterator[EventLine]:
+    """What users did themselves: all events but awards."""
+    return (line for line in log if isinstance(line, EventLine) and line.trigger is None)
 
 
 def total_of(log: Log, user_number: int, metric_number: int) -> int:
@@ -91,12 +117,12 @@ def counted(log: Log, board: Board) -> Log:
 
 
 def events_by_run(log: Log, board: Board) -> dict[Run, list[EventLine]]:
-    """The events of a board's metric, if it has one, by the run that they happened in, in the order of the log."""
+    """The events that a board counts, if it counts any, by the run that they happened in, in the order of the log."""
     if isinstance(board, StreakBoard):
-        return events_of_run(board, (line for line in counted(log, board) if isinstance(line, EventLine)))
+        return events_of_run(board, own_events(counted(log, board)))
     plan = Plan(board)
     found: dict[Run, list[EventLine]] = {}
-    for event in () if board.metric is None else events_of(counted(log, board), board.metric.number):
+    for event in () if board.counted is None else events_of(counted(log, board), board.counted.number):
         run = plan.run_at(event.local_at)
         if run is not None:
             found.setdefault(run, []).append(event)

@@ -149,7 +149,7 @@ class Builder:
         """Live through the past; the timeline with which to go on."""
         timeline = Timeline(lambda: [rankings], lambda: [rankings], self._archivist, LEAST, in_build=True)
         board = rankings.plan.board
-        if board.metric is None and rankings.streaks is None:
+        if board.counted is None and rankings.streaks is None:
             return timeline
         tools = Tools(self._projection, self._upkeep.in_background, pause)
         snapshot = self._projection.snapshot()
@@ -204,8 +204,8 @@ def minding(board: Board) -> Callable[[Step], bool]:
         user = step.state.user
         if user.scope != board.scope:
             return False
-        if board.metric is None or user.attributes != step.attributes_before:
+        if board.counted is None or user.attributes != step.attributes_before:
             return True
-        return step.metric is not None and step.metric.number == board.metric.number
+        return any(line.metric == board.counted.number for line in step.lines)
 
     return minds

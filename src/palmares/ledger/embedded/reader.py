@@ -16,11 +16,12 @@ from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
 from palmares.domain.streak import CountedPeriod, Streak
 from palmares.domain.user import User
-from palmares.ledger.contract import DayChange, Place, Ranks, Record, Row, RunState
+from palmares.ledger.contract import Award, DayChange, Place, Ranks, Record, Row, RunState
 from palmares.ledger.embedded._index import Index
 from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.followed import Followed
-from palmares.ledger.embedded.log import EVENT, Line, Log
+from palmares.ledger.embedded.log import EVENT, POINTS, USER, Line, Log
+from palmares.ledger.embedded.points import award_of
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
@@ -170,6 +171,11 @@ class Reader:
         """See `Ledger.counted_periods`."""
         return self._streaks.counted_periods(self._users.get(user.number))
 
+    def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
+        """See `Ledger.awards`."""
+        newest = self._users.newest(user.number, system.number, limit)
+        return [award_of(line) for line in self._log.lines([event.position for event in newest])]
+
     def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`."""
         return [_record(line) for line in self._log.read(after, limit) if line.position <= self._log.position]
@@ -231,8 +237,11 @@ def ranks_of(rankings: Rankings, index: Index) -> Ranks:
     return Ranks(array("I", participants), array("I", ranks), array("q", values))
 
 
+_KINDS = {EVENT: "event", USER: "user", POINTS: "points"}
+
+
 def _record(line: Line) -> Record:
     return Record(
-        line.position, "event" if line.kind == EVENT else "user", line.recorded_at, line.scope, line.user, line.metric,
+        line.position, _KINDS[line.kind], line.recorded_at, line.scope, line.user, line.metric,
         line.amount, line.occurred_at, line.local_at, line.total, line.idempotency_key, line.body,
     )  # fmt: skip

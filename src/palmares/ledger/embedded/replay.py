@@ -13,7 +13,7 @@ from palmares.domain.preferences import Preferences
 from palmares.domain.run import Run
 from palmares.domain.streak import decode, may_concern
 from palmares.ledger.embedded.draft import Step
-from palmares.ledger.embedded.log import EVENT, Line, Log, past_event
+from palmares.ledger.embedded.log import EVENT, USER, Line, Log, past_event
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
@@ -33,9 +33,9 @@ def replay_step(rankings: Rankings, users: Users, streaks: Streaks, step: Step) 
     """Apply to one board's rankings a step that was recorded while they were being built."""
     user = step.state.user
     _move(rankings, user.number, step.attributes_before, user.attributes)
-    if step.event is not None:
-        _count(rankings, users, user.attributes, step.event_line)
     for line in step.lines:
+        if line.kind == EVENT:
+            _count(rankings, users, user.attributes, line)
         _set_streak(rankings, streaks, step.state, user.attributes, line)
 
 
@@ -54,7 +54,7 @@ async def replay_log(
                 await timeline.reach(line.recorded_at)
             if line.kind == EVENT:
                 _count_everywhere(boards, users, present, line)
-            else:
+            elif line.kind == USER:
                 _change_everywhere(boards, present, line)
             if line.streak is not None:
                 _set_streaks_everywhere(boards, users, streaks, present, line)
@@ -111,7 +111,7 @@ def _is_of_interest(rankings: Rankings, line: Line) -> bool:
         assert line.metric is not None
         assert line.amount is not None
         return board.scope == line.scope and may_concern(settings, line.metric, line.amount)
-    return board.metric is not None and board.metric.number == line.metric
+    return board.counted is not None and board.counted.number == line.metric
 
 
 def _change_everywhere(boards: Sequence[Rankings], present: Present, line: Line) -> None:
