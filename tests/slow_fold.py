@@ -11,6 +11,7 @@ from palmares.domain.changes import Plan
 from palmares.domain.group import Group, group_of
 from palmares.domain.local_time import day_of, start_of
 from palmares.domain.metric import Metric
+from palmares.domain.points import Scheme
 from palmares.domain.run import Run, closes_at
 from palmares.domain.snapshot import DAYS_KEPT
 from palmares.domain.standing import Standing, rank_all
@@ -34,7 +35,7 @@ class UserLine:
 
 @dataclass(frozen=True)
 class EventLine:
-    """One event."""
+    """One event. An award is one too, on the counter of its points system, by a trigger."""
 
     position: int
     recorded_at: int
@@ -48,6 +49,18 @@ class EventLine:
     idempotency_key: str | None
     attributes: Mapping[str, str] | None
     history: bool
+    trigger: str | None = None
+    earned_by: int | None = None
+
+
+@dataclass(frozen=True)
+class PointsLine:
+    """By which schemes a scope pays points from this place on."""
+
+    position: int
+    recorded_at: int
+    scope: int
+    schemes: tuple[Scheme, ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,7 @@ class VoidLine:
     reason: str | None
 
 
-Line = UserLine | EventLine | VoidLine
+Line = UserLine | EventLine | VoidLine | PointsLine
 Log = Sequence[Line]
 # Who is ranked, by group.
 Rankings = dict[Group, list[Standing]]
@@ -85,6 +98,15 @@ def user_with(log: Log, scope: int, user_id: str) -> User | None:
     return next((user for user in users_of(log).values() if (user.scope, user.id) == (scope, user_id)), None)
 
 
+# Points
+
+
+def schemes_of(log: Log, scope: int) -> tuple[Scheme, ...]:
+    """By what a scope pays at the end of a log."""
+    found = [line.schemes for line in log if isinstance(line, PointsLine) and line.scope == scope]
+    return found[-1] if found else ()
+
+
 # Events
 
 
@@ -103,6 +125,11 @@ def standing_events(log: Log) -> list[EventLine]:
     return [line for line in log if isinstance(line, EventLine) and line.position not in void]
 
 
+def own_events(log: Log) -> list[EventLine]:
+    """What users did themselves: the events that are not void, without awards."""
+    return [event for event in standing_events(log) if event.trigger is None]
+
+
 def total_of(log: Log, user_number: int, metric_number: int) -> int:
     return sum(event.amount for event in events_of(standing_events(log), metric_number) if event.user == user_number)
 
@@ -113,12 +140,12 @@ def counted(log: Log, board: Board) -> Log:
 
 
 def events_by_run(log: Log, board: Board) -> dict[Run, list[EventLine]]:
-    """The events of a board's metric, if it has one, by the run that they happened in, in the order of the log."""
+    """The events that a board counts, if it counts any, by the run that they happened in, in the order of the log."""
     if isinstance(board, StreakBoard):
-        return events_of_run(board, (line for line in counted(log, board) if isinstance(line, EventLine)))
+        return events_of_run(board, own_events(counted(log, board)))
     plan = Plan(board)
     found: dict[Run, list[EventLine]] = {}
-    for event in () if board.metric is None else events_of(counted(log, board), board.metric.number):
+    for event in () if board.counted is None else events_of(counted(log, board), board.counted.number):
         run = plan.run_at(event.local_at)
         if run is not None:
             found.setdefault(run, []).append(event)

@@ -9,24 +9,28 @@ import json
 from array import array
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from fractions import Fraction
+from math import floor
 from typing import Any, TypeVar
 
 import msgspec
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan, threshold
-from palmares.domain.errors import NotFound, PalmaresError
+from palmares.domain.errors import NotAllowed, NotFound, PalmaresError
 from palmares.domain.group import Group, group_of
 from palmares.domain.local_time import HOUR, day_of, local_at
 from palmares.domain.metric import Metric
+from palmares.domain.points import Rule, Scheme
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
 from palmares.domain.standing import Standing
 from palmares.domain.streak import CountedPeriod, Streak
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User, changed
-from palmares.domain.value import checked
+from palmares.domain.value import MICROS, checked
 from palmares.ledger.contract import (
+    Award,
     BoardOutcome,
     DayChange,
     Entry,
@@ -44,6 +48,7 @@ from tests.slow_fold import (
     EventLine,
     Line,
     Places,
+    PointsLine,
     Rankings,
     UserLine,
     VoidLine,
@@ -53,9 +58,11 @@ from tests.slow_fold import (
     events_of,
     final_at,
     ignored_late,
+    own_events,
     rank_in,
     rankings,
     revising,
+    schemes_of,
     standing_events,
     tallies,
     total_of,
@@ -132,12 +139,47 @@ class SlowLedger:
         event = self._event(log, user, entry, now)
         log.append(event)
         self._check_values(log, user, entry.metric)
-        boards = self._outcomes(before, log, user, entry.metric, event.local_at, now)
-        streak, extended = self._streak(log, user), self._streaks.extended(user, own_events(log, user), now)
+        awards = self._pay(before, log, user, event)
+        boards = [
+            outcome
+            for metric in [entry.metric, *{award.metric.number: award.metric for award in awards}.values()]
+            for outcome in self._outcomes(before, log, user, metric, event.local_at, now)
+        ]
+        streak, extended = self._streak(log, user), self._streaks.extended(user, own_events_of(log, user), now)
         if extended:
             boards += self._told(self._streak_boards(user.scope), before, log, user, event.local_at, now)
         self._revise_streak_boards(log, event, event)
-        return Outcome(user, known is None, event.event_id, event.total, False, boards, streak, extended)
+        told = list(map(award_of, awards))
+        return Outcome(user, known is None, event.event_id, event.total, False, boards, streak, extended, told)
+
+    def _pay(self, before: list[Line], log: list[Line], user: User, event: EventLine) -> list[EventLine]:
+        """Add to the log what an event earns."""
+        awards = []
+        totals = [total_of(lines, user.number, event.metric.number) for lines in (before, log)]
+        for scheme in schemes_of(log, user.scope):
+            for rule in scheme.rules:
+                points = total_of(log, user.number, scheme.number)
+                amount = pays(scheme, rule, event, totals, points, user.attributes)
+                if amount:
+                    total = checked(points + checked(amount, "points"), "points")
+                    if rule.blocks and amount < 0 and total < 0:
+                        raise NotAllowed("out of points")
+                    award = replace(
+                        event,
+                        position=len(log) + 1,
+                        event_id=self._new_id(),
+                        metric=Metric(scheme.number, "", user.scope, scheme.key, scheme.key),
+                        amount=amount,
+                        total=total,
+                        idempotency_key=None,
+                        attributes=None,
+                        trigger=rule.trigger,
+                        earned_by=event.position,
+                    )
+                    log.append(award)
+                    awards.append(award)
+                    self._check_values(log, user, award.metric)
+        return awards
 
     def _void(self, log: list[Line], entry: Entry, position: int, now: int) -> Outcome:
         """An event was never there, from now on; said twice, it is the same."""
@@ -210,7 +252,7 @@ class SlowLedger:
 
     def _boards_of(self, metric: Metric) -> list[Board]:
         boards = sorted(self._boards.values(), key=lambda board: board.number)
-        return [board for board in boards if board.metric is not None and board.metric.number == metric.number]
+        return [board for board in boards if board.counted is not None and board.counted.number == metric.number]
 
     # Time
 
@@ -410,6 +452,16 @@ class SlowLedger:
                 changes[day] = changes.get(day, 0) + event.amount
         return [DayChange(day, changes[day]) for day in sorted(changes)]
 
+    async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
+        if tuple(schemes) != schemes_of(self._log, scope):
+            await self.advance(self._clock())
+            self._log = [*self._log, PointsLine(len(self._log) + 1, self._now, scope, tuple(schemes))]
+
+    async def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
+        awards = [event for event in events_of(self._log, system.number) if event.user == user.number]
+        awards.sort(key=lambda award: (award.local_at, award.position), reverse=True)
+        return [award_of(award) for award in awards[:limit]]
+
     async def records(self, after: int, limit: int) -> list[Record]:
         scopes = {user.number: user.scope for user in users_of(self._log).values()}
         return [record_of(line, scopes) for line in self._log if line.position > after][:limit]
@@ -434,15 +486,14 @@ class SlowLedger:
         return self._streak(self._log, users_of(self._log)[user.number])
 
     async def counted_periods(self, user: User) -> list[CountedPeriod]:
-        return self._streaks.counted_periods(user, own_events(self._log, user))
+        return self._streaks.counted_periods(user, own_events_of(self._log, user))
 
     async def streak_rankings(self, scope: int, order: StreakOrder, limit: int) -> list[StreakRow]:
         users = [user for user in users_of(self._log).values() if user.scope == scope]
-        events = standing_events(self._log)
-        return self._streaks.rows(users, events, self._now, order)[:limit]
+        return self._streaks.rows(users, own_events(self._log), self._now, order)[:limit]
 
     def _streak(self, log: Sequence[Line], user: User) -> Streak:
-        return self._streaks.state(user, own_events(log, user))
+        return self._streaks.state(user, own_events_of(log, user))
 
     def _streak_boards(self, scope: int) -> list[Board]:
         found = sorted(self._boards.values(), key=lambda board: board.number)
@@ -462,17 +513,39 @@ class SlowLedger:
         return streak_board(board, self._made_by[board.number], now)
 
 
-def own_events(log: Sequence[Line], user: User) -> list[EventLine]:
-    return [event for event in standing_events(log) if event.user == user.number]
+def own_events_of(log: Sequence[Line], user: User) -> list[EventLine]:
+    return [event for event in own_events(log) if event.user == user.number]
 
 
 def event_at(log: Sequence[Line], scope: int, position: int) -> EventLine:
     """The event at a position, which is one of the scope."""
     scopes = {user.number: user.scope for user in users_of(log).values()}
     for line in log:
-        if isinstance(line, EventLine) and line.position == position and scopes[line.user] == scope:
+        own = isinstance(line, EventLine) and line.trigger is None
+        if own and line.position == position and scopes[line.user] == scope:
             return line
     raise NotFound("there is no such event")
+
+
+def pays(
+    scheme: Scheme, rule: Rule, event: EventLine, totals: Sequence[int], points: int, attributes: Mapping[str, str]
+) -> int:
+    """What a rule pays for an event that took a total from the first of these to the second."""
+    wanted = [(attributes, rule.user_attributes), (event.attributes or {}, rule.event_attributes)]
+    if rule.metric != event.metric.number or any(
+        had.get(key) != value for had, pairs in wanted for key, value in pairs
+    ):
+        return 0
+    # Steps up, or down, by whole thresholds.
+    before, after = (floor(Fraction(total, rule.threshold)) for total in totals)
+    amount = (after - before) * rule.points * MICROS
+    if scheme.max_points is None or amount < 0:
+        return amount
+    return max(0, min(amount, scheme.max_points * MICROS - points))
+
+
+def award_of(award: EventLine) -> Award:
+    return Award(award.event_id, award.metric.number, award.trigger or "", award.amount, award.total, award.occurred_at)
 
 
 def first_use(log: Sequence[Line], user: User, entry: Entry) -> EventLine | None:
@@ -499,6 +572,12 @@ def record_of(line: Line, scopes: Mapping[int, int]) -> Record:
             line.position, "void", line.recorded_at, scopes[event.user], event.user, event.metric.number,
             -event.amount, event.occurred_at, event.local_at, line.total, None, event.position, reason,
         )  # fmt: skip
+    if isinstance(line, PointsLine):
+        body = msgspec.json.encode(line.schemes).decode()
+        return Record(
+            line.position, "points", line.recorded_at, line.scope, 0, None, None, None, None, None, None, None, body
+        )  # fmt: skip
+    attributes = {"trigger": line.trigger} if line.trigger else line.attributes
     return Record(
         line.position,
         "event",
@@ -511,8 +590,8 @@ def record_of(line: Line, scopes: Mapping[int, int]) -> Record:
         line.local_at,
         line.total,
         line.idempotency_key,
-        None,
-        None if line.attributes is None else json.dumps(dict(line.attributes)),
+        line.earned_by,
+        None if attributes is None else json.dumps(dict(attributes)),
     )
 
 

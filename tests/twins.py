@@ -19,6 +19,7 @@ from palmares.domain.board import Board
 from palmares.domain.errors import PalmaresError
 from palmares.domain.local_time import day_of
 from palmares.domain.metric import Metric
+from palmares.domain.points import Scheme
 from palmares.domain.streak_settings import StreakSettings, changed
 from palmares.ledger.contract import Entry, Ledger, Outcome, void
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
@@ -80,6 +81,11 @@ class Twins:
         self.streaks[scope] = changed(self.streaks.get(scope, StreakSettings()), given)
         for ledger in self._both():
             await ledger.set_streaks(scope, self.streaks[scope])
+
+    async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
+        """Pay points by these schemes from now on."""
+        for ledger in self._both():
+            await ledger.set_points(scope, schemes)
 
     async def freeze(self, number: int) -> None:
         """Stop counting on a board, the position kept in its definition."""

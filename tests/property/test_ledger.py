@@ -11,24 +11,29 @@ from hypothesis import strategies as st
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Aggregation, Board, LateEvents, Numbering, Order, Ties
 from palmares.domain.local_time import DAY, HOUR
+from palmares.domain.points import Rule, Scheme
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Entry
 from tests.ledger_world import CALM, Clock, everything, memory_folder, open_embedded
 from tests.twins import Twins
-from tests.world import HOURS, LAPS, LEVEL, POOL, day, make_board
+from tests.world import HOURS, LAPS, LEVEL, POOL, day, make_board, make_system
 
 pytestmark = pytest.mark.anyio
 
 USERS = ["ann", "bob", "cat", "dee", "Eve"]
-METRICS = [LAPS, HOURS]
+GOLD = make_system().counter
+METRICS = [LAPS, HOURS, GOLD]
 ZONES = [None, "Pacific/Kiritimati", "America/New_York", "Etc/GMT+12"]
 LOSSES = [(), ("standings",), ("projection",), ("standings", "projection"), ("archive",), ("archive", "standings")]
 # By hand to every corner of a day: over midnights, over noons at which runs become final, over whole runs.
 HOURS_LATER = [1, 5, 11, 13, 24, 36, 24 * 7, 24 * 40]
 
 boards = st.builds(
-    lambda first, length, window, runs, **fields: make_board(
+    lambda subject, first, length, window, runs, **fields: make_board(
         number=0,
+        rank_by="points" if subject is GOLD else "metric",
+        metric=None if subject is GOLD else subject,
+        points_system=GOLD if subject is GOLD else None,
         start=first,
         end=None if length is None else first + length,
         start_time=window[0],
@@ -41,7 +46,7 @@ boards = st.builds(
     length=st.sampled_from([None, None, None, 5, 12, 60]),
     window=st.sampled_from([(None, None), (None, None), (None, None), ("06:00", "18:00")]),
     runs=st.sampled_from([(None, None), ("day", 1), ("day", 2), ("day", 7), ("month", 1)]),
-    metric=st.sampled_from([LAPS, LAPS, HOURS]),
+    subject=st.sampled_from([LAPS, LAPS, HOURS, GOLD]),
     breakdown=st.sampled_from([(), (), (POOL,), (POOL, LEVEL)]),
     filters=st.sampled_from([(), (), ((LEVEL, "pro"),)]),
     aggregation=st.sampled_from(get_args(Aggregation)),
@@ -116,6 +121,32 @@ def wait(hours: int, told: bool) -> Action:
     return act
 
 
+# Few thresholds and many crossings, up and down.
+rules = st.builds(
+    Rule,
+    trigger=st.sampled_from(["one", "two"]),
+    metric=st.sampled_from([LAPS.number, LAPS.number, HOURS.number]),
+    points=st.sampled_from([-1, 1, 2, 3]),
+    threshold=st.sampled_from([MICROS, MICROS, 2 * MICROS]),
+    user_attributes=st.sampled_from([(), (), (("pool", "east"),)]),
+    blocks=st.sampled_from([False, False, False, True]),
+)
+schemes = st.builds(
+    Scheme,
+    number=st.just(GOLD.number),
+    key=st.just("gold"),
+    max_points=st.sampled_from([None, None, 4]),
+    rules=st.lists(rules, max_size=3).map(tuple),
+)
+
+
+def pay(scheme: Scheme) -> Action:
+    async def act(twins: Twins) -> None:
+        await twins.set_points(DEFAULT_SCOPE, [scheme])
+
+    return act
+
+
 def restart(how: str, without: tuple[str, ...]) -> Action:
     async def act(twins: Twins) -> None:
         await getattr(twins, how)(without=without)
@@ -157,21 +188,29 @@ ends = st.builds(
     boards,
     st.integers(1, 4),
 )
+pays = st.builds(pay, schemes)
 # Much has to happen before time brings an end to anything, so boards are mostly left alone.
 actions = st.one_of(
     st.builds(record, st.lists(requests, min_size=1, max_size=3)),
-    crowds, crowds, crowds, crowds, waits, waits, waits, waits, restarts, follows, ends,
+    crowds, crowds, crowds, crowds, waits, waits, waits, waits, pays, restarts, follows, ends,
 )  # fmt: skip
 
 
-@given(made=st.lists(boards, min_size=2, max_size=4).map(numbered), life=st.lists(actions, min_size=10, max_size=30))
+@given(
+    made=st.lists(boards, min_size=2, max_size=4).map(numbered),
+    scheme=schemes,
+    life=st.lists(actions, min_size=10, max_size=30),
+)
 @settings(max_examples=100)
-async def test_any_life_is_told_like_the_slow_ledger_tells_it(made: list[Board], life: list[Action]) -> None:
+async def test_any_life_is_told_like_the_slow_ledger_tells_it(
+    made: list[Board], scheme: Scheme, life: list[Action]
+) -> None:
     """Every outcome, every rank, every place, total and day, with restarts and losses at any point."""
     with memory_folder() as folder:
         twins = Twins(folder, Clock())
         await twins.open()
         try:
+            await pay(scheme)(twins)
             for board in made:
                 await twins.follow(board)
             for action in life:
@@ -194,7 +233,10 @@ happened = st.lists(
 )
 
 
-@given(made=st.lists(boards, min_size=3, max_size=6).map(numbered), story=happened, data=st.data())
+boards_of_laps = boards.map(lambda board: replace(board, rank_by="metric", metric=LAPS, points_system=None))
+
+
+@given(made=st.lists(boards_of_laps, min_size=3, max_size=6).map(numbered), story=happened, data=st.data())
 @settings(max_examples=60)
 async def test_the_order_of_arrival_does_not_matter(
     made: list[Board], story: list[tuple[str, int, int]], data: st.DataObject
@@ -206,7 +248,7 @@ async def test_the_order_of_arrival_does_not_matter(
     for arrival, size in ((sorted(story, key=lambda event: event[2]), 1), (shuffled, pieces)):
         with memory_folder() as folder:
             clock = Clock("2026-03-10T12:00:00Z")
-            ledger = await open_embedded(folder, clock, [replace(board, metric=LAPS) for board in made], CALM)
+            ledger = await open_embedded(folder, clock, made, CALM)
             # All users first: who has the lower number must not depend on the order of arrival either.
             await ledger.record([Entry(DEFAULT_SCOPE, user_id, PROFILES[user_id]) for user_id in USERS])
             entries = [
@@ -215,7 +257,7 @@ async def test_the_order_of_arrival_does_not_matter(
             ]
             for start in range(0, len(entries), size):
                 await ledger.record(entries[start : start + size])
-            found.append(await everything(ledger, [replace(board, metric=LAPS) for board in made], USERS, [LAPS]))
+            found.append(await everything(ledger, made, USERS, [LAPS]))
             await ledger.close()
     assert found[0] == found[1]
 
@@ -229,9 +271,15 @@ PROFILES: dict[str, dict[str, Any]] = {
 }
 
 
-@given(made=st.lists(boards, min_size=1, max_size=3).map(numbered), story=st.lists(requests, min_size=1, max_size=8))
+@given(
+    made=st.lists(boards, min_size=1, max_size=3).map(numbered),
+    scheme=schemes,
+    story=st.lists(requests, min_size=1, max_size=8),
+)
 @settings(max_examples=60)
-async def test_recording_everything_twice_changes_nothing(made: list[Board], story: list[list[dict[str, Any]]]) -> None:
+async def test_recording_everything_twice_changes_nothing(
+    made: list[Board], scheme: Scheme, story: list[list[dict[str, Any]]]
+) -> None:
     """Each request is sent once more, after a restart and much later, with the same keys: all are replays."""
     keyed = [
         [
@@ -244,6 +292,7 @@ async def test_recording_everything_twice_changes_nothing(made: list[Board], sto
     with memory_folder() as folder:
         twins = Twins(folder, Clock())
         await twins.open()
+        await pay(scheme)(twins)
         for board in made:
             await twins.follow(board)
         now = twins.clock()

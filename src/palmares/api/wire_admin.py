@@ -330,7 +330,7 @@ def admin_board(
         status=board.status_at(now),
         rank_by=board.rank_by,
         metric_id=UNSET if board.metric is None else board.metric.id,
-        points_system_id=_or_unset(board.points_system_id),
+        points_system_id=UNSET if board.points_system is None else board.points_system.id,
         max_participants=board.max_participants,
         start=format_day(board.start),
         end=UNSET if board.end is None else format_day(board.end),

@@ -24,7 +24,7 @@ from palmares.domain.run import opens_at
 # Fields whose name on the wire is not just theirs in camel case.
 _WIRE_NAMES = {
     "metric": "metricId",
-    "points_system_id": "pointsSystemId",
+    "points_system": "pointsSystemId",
     "breakdown": "breakdownAttributes",
     "filters": "userAttributes",
 }
@@ -83,7 +83,7 @@ def _with_consequences(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("rank_by", "metric") != "metric":
         fields.setdefault("metric", None)
     if fields.get("rank_by", "points") != "points":
-        fields.setdefault("points_system_id", None)
+        fields.setdefault("points_system", None)
     return fields
 
 

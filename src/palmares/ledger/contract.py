@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from palmares.domain.board import Board
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
+from palmares.domain.points import Scheme
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
 from palmares.domain.streak import CountedPeriod, Streak
@@ -76,12 +77,24 @@ class BoardOutcome(NamedTuple):
     threshold: int
 
 
+class Award(NamedTuple):
+    """Points that an event earned its user, or took: by one trigger, told by its id, of one points system, told by the
+    number of its counter. `total` are the user's points after it; amounts are micros."""
+
+    id: str
+    system: int
+    trigger: str
+    amount: int
+    total: int
+    occurred_at: int
+
+
 @dataclass(slots=True)
 class Outcome:
-    """What recording one entry did. `event_id`, `total` and `boards` belong to its event, if it had one.
+    """What recording one entry did. `event_id`, `total`, `boards` and `awards` belong to its event, if it had one.
 
     `streak` is the user's after the event, and `streak_extended` says that the event made it longer. A replayed entry
-    changed nothing: `event_id` is the first one's, everything else the present state.
+    changed nothing: `event_id` is the first one's, everything else the present state, without awards.
 
     Of a void, `event_id` is that of the event, and `replayed` says that it was void already; there are no `boards`.
     """
@@ -94,6 +107,7 @@ class Outcome:
     boards: Sequence[BoardOutcome] = ()
     streak: Streak = NO_STREAK
     streak_extended: bool = False
+    awards: Sequence[Award] = ()
 
 
 class Row(NamedTuple):
@@ -147,9 +161,11 @@ class StreakRow(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One line of the log, as stored: an event, a void of one (`target` is its position) or a user.
+    """One line of the log, as stored: an event, a void of one (`target` is its position), a user, or points.
 
-    `body` is JSON text: the profile of a user, the attributes of an event, an object with the reason of a void.
+    `body` is JSON text: the profile of a user, the attributes of an event, an object with the reason of a void. An
+    award is an event on the counter of its points system, and has its trigger in the body. A record of the kind
+    `points` has no user (0), and in the body the schemes by which its scope pays from then on.
     """
 
     position: int
@@ -174,10 +190,10 @@ class Ledger(Protocol):
         """Record entries in order, all or none; returns after they are on disk, ranked and readable.
 
         Exactly once per (scope, metric, user, idempotency key). Raises `Invalid` when a total or a value leaves its
-        range or a change is malformed, `NotAllowed` and `NotFound` as `domain/user.py` and `must_exist` say,
-        `NotFound` also when there is no event of the scope where one is to be void, `Overloaded` when too many
-        entries wait; then nothing was stored. Of several entries, the message tells the place of the one that was
-        refused, such as `[3]`. Calls that arrive together share one flush.
+        range or a change is malformed, `NotAllowed` and `NotFound` as `domain/user.py`, `domain/points.py` and
+        `must_exist` say, `NotFound` also when there is no event of the scope where one is to be void, `Overloaded`
+        when too many entries wait; then nothing was stored. Of several entries, the message tells the place of the
+        one that was refused, such as `[3]`. Calls that arrive together share one flush.
         Cost: one append per entry, and per board counted O(log participants); for a void, linear in the user's events
         of the metric in the run.
         """
@@ -300,6 +316,18 @@ class Ledger(Protocol):
         """The users with the longest streaks, the longest first: those alive now, or those of all times.
 
         Of equal ones, that which was reached earlier stands higher, then the smaller id. One pass over the users.
+        """
+
+    async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
+        """Pay points by these schemes for what is recorded from now on; durable, and kept until they are set again.
+
+        What was paid before stays as it is. Schemes as they are change nothing.
+        """
+
+    async def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
+        """The newest awards of a user in a points system, told by its counter, the newest first.
+
+        The newest are those of the events that happened last on the user's clock. O(limit).
         """
 
     async def records(self, after: int, limit: int) -> list[Record]:

@@ -124,11 +124,11 @@ class Build:
     def _refold(self, run: Run, step: PastStep) -> Tally:
         """The tally of all events of the user in the run that took effect up to this one."""
         board = self._rankings.plan.board
-        assert board.metric is not None
+        assert board.counted is not None
         assert step.effect is not None
         past = value.MOST if run.end is None else local_time.start_of(run.end + 1)
         recorded = self._tools.projection.effects_of(
-            step.user, board.metric.number, local_time.start_of(run.start), past, self._past.upto
+            step.user, board.counted.number, local_time.start_of(run.start), past, self._past.upto
         )
         events: list[PastEvent] = []
         for event, recorded_at, history in recorded:

@@ -168,12 +168,12 @@ class Builder:
         """Live through the past; the timeline with which to go on."""
         timeline = Timeline(lambda: [rankings], lambda: [rankings], self._archivist, LEAST, in_build=True)
         board = rankings.plan.board
-        if board.metric is None and rankings.streaks is None:
+        if board.counted is None and rankings.streaks is None:
             return timeline
         tools = Tools(self._projection, self._upkeep.in_background, pause)
         snapshot = self._projection.snapshot()
         try:
-            metric = None if board.metric is None else board.metric.number
+            metric = None if board.counted is None else board.counted.number
             void = snapshot.voids(metric, upto)
             with opened(self._log_path, rankings.plan, upto, runs, rankings.streaks, void) as past:
                 build = (
@@ -226,10 +226,10 @@ def minding(board: Board) -> Callable[[Step], bool]:
         user = step.state.user
         if user.scope != board.scope:
             return False
-        if board.metric is None or user.attributes != step.attributes_before:
+        if board.counted is None or user.attributes != step.attributes_before:
             return True
-        if any(voided.event.metric == board.metric.number for voided in step.voids):
+        if any(voided.event.metric == board.counted.number for voided in step.voids):
             return True
-        return step.metric is not None and step.metric.number == board.metric.number
+        return any(line.metric == board.counted.number for line in step.lines)
 
     return minds

@@ -20,12 +20,14 @@ import structlog
 from palmares.domain import local_time
 from palmares.domain.errors import Overloaded, PalmaresError, Unavailable
 from palmares.domain.group import Group
+from palmares.domain.points import Scheme
 from palmares.ledger.contract import BoardOutcome, Entry, Outcome
 from palmares.ledger.embedded.draft import Count, Draft, Late, Step
 from palmares.ledger.embedded.event_id import event_id
 from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.followed import Followed
-from palmares.ledger.embedded.log import Line, Log, PastEvent
+from palmares.ledger.embedded.log import POINTS, Line, Log, PastEvent, past_event
+from palmares.ledger.embedded.points import Points, award_of, encode_schemes
 from palmares.ledger.embedded.projection import FirstUse
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
@@ -90,6 +92,7 @@ class Committer:
         users: Users,
         followed: Followed,
         streaks: Streaks,
+        points: Points,
         watcher: Watcher,
         timeline: Timeline,
         clock: Callable[[], int],
@@ -102,6 +105,7 @@ class Committer:
         self._users = users
         self._followed = followed
         self._streaks = streaks
+        self._points = points
         self._watcher = watcher
         self._timeline = timeline
         self._clock = clock
@@ -144,7 +148,8 @@ class Committer:
         self._closing = True
         self._awake.set()
         await self._task
-        self._disk.shutdown()
+        async with self.turn:
+            self._disk.shutdown()
 
     async def _commit_batches(self) -> None:
         while self._queue or not self._closing:
@@ -189,6 +194,22 @@ class Committer:
         async with self.turn:
             await self._reach(now)
 
+    async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
+        """See `Ledger.set_points`. What has begun is done, also when whoever asked goes away."""
+        self._setting = asyncio.create_task(self._set_points(scope, tuple(schemes)), name="palmares-points")
+        await asyncio.shield(self._setting)
+
+    async def _set_points(self, scope: int, schemes: tuple[Scheme, ...]) -> None:
+        async with self.turn:
+            if schemes == self._points.schemes(scope):
+                return
+            if self._closing:
+                raise Unavailable("the server is stopping; nothing was stored")
+            await self._reach(max(self._clock(), self._log.recorded_at))
+            now, body = self._timeline.now, encode_schemes(schemes)
+            await self._flush([Line(self._log.position + 1, POINTS, now, scope, user=0, body=body)])
+            self._points.define(scope, schemes)
+
     async def _reach(self, now: int) -> None:
         """Let everything end that is due; nearly always that is nothing."""
         if now >= self._timeline.next_due:
@@ -211,7 +232,7 @@ class Committer:
             request.fulfil(outcomes)
 
     def _draft(self, batch: list[Request]) -> Draft:
-        draft = Draft(self._log, self._users, self._followed, self._streaks, self._timeline.now)
+        draft = Draft(self._log, self._users, self._followed, self._streaks, self._points, self._timeline.now)
         for request in batch:
             try:
                 request.steps = draft.add(request.entries)
@@ -271,6 +292,9 @@ class Committer:
         self._users.note_event(user, step.metric.number, event)
         if line.idempotency_key is not None:
             self._users.note_key(user, step.metric.number, line.idempotency_key, FirstUse(event.position, now))
+        for award in step.award_lines:
+            assert award.metric is not None
+            self._users.note_event(user, award.metric, past_event(award))
         self.figures.events += 1
         for late in step.late:
             self._note_late(late)
@@ -281,6 +305,7 @@ class Committer:
         outcome.boards = [
             counted for count in step.counts if (counted := self._count(count, user, moved, now)) is not None
         ]
+        outcome.awards = [award_of(award) for award in step.award_lines]
 
     def _apply_voids(self, step: Step, outcome: Outcome) -> None:
         """Take out what is void. Where an event brought it along, its own part has told of boards and late ones."""

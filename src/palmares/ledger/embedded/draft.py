@@ -7,8 +7,9 @@ drafted is undone and the others stay. Only after the flush does the ledger appl
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from palmares.domain.effect import changes_past_days, is_late
 from palmares.domain.errors import NotFound, PalmaresError
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
+from palmares.domain.points import Earned, earned, is_counter
 from palmares.domain.run import Run
 from palmares.domain.streak import Streak, StreakEvent, concerns, encode, in_zone, may_concern
 from palmares.domain.streak import at as shown_at
@@ -29,6 +31,7 @@ from palmares.domain.user import User, changed
 from palmares.ledger.contract import Entry
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import EVENT, USER, VOID, Line, Log, PastEvent, past_event
+from palmares.ledger.embedded.points import Points, encode_award
 from palmares.ledger.embedded.projection import FirstUse
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Drafted, Streaks, StreakValue
@@ -95,26 +98,28 @@ class Step:
     late: Sequence[Late] = ()
     lines: list[Line] = field(default_factory=list)
     event: PastEvent | None = None
+    award_lines: Sequence[Line] = ()
     replayed: FirstUse | None = None
     about: Line | None = None
     voids: Sequence[Voided] = ()
 
     @property
     def event_line(self) -> Line:
-        """The line of the event, of a step that has one: the last."""
-        return self.lines[-1]
+        """The line of the event, of a step that has one: the last, but for those of its awards."""
+        return self.lines[-1 - len(self.award_lines)]
 
 
 class Draft:
     """One batch in the making. `lines` grows with each request that is taken."""
 
-    def __init__(self, log: Log, users: Users, followed: Followed, streaks: Streaks, now: int) -> None:
+    def __init__(self, log: Log, users: Users, followed: Followed, streaks: Streaks, points: Points, now: int) -> None:
         self.lines: list[Line] = []
         self.now = now
         self._log = log
         self._users = users
         self._followed = followed
         self._streaks = streaks
+        self._points = points
         self._position = log.position
         self._last_number = users.last_number
         self._states: dict[tuple[int, str], UserState] = {}
@@ -331,7 +336,7 @@ class Draft:
         # What happens now is never late: where it is still this local day, no run of the day is over.
         if occurred_at < self.now:
             step.late = self._late(metric.number, user.scope, step.event, entry.history)
-        step.counts = self._counts(metric.number, step, step.event, late, stored)
+        step.counts = self._counts(metric.number, step, step.event, late, stored, self._tallies)
         streak_before = step.state.streak
         streak = self._extend_streak(step, metric.number, step.event)
         step.state = UserState(user, {**step.state.sums, metric.number: after}, streak)
@@ -343,6 +348,52 @@ class Draft:
                 _streak_text(streak_before, streak),
             )
         )  # fmt: skip
+        if self._points.paying(metric.number):
+            self._pay(entry, metric.number, step, (0 if before is None else before.total, after.total), stored)
+
+    def _pay(self, entry: Entry, metric: int, step: Step, totals: tuple[int, int], stored: UserState | None) -> None:
+        """Let the event of a step, which changed a total, be followed by what it earns."""
+        # Several awards may count on one board, of which only the last tally is told.
+        counts: dict[tuple[int, int], Count] = {}
+        tallies: dict[tuple[int, int, int], Tally | None] = {}
+        event_line, attributes, first = step.event_line, step.state.user.attributes, len(step.lines)
+        for scheme in self._points.paying(metric):
+            held = step.state.sums.get(scheme.number)
+            points = 0 if held is None else held.total
+            for award in earned(scheme, metric, totals, points, attributes, entry.attributes or {}):
+                for count in self._award(
+                    scheme.number, award, event_line, step, stored, ChainMap(tallies, self._tallies)
+                ):
+                    counts[count.rankings.number, count.run.start] = count
+                    tallies[count.rankings.number, count.run.start, event_line.user] = count.tally
+        step.award_lines = step.lines[first:]
+        step.counts = [*step.counts, *counts.values()]
+
+    def _award(
+        self,
+        counter: int,
+        award: Earned,
+        source: Line,
+        step: Step,
+        stored: UserState | None,
+        tallies: Mapping[tuple[int, int, int], Tally | None],
+    ) -> list[Count]:
+        """Add an award to a step: an event like the one it is for, on the counter of its points system."""
+        event = past_event(source)._replace(position=self._position + len(step.lines) + 1, amount=award.amount)
+        before = step.state.sums.get(counter)
+        late = before is not None and event.occurred_at < before.latest
+        if event.occurred_at < self.now:
+            step.late = [*step.late, *self._late(counter, source.scope, event, bool(source.history))]
+        counts = self._counts(counter, step, event, late, stored, tallies)
+        latest = before.latest if before is not None and late else event.occurred_at
+        step.state = replace(step.state, sums={**step.state.sums, counter: Sum(award.total, latest)})
+        step.lines.append(
+            source._replace(
+                position=event.position, metric=counter, amount=award.amount, late=int(late), total=award.total,
+                idempotency_key=None, body=encode_award(award), streak=None, target=source.position,
+            )
+        )  # fmt: skip
+        return counts
 
     def _extend_streak(self, step: Step, metric: int, event: PastEvent) -> Streak:
         """The user's streak after the event."""
@@ -365,7 +416,7 @@ class Draft:
     @staticmethod
     def _drafted_of(user: int, lines: Iterable[Line]) -> Iterator[StreakEvent]:
         for line in lines:
-            if line.kind == EVENT and line.user == user and line.metric is not None:
+            if line.kind == EVENT and line.user == user and line.metric is not None and not is_counter(line.metric):
                 yield streak_event(past_event(line), line.metric)
 
     def _streak_counts(self, step: Step, before: User | None) -> list[StreakCount]:
@@ -404,7 +455,16 @@ class Draft:
                 found.append(Late(rankings, run, ignored=False))
         return found
 
-    def _counts(self, metric: int, step: Step, event: PastEvent, late: bool, stored: UserState | None) -> list[Count]:
+    def _counts(
+        self,
+        metric: int,
+        step: Step,
+        event: PastEvent,
+        late: bool,
+        stored: UserState | None,
+        tallies: Mapping[tuple[int, int, int], Tally | None],
+    ) -> list[Count]:
+        """What an event makes of its user's tallies; `tallies` are those that this batch has changed already."""
         user = step.state.user
         counts: list[Count] = []
         for rankings in self._followed.counting(metric):
@@ -414,7 +474,7 @@ class Draft:
                 continue
             group = plan.group_of(user.attributes)
             # What the batch has taken away is None, and not asked for in the rankings.
-            before: Any = self._tallies.get((rankings.number, run.start, user.number), _MISSING)
+            before: Any = tallies.get((rankings.number, run.start, user.number), _MISSING)
             if before is _MISSING:
                 before = None
                 if stored is not None:

@@ -61,8 +61,8 @@ class Followed:
         self._by_number[board.number] = rankings
         if rankings.frozen:
             return
-        if board.metric is not None:
-            self._by_metric.setdefault(board.metric.number, []).append(rankings)
+        if board.counted is not None:
+            self._by_metric.setdefault(board.counted.number, []).append(rankings)
         if board.rank_by == "streak":
             self._by_streak.setdefault(board.scope, []).append(rankings)
         if rankings.plan.grouped:

@@ -23,12 +23,14 @@ from palmares.domain.effect import is_late
 from palmares.domain.errors import Invalid
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
+from palmares.domain.points import Scheme
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
 from palmares.domain.streak import CountedPeriod, Streak
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User
 from palmares.ledger.contract import (
+    Award,
     DayChange,
     Entry,
     Outcome,
@@ -48,6 +50,7 @@ from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.folder import Folder
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import Log
+from palmares.ledger.embedded.points import Points, decode_schemes
 from palmares.ledger.embedded.projection import Projection
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.reader import Reader
@@ -91,6 +94,7 @@ class EmbeddedLedger:
         self._users = Users(self._projection, limits.cached_users)
         self._followed = Followed()
         self._streaks = Streaks(self._users)
+        self._points = Points({scope: decode_schemes(body) for scope, body in self._projection.schemes().items()})
         self._archivist = Archivist(open_archive())
         # Time begins with the first record: before that, nothing ends.
         self._timeline = Timeline(
@@ -102,8 +106,8 @@ class EmbeddedLedger:
             limits.events_between_projections, limits.events_between_checkpoints, self._archivist, self._timeline,
         )  # fmt: skip
         self._committer = Committer(
-            self._log, self._users, self._followed, self._streaks, self._upkeep, self._timeline, clock, timer,
-            limits.queued_entries,
+            self._log, self._users, self._followed, self._streaks, self._points, self._upkeep, self._timeline, clock,
+            timer, limits.queued_entries,
         )  # fmt: skip
         self._builder = Builder(
             self._folder.log, self._log, self._projection, self._users, self._followed, self._streaks,
@@ -302,6 +306,14 @@ class EmbeddedLedger:
         with closing(self._projection.snapshot()) as snapshot:
             found = await self._upkeep.in_background(snapshot.longest_streaks, scope, version, order, now, limit)
         return [StreakRow(*row) for row in found]
+
+    async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
+        """See `Ledger.set_points`."""
+        await self._committer.set_points(scope, schemes)
+
+    async def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
+        """See `Ledger.awards`."""
+        return self._reader.awards(user, system, limit)
 
     async def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`."""

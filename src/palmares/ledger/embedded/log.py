@@ -18,6 +18,7 @@ from palmares.ledger.embedded.queries import query
 EVENT = 1
 USER = 2
 VOID = 3
+POINTS = 5
 
 
 class Line(NamedTuple):
@@ -104,6 +105,12 @@ class Log:
         """When the last line up to a position was recorded; 0 when there is none."""
         row = self._reader.execute(query("recorded_when"), (position,)).fetchone()
         return int(row[0]) if row else 0
+
+    def lines(self, positions: Sequence[int]) -> list[Line]:
+        """The lines at these positions, in the same order."""
+        rows = self._reader.execute(query("lines"), (f"[{','.join(map(str, positions))}]",))
+        found = {line.position: line for line in (Line(*row) for row in rows)}
+        return [found[position] for position in positions]
 
     def user_lines(self, after: int, upto: int) -> Iterator[Line]:
         """The user lines behind one position up to another, in order."""

@@ -96,7 +96,7 @@ class Past:
         self._ignored: list[tuple[Any, ...]] = []
         self._names = ("backdated_events", "past_steps")
         first, past = _span(runs)
-        metric = None if plan.board.metric is None else plan.board.metric.number
+        metric = None if plan.board.counted is None else plan.board.counted.number
         self._given: dict[str, int | str | None] = {
             "metric": metric, "upto": upto, "grouped": plan.grouped, "first": first, "past": past,
         }  # fmt: skip

@@ -21,13 +21,13 @@ from palmares.ledger.embedded.queries import query
 
 _TABLES = (
     "create_users", "create_totals", "create_user_events", "create_voids", "create_idempotency", "create_streaks",
-    "create_streak_rules", "create_progress",
+    "create_streak_rules", "create_schemes", "create_progress",
 )  # fmt: skip
 # Raised when the tables change: a projection of another version is made again.
 _VERSION = 2
 _STEPS = (
     "project_users", "project_totals", "project_user_events", "project_voids", "project_idempotency",
-    "project_streaks",
+    "project_streaks", "project_schemes",
 )  # fmt: skip
 
 # Where a state, which is a JSON array, has a length and the instant at which it was reached.
@@ -160,11 +160,20 @@ class Projection:
         span = {"user": user, "metric": metric, "first": first, "past": past, "upto": min(upto, self.position)}
         return [PastEvent(*row) for row in self._reader.execute(query("history_of"), span)]
 
+    def newest_of(self, user: int, metric: int, limit: int) -> list[PastEvent]:
+        """The events of a user and metric that happened last by the user's clock, the newest first."""
+        given = {"user": user, "metric": metric, "upto": self.position, "limit": limit}
+        return [PastEvent(*row) for row in self._reader.execute(query("newest_of"), given)]
+
     def effects_of(self, user: int, metric: int, first: int, past: int, upto: int) -> list[tuple[PastEvent, int, bool]]:
         """Like `history_of`, void ones too, each with when it was recorded and whether it was imported as history."""
         span = {"user": user, "metric": metric, "first": first, "past": past, "upto": upto}
         rows = self._reader.execute(query("effects_of"), span)
         return [(PastEvent(*event), recorded_at, bool(history)) for *event, recorded_at, history in rows]
+
+    def schemes(self) -> dict[int, str]:
+        """By scope, the schemes by which it pays points, as they stand in the log."""
+        return dict(self._reader.execute(query("schemes")).fetchall())
 
     def blank_streak(self, scope: int) -> Streak:
         """The streak of those for whom nothing is kept: by the settings that all streaks of the scope are made by."""

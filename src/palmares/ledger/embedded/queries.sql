@@ -1,7 +1,9 @@
 -- The SQL of the embedded ledger. Python asks by name; each statement says what it is for.
 
 -- name: create_log
--- Append-only. kind: 1 event, 2 user, 3 void. `late` marks an event that happened before one already recorded for its user
+-- Append-only. kind: 1 event, 2 user, 3 void, 5 the schemes by which a scope pays points from then on, in `body`,
+-- without a user (0). An award is an event on the counter of its points system, a negative number; `target` is the
+-- event that earned it, `body` has the trigger. `late` marks an event that happened before one already recorded for its user
 -- and metric, `history` one imported to take effect when it happened. `total` is the user's lifetime total after the
 -- event. `streak` is the user's streak after the line, where that changed it. `target` is the position of the line
 -- that this one is about: a void is about an event, with the opposite amount and everything else as there, but for the
@@ -60,6 +62,9 @@ SELECT * FROM log WHERE position > ? ORDER BY position LIMIT ?
 -- name: record
 -- One line.
 SELECT * FROM log WHERE position = ?
+-- name: lines
+-- The lines at some positions, which are a JSON array.
+SELECT * FROM log WHERE position IN (SELECT value FROM json_each(?))
 
 -- name: user_records
 -- The user lines of a stretch of the log, in order.
@@ -86,8 +91,9 @@ ORDER BY effect, position
 
 -- name: streak_steps
 -- The same for streaks, of these metrics or of all, and with every line of a user, as any may have another zone.
-SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at, body, metric FROM log
-WHERE position <= :upto AND (kind = 2 OR kind = 1 AND occurred_at = recorded_at AND local_at < :past
+SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at, iif(kind = 2, body, NULL), metric
+FROM log
+WHERE position <= :upto AND (kind = 2 OR kind = 1 AND occurred_at = recorded_at AND local_at < :past AND metric > 0
     AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics))))
 ORDER BY position
 
@@ -95,7 +101,7 @@ ORDER BY position
 SELECT effect_at(recorded_at, occurred_at, local_at, history) AS effect,
        position, recorded_at, user, amount, occurred_at, local_at, NULL, metric
 FROM log
-WHERE position <= :upto AND kind = 1 AND occurred_at <> recorded_at AND local_at < :past
+WHERE position <= :upto AND kind = 1 AND occurred_at <> recorded_at AND local_at < :past AND metric > 0
   AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics)))
 ORDER BY effect, position
 
@@ -182,6 +188,13 @@ CREATE TABLE IF NOT EXISTS streak_rules (
     version INTEGER NOT NULL
 )
 
+-- name: create_schemes
+-- The schemes by which each scope pays points.
+CREATE TABLE IF NOT EXISTS schemes (
+    scope INTEGER PRIMARY KEY,
+    body TEXT NOT NULL
+)
+
 -- name: projection_tables
 -- How many tables the projection has; none in a new file.
 SELECT count(*) FROM main.sqlite_master WHERE type = 'table'
@@ -240,6 +253,18 @@ FROM (SELECT user, scope, streak, max(position)
 WHERE true
 ON CONFLICT (user) DO UPDATE SET state = excluded.state
 
+-- name: project_schemes
+-- The newest of each scope in the stretch.
+INSERT INTO schemes (scope, body)
+SELECT scope, body
+FROM (SELECT scope, body, max(position)
+      FROM source.log WHERE position > :after AND position <= :upto AND kind = 5 GROUP BY scope)
+WHERE true
+ON CONFLICT (scope) DO UPDATE SET body = excluded.body
+
+-- name: schemes
+SELECT scope, body FROM schemes
+
 -- name: user_by_id
 SELECT number, body, state FROM users LEFT JOIN streaks ON user = number WHERE users.scope = ? AND id = ?
 
@@ -286,6 +311,12 @@ SELECT occurred_at, position, amount, local_at FROM user_events
 WHERE user = :user AND metric = :metric AND local_at >= :first AND local_at < :past AND position <= :upto
     AND position NOT IN (SELECT target FROM voids WHERE user = :user AND metric = :metric AND position <= :upto)
 
+-- name: newest_of
+-- The events of one user and metric that happened last, by the user's clock.
+SELECT occurred_at, position, amount, local_at FROM user_events
+WHERE user = :user AND metric = :metric AND position <= :upto
+ORDER BY local_at DESC, position DESC LIMIT :limit
+
 -- name: users_by_number
 SELECT number, body FROM users ORDER BY number
 
@@ -299,7 +330,7 @@ INSERT INTO streak_rules VALUES (:scope, :version) ON CONFLICT (scope) DO UPDATE
 -- What counts for the streaks of a scope, of these metrics or of all, user by user, with zone and preferences.
 SELECT event.user, json_extract(body, '$.tz'), json_extract(body, '$.preferences'), occurred_at, position, metric, amount, local_at
 FROM user_events AS event CROSS JOIN users ON number = event.user
-WHERE scope = :scope AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics)))
+WHERE scope = :scope AND metric > 0 AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics)))
     AND NOT EXISTS (SELECT 1 FROM voids WHERE (user, metric, target) = (event.user, event.metric, event.position))
 ORDER BY event.user
 

@@ -186,8 +186,8 @@ class Rankings:
                 yield run_start
 
     def history(self, users: Users, run: Run, user: int, upto: int) -> list[PastEvent]:
-        """The recorded events of a user on the board's metric in a run, up to a position and not void; in no order."""
-        metric = self.plan.board.metric
+        """The recorded events of a user that the board counts in a run, up to a position and not void; in no order."""
+        metric = self.plan.board.counted
         assert metric is not None
         past = local_time.start_of(run.end + 1) if run.end is not None else value.MOST
         return users.history(user, metric.number, local_time.start_of(run.start), past, upto)

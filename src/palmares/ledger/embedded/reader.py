@@ -16,19 +16,18 @@ from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
 from palmares.domain.streak import CountedPeriod, Streak
 from palmares.domain.user import User
-from palmares.ledger.contract import DayChange, Place, Ranks, Record, Row, RunState
+from palmares.ledger.contract import Award, DayChange, Place, Ranks, Record, Row, RunState
 from palmares.ledger.embedded._index import Index
 from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.followed import Followed
-from palmares.ledger.embedded.log import EVENT, USER, VOID, Line, Log
+from palmares.ledger.embedded.log import EVENT, POINTS, USER, VOID, Line, Log
+from palmares.ledger.embedded.points import award_of
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.union import Union
 from palmares.ledger.embedded.users import Users
 from palmares.ledger.keeping import Order
-
-_KINDS = {EVENT: "event", USER: "user", VOID: "void"}
 
 
 class Reader:
@@ -172,6 +171,11 @@ class Reader:
         """See `Ledger.counted_periods`."""
         return self._streaks.counted_periods(self._users.get(user.number))
 
+    def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
+        """See `Ledger.awards`."""
+        newest = self._users.newest(user.number, system.number, limit)
+        return [award_of(line) for line in self._log.lines([event.position for event in newest])]
+
     def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`."""
         return [_record(line) for line in self._log.read(after, limit) if line.position <= self._log.position]
@@ -231,6 +235,9 @@ def ranks_of(rankings: Rankings, index: Index) -> Ranks:
     """Everybody's rank in one order of a board."""
     participants, ranks, values = index.places(rankings.ranked(index), rankings.plan.board.numbering)
     return Ranks(array("I", participants), array("I", ranks), array("q", values))
+
+
+_KINDS = {EVENT: "event", USER: "user", VOID: "void", POINTS: "points"}
 
 
 def _record(line: Line) -> Record:

@@ -34,11 +34,11 @@ def replay_step(rankings: Rankings, users: Users, streaks: Streaks, step: Step) 
     """Apply to one board's rankings a step that was recorded while they were being built."""
     user = step.state.user
     _move(rankings, user.number, step.attributes_before, user.attributes)
-    if step.event is not None:
-        _count(rankings, users, user.attributes, step.event_line)
     for voided in step.voids:
         _void(rankings, users, user.attributes, voided)
     for line in step.lines:
+        if line.kind == EVENT:
+            _count(rankings, users, user.attributes, line)
         _set_streak(rankings, streaks, step.state, user.attributes, line)
 
 
@@ -146,7 +146,7 @@ def _is_of_interest(rankings: Rankings, line: Line) -> bool:
         assert line.metric is not None
         assert line.amount is not None
         return board.scope == line.scope and may_concern(settings, line.metric, line.amount)
-    return board.metric is not None and board.metric.number == line.metric
+    return board.counted is not None and board.counted.number == line.metric
 
 
 def _change_everywhere(boards: Sequence[Rankings], present: Present, line: Line) -> None:

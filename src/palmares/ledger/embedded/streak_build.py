@@ -12,6 +12,7 @@ import msgspec
 
 from palmares.domain import value
 from palmares.domain.effect import effect_at, is_late
+from palmares.domain.points import is_counter
 from palmares.domain.preferences import DEFAULTS, Preferences, streak_settings_of
 from palmares.domain.run import Run
 from palmares.domain.streak import Streak, StreakEvent, blank, fold, in_order, in_zone, may_concern
@@ -120,7 +121,7 @@ class StreakBuild(Build):
         projection, board = self._tools.projection, self._rankings.plan.board
         assert step.effect is not None
         metrics = [metric for metric, _ in self._rules(step).metrics] or [
-            metric for metric, _, _ in projection.totals_of(step.user)
+            metric for metric, _, _ in projection.totals_of(step.user) if not is_counter(metric)
         ]
         found = []
         for metric in metrics:

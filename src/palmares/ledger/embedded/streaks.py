@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from palmares.domain import value
+from palmares.domain.points import is_counter
 from palmares.domain.preferences import streak_settings_of
 from palmares.domain.run import Run
 from palmares.domain.streak import CountedPeriod, Streak, StreakEvent, concerns, counted_periods, fold, in_order, step
@@ -116,7 +117,9 @@ class Streaks:
 
     def _recorded(self, state: UserState, upto: int) -> list[StreakEvent]:
         settings, user = self.settings_of(state.user), state.user.number
-        metrics = [number for number, _ in settings.metrics] or list(state.sums)
+        metrics = [number for number, _ in settings.metrics] or [
+            number for number in state.sums if not is_counter(number)
+        ]
         return [
             StreakEvent(event.occurred_at, event.position, metric, event.amount, event.local_at)
             for metric in metrics

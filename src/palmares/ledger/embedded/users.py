@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from palmares.domain import local_time
+from palmares.domain import local_time, value
 from palmares.domain.preferences import DEFAULTS, Preferences
 from palmares.domain.streak import Streak, decode
 from palmares.domain.user import User
@@ -214,6 +214,14 @@ class Users:
         ]
         voids = self._held_voids(user, metric)
         return [event for event in found if voids.get(event.position, upto + 1) > upto] if voids else found
+
+    def newest(self, user: int, metric: int, limit: int) -> list[PastEvent]:
+        """The events of a user and metric that happened last by the user's clock, the newest first."""
+        found = [
+            *self._projection.newest_of(user, metric, limit),
+            *self._held(user, metric, value.LEAST, value.MOST),
+        ]
+        return sorted(found, key=lambda event: (event.local_at, event.position), reverse=True)[:limit]
 
     def days(self, user: int, metric: int, first: int, past: int) -> dict[int, int]:
         """The days of a stretch of local time that have events, with the sum of their amounts."""
