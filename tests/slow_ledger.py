@@ -192,8 +192,68 @@ class SlowLedger:
             log.append(void)
             self._check_values(log, user, event.metric)
             self._revise_streak_boards(log, event, void)
+            self._repay(log, user, event, now)
         total = total_of(log, user.number, event.metric.number)
         return Outcome(user, False, event.event_id, total, known, (), self._streak(log, user))
+
+    def _repay(self, log: list[Line], user: User, voided: EventLine, now: int) -> None:
+        """From a void event on, let the user have earned what the events that are left earn."""
+        before = schemes_of(log[: voided.position], user.scope)
+        since = [line.schemes for line in log[voided.position :] if is_points_of(line, user.scope)]
+        paying = {
+            scheme.number
+            for schemes in (before, *since)
+            for scheme in schemes
+            if any(rule.metric == voided.metric.number for rule in scheme.rules)
+        }
+        for counter in sorted(paying):
+            owed = self._owed(log, user, voided, counter)
+            for award in awards_since(log, user, voided.position, counter):
+                assert award.earned_by is not None
+                if owed.get((award.earned_by, award.trigger)) == award.amount:
+                    del owed[award.earned_by, award.trigger]
+                    continue
+                total = checked(total_of(log, user.number, counter) - award.amount, "points")
+                log.append(VoidLine(len(log) + 1, now, award, total, None))
+            for (earned_by, trigger), amount in owed.items():
+                event = log[earned_by - 1]
+                assert isinstance(event, EventLine)
+                log.append(
+                    replace(
+                        event,
+                        position=len(log) + 1,
+                        recorded_at=now,
+                        event_id=self._new_id(),
+                        metric=Metric(counter, "", user.scope, "", ""),
+                        amount=amount,
+                        total=checked(total_of(log, user.number, counter) + amount, "points"),
+                        idempotency_key=None,
+                        attributes=None,
+                        history=False,
+                        trigger=trigger,
+                        earned_by=earned_by,
+                    )
+                )
+            self._check_values(log, user, Metric(counter, "", user.scope, "", ""))
+
+    def _owed(self, log: list[Line], user: User, voided: EventLine, counter: int) -> dict[tuple[int, str | None], int]:
+        """What each rule of a system pays for each event behind a void one."""
+        owed: dict[tuple[int, str | None], int] = {}
+        earlier = awards_since(log, user, 0, counter)
+        points = sum(award.amount for award in earlier if (award.earned_by or 0) < voided.position)
+        own = own_events_of(log, user)
+        for event in own:
+            if event.position < voided.position:
+                continue
+            same = [other for other in own if other.metric == event.metric and other.position <= event.position]
+            after = sum(other.amount for other in same)
+            for scheme in schemes_of(log[: event.position], user.scope):
+                for rule in scheme.rules if scheme.number == counter else ():
+                    amount = pays(scheme, rule, event, (after - event.amount, after), points, user.attributes)
+                    points += amount
+                    if amount:
+                        owed[event.position, rule.trigger] = amount
+        return owed
 
     def _event(self, log: list[Line], user: User, entry: Entry, now: int) -> EventLine:
         assert entry.metric is not None
@@ -458,7 +518,7 @@ class SlowLedger:
             self._log = [*self._log, PointsLine(len(self._log) + 1, self._now, scope, tuple(schemes))]
 
     async def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
-        awards = [event for event in events_of(self._log, system.number) if event.user == user.number]
+        awards = awards_since(self._log, user, 0, system.number)
         awards.sort(key=lambda award: (award.local_at, award.position), reverse=True)
         return [award_of(award) for award in awards[:limit]]
 
@@ -542,6 +602,16 @@ def pays(
     if scheme.max_points is None or amount < 0:
         return amount
     return max(0, min(amount, scheme.max_points * MICROS - points))
+
+
+def is_points_of(line: Line, scope: int) -> bool:
+    return isinstance(line, PointsLine) and line.scope == scope
+
+
+def awards_since(log: Sequence[Line], user: User, position: int, counter: int) -> list[EventLine]:
+    """The user's awards of a system that are not void, for events from a position on."""
+    awards = [event for event in events_of(standing_events(log), counter) if event.user == user.number]
+    return [award for award in awards if (award.earned_by or 0) >= position]
 
 
 def award_of(award: EventLine) -> Award:

@@ -14,8 +14,8 @@ A ledger knows nothing of names and statuses. It pays by *schemes*: what the act
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from palmares.domain.errors import Invalid, NotAllowed
@@ -140,6 +140,15 @@ class Scheme:
     rules: tuple[Rule, ...]
 
 
+class OwnEvent(NamedTuple):
+    """What a user did, with its place in the log and its own attributes; the amount is in micros."""
+
+    position: int
+    metric: int
+    amount: int
+    attributes: Mapping[str, str]
+
+
 class Earned(NamedTuple):
     """What one rule pays for one event, or takes, and the user's points after that; in micros."""
 
@@ -190,6 +199,36 @@ def earned(
                 raise NotAllowed(f"{_named(scheme)} would fall below zero, which a trigger of the system blocks")
             found.append(Earned(rule.trigger, amount, points))
     return found
+
+
+def earned_anew(
+    versions: Sequence[tuple[int, Scheme]],
+    events: Iterable[OwnEvent],
+    totals: Mapping[int, int],
+    points: int,
+    user_attributes: Mapping[str, str],
+) -> Iterator[tuple[OwnEvent, Earned]]:
+    """What events of one user earn in one system, each by the scheme that was in force when it was recorded.
+
+    `versions` are the forms of the scheme with the positions from which they held, and `events` are in the order of
+    the log. `totals`, by metric, and `points` are those before the first of them. Nothing blocks: the events have
+    happened. Raises `Invalid` when the points leave the range of values.
+    """
+    totals = dict(totals)
+    for event in events:
+        scheme = next((scheme for position, scheme in reversed(versions) if position <= event.position), None)
+        before = totals.get(event.metric, 0)
+        after = totals[event.metric] = before + event.amount
+        if scheme is None:
+            continue
+        found = earned(_unblocked(scheme), event.metric, (before, after), points, user_attributes, event.attributes)
+        for award in found:
+            points = award.total
+            yield event, award
+
+
+def _unblocked(scheme: Scheme) -> Scheme:
+    return replace(scheme, rules=tuple(replace(rule, blocks=False) for rule in scheme.rules))
 
 
 def _rule(trigger: PointsTrigger) -> Rule:

@@ -208,7 +208,7 @@ class Committer:
             await self._reach(max(self._clock(), self._log.recorded_at))
             now, body = self._timeline.now, encode_schemes(schemes)
             await self._flush([Line(self._log.position + 1, POINTS, now, scope, user=0, body=body)])
-            self._points.define(scope, schemes)
+            self._points.define(scope, schemes, self._log.position)
 
     async def _reach(self, now: int) -> None:
         """Let everything end that is due; nearly always that is nothing."""
@@ -292,9 +292,7 @@ class Committer:
         self._users.note_event(user, step.metric.number, event)
         if line.idempotency_key is not None:
             self._users.note_key(user, step.metric.number, line.idempotency_key, FirstUse(event.position, now))
-        for award in step.award_lines:
-            assert award.metric is not None
-            self._users.note_event(user, award.metric, past_event(award))
+        self._note_awards(step)
         self.figures.events += 1
         for late in step.late:
             self._note_late(late)
@@ -307,6 +305,11 @@ class Committer:
         ]
         outcome.awards = [award_of(award) for award in step.award_lines]
 
+    def _note_awards(self, step: Step) -> None:
+        for award in step.award_lines:
+            assert award.metric is not None
+            self._users.note_event(award.user, award.metric, past_event(award))
+
     def _apply_voids(self, step: Step, outcome: Outcome) -> None:
         """Take out what is void. Where an event brought it along, its own part has told of boards and late ones."""
         user = step.state.user.number
@@ -315,6 +318,7 @@ class Committer:
             self._users.note_void(user, event.metric, event.position, line.position)
         if step.about is None:
             return
+        self._note_awards(step)
         for late in step.late:
             self._note_late(late)
         for rankings, run, group, left in step.counts:

@@ -34,6 +34,7 @@ from palmares.ledger.embedded.log import EVENT, USER, VOID, Line, Log, PastEvent
 from palmares.ledger.embedded.points import Points, encode_award
 from palmares.ledger.embedded.projection import FirstUse
 from palmares.ledger.embedded.rankings import Rankings
+from palmares.ledger.embedded.repay import repay
 from palmares.ledger.embedded.streaks import Drafted, Streaks, StreakValue
 from palmares.ledger.embedded.users import Sum, Users, UserState, encode_user
 from palmares.ledger.embedded.voids import Consequence, Voided, consequence
@@ -184,6 +185,7 @@ class Draft:
         assert event.metric is not None
         if position not in self._voids and not self._users.is_void(event.user, event.metric, position):
             self._void(step, [event], entry.reason)
+            self._repay(step, event)
             if step.state.streak is not present.streak:
                 step.streak_counts = self._streak_counts(step, present.user)
             self._keep(name, step, entry)
@@ -214,8 +216,62 @@ class Draft:
                     name = (rankings.number, found.run.start)
                     if name not in changed_boards:
                         changed_boards[name] = self._recount(rankings, found.run, step, event)
-        kept = [count for count in step.counts if (count.rankings.number, count.run.start) not in changed_boards]
-        step.counts = [*kept, *changed_boards.values()]
+        self._replace_counts(step, changed_boards)
+
+    @staticmethod
+    def _replace_counts(step: Step, changed: Mapping[tuple[int, int], Count]) -> None:
+        """Let these hold, by board and first day of the run, instead of what the step had there."""
+        kept = [count for count in step.counts if (count.rankings.number, count.run.start) not in changed]
+        step.counts = [*kept, *changed.values()]
+
+    def _repay(self, step: Step, event: Line) -> None:
+        """Let a step's user have the points that are earned without an event that is void."""
+        assert event.metric is not None
+        for counter, versions in self._points.paying_since(event.scope, event.metric, event.position):
+            metrics = {rule.metric for _, scheme in versions for rule in scheme.rules}
+            own = sorted(line for metric in metrics for line in self._standing(step, metric))
+            awards, attributes = self._standing(step, counter), step.state.user.attributes
+            gone, owed = repay(versions, own, awards, event.position, attributes)
+            if gone:
+                self._void(step, gone, None)
+            self._pay_late(step, counter, owed)
+
+    def _standing(self, step: Step, metric: int) -> list[Line]:
+        """All events of a step's user and a metric that are not void, recorded and drafted, in the order of the log."""
+        user, void = step.state.user.number, self._void_with(step)
+        recorded = self._users.history(user, metric, value.LEAST, value.MOST, self._log.position)
+        lines = self._log.lines(sorted(event.position for event in recorded))
+        drafted = (line for line in chain(self.lines, step.lines) if line.kind == EVENT and line.user == user)
+        return [line for line in (*lines, *drafted) if line.metric == metric and line.position not in void]
+
+    def _pay_late(self, step: Step, counter: int, owed: Sequence[tuple[Line, Earned]]) -> None:
+        """Add awards for events of the past; they take effect now, as events do that are sent late."""
+        changed_boards: dict[tuple[int, int], Count] = {}
+        for source, award in owed:
+            self._append_award(step, source._replace(history=None), counter, award.amount, encode_award(award))
+        for line in step.lines[len(step.lines) - len(owed) :]:
+            step.award_lines = [*step.award_lines, line]
+            step.late = [*step.late, *self._late(counter, line.scope, past_event(line), history=False)]
+            for rankings in self._followed.counting(counter):
+                run = rankings.plan.run_at(line.local_at or 0)
+                if run is not None and not is_late(run, self.now):
+                    changed_boards[rankings.number, run.start] = self._recount(rankings, run, step, line)
+        self._replace_counts(step, changed_boards)
+
+    def _append_award(self, step: Step, source: Line, counter: int, amount: int, body: str) -> None:
+        """Add the line of an award to a step: an event like that of the source, on the counter of a points system."""
+        assert source.occurred_at is not None
+        before = step.state.sums.get(counter)
+        late = before is not None and source.occurred_at < before.latest
+        total = value.checked(amount + (0 if before is None else before.total), "the user's points")
+        latest = before.latest if before is not None and late else source.occurred_at
+        step.state = replace(step.state, sums={**step.state.sums, counter: Sum(total, latest)})
+        step.lines.append(
+            source._replace(
+                position=self._position + len(step.lines) + 1, recorded_at=self.now, metric=counter, amount=amount,
+                late=int(late), total=total, idempotency_key=None, body=body, streak=None, target=source.position,
+            )
+        )  # fmt: skip
 
     def _append_void(self, step: Step, event: Line, body: str | None) -> Voided:
         assert event.metric is not None
@@ -385,14 +441,7 @@ class Draft:
         if event.occurred_at < self.now:
             step.late = [*step.late, *self._late(counter, source.scope, event, bool(source.history))]
         counts = self._counts(counter, step, event, late, stored, tallies)
-        latest = before.latest if before is not None and late else event.occurred_at
-        step.state = replace(step.state, sums={**step.state.sums, counter: Sum(award.total, latest)})
-        step.lines.append(
-            source._replace(
-                position=event.position, metric=counter, amount=award.amount, late=int(late), total=award.total,
-                idempotency_key=None, body=encode_award(award), streak=None, target=source.position,
-            )
-        )  # fmt: skip
+        self._append_award(step, source, counter, award.amount, encode_award(award))
         return counts
 
     def _extend_streak(self, step: Step, metric: int, event: PastEvent) -> Streak:

@@ -94,7 +94,9 @@ class EmbeddedLedger:
         self._users = Users(self._projection, limits.cached_users)
         self._followed = Followed()
         self._streaks = Streaks(self._users)
-        self._points = Points({scope: decode_schemes(body) for scope, body in self._projection.schemes().items()})
+        self._points = Points()
+        for position, scope, body in self._projection.schemes():
+            self._points.define(scope, decode_schemes(body), position)
         self._archivist = Archivist(open_archive())
         # Time begins with the first record: before that, nothing ends.
         self._timeline = Timeline(

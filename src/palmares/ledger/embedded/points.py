@@ -1,4 +1,4 @@
-"""By which schemes each scope pays points, at present.
+"""By which schemes each scope pays points, and paid before.
 
 What an event earned stands in the log, and so does every change of the schemes: which of them held at a position can
 be told from the log alone. Reading and writing it is here; `domain/points.py` says what is paid.
@@ -6,7 +6,7 @@ be told from the log alone. Reading and writing it is here; `domain/points.py` s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -51,30 +51,52 @@ def award_of(line: Line) -> Award:
 
 
 class Points:
-    """The schemes in force, found by scope and by metric."""
+    """The schemes in force, found by scope and by metric, and those that were."""
 
-    def __init__(self, schemes: Mapping[int, Sequence[Scheme]]) -> None:
-        self._by_scope: dict[int, tuple[Scheme, ...]] = {}
+    def __init__(self) -> None:
+        # By scope: each set of schemes with the position from which it held, oldest first.
+        self._versions: dict[int, list[tuple[int, tuple[Scheme, ...]]]] = {}
         self._by_metric: dict[int, tuple[Scheme, ...]] = {}
-        for scope, some in schemes.items():
-            self.define(scope, some)
 
     def schemes(self, scope: int) -> tuple[Scheme, ...]:
         """What a scope pays by."""
-        return self._by_scope.get(scope, ())
+        versions = self._versions.get(scope)
+        return versions[-1][1] if versions else ()
 
     def paying(self, metric: int) -> tuple[Scheme, ...]:
         """The schemes that may pay for events of a metric, mostly none. A look-up: every event asks."""
         return self._by_metric.get(metric, ())
 
-    def define(self, scope: int, schemes: Sequence[Scheme]) -> None:
-        """Pay by these schemes from now on."""
+    def paying_since(self, scope: int, metric: int, position: int) -> Iterator[tuple[int, list[tuple[int, Scheme]]]]:
+        """The points systems that may have paid for events of a metric since a position, told by their counters.
+
+        Each comes with all forms that its scheme ever had, and the positions from which they held.
+        """
+        versions = self._versions.get(scope, [])
+        since = [schemes for start, schemes in versions if start > position]
+        before = [schemes for start, schemes in versions if start <= position][-1:]
+        counters = {
+            scheme.number
+            for schemes in (*before, *since)
+            for scheme in schemes
+            if any(rule.metric == metric for rule in scheme.rules)
+        }
+        for counter in sorted(counters):
+            yield counter, [(start, _scheme_of(counter, schemes)) for start, schemes in versions]
+
+    def define(self, scope: int, schemes: Sequence[Scheme], position: int) -> None:
+        """Pay by these schemes from a position on, which is behind those before."""
         for metric in _metrics(self.schemes(scope)):
             del self._by_metric[metric]
-        self._by_scope[scope] = tuple(schemes)
+        self._versions.setdefault(scope, []).append((position, tuple(schemes)))
         for metric in _metrics(schemes):
             paying = [scheme for scheme in schemes if any(rule.metric == metric for rule in scheme.rules)]
             self._by_metric[metric] = tuple(paying)
+
+
+def _scheme_of(counter: int, schemes: Sequence[Scheme]) -> Scheme:
+    """The scheme of a counter, without rules where it is none of these."""
+    return next((scheme for scheme in schemes if scheme.number == counter), Scheme(counter, "", None, ()))
 
 
 def _metrics(schemes: Sequence[Scheme]) -> set[int]:

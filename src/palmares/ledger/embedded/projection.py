@@ -171,9 +171,9 @@ class Projection:
         rows = self._reader.execute(query("effects_of"), span)
         return [(PastEvent(*event), recorded_at, bool(history)) for *event, recorded_at, history in rows]
 
-    def schemes(self) -> dict[int, str]:
-        """By scope, the schemes by which it pays points, as they stand in the log."""
-        return dict(self._reader.execute(query("schemes")).fetchall())
+    def schemes(self) -> list[tuple[int, int, str]]:
+        """By which schemes a scope pays points from a position on: position, scope and the text in the log."""
+        return self._reader.execute(query("schemes")).fetchall()
 
     def blank_streak(self, scope: int) -> Streak:
         """The streak of those for whom nothing is kept: by the settings that all streaks of the scope are made by."""

@@ -189,9 +189,10 @@ CREATE TABLE IF NOT EXISTS streak_rules (
 )
 
 -- name: create_schemes
--- The schemes by which each scope pays points.
+-- The schemes by which each scope pays points from a position on.
 CREATE TABLE IF NOT EXISTS schemes (
-    scope INTEGER PRIMARY KEY,
+    position INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
     body TEXT NOT NULL
 )
 
@@ -254,16 +255,11 @@ WHERE true
 ON CONFLICT (user) DO UPDATE SET state = excluded.state
 
 -- name: project_schemes
--- The newest of each scope in the stretch.
-INSERT INTO schemes (scope, body)
-SELECT scope, body
-FROM (SELECT scope, body, max(position)
-      FROM source.log WHERE position > :after AND position <= :upto AND kind = 5 GROUP BY scope)
-WHERE true
-ON CONFLICT (scope) DO UPDATE SET body = excluded.body
+INSERT INTO schemes (position, scope, body)
+SELECT position, scope, body FROM source.log WHERE position > :after AND position <= :upto AND kind = 5
 
 -- name: schemes
-SELECT scope, body FROM schemes
+SELECT position, scope, body FROM schemes ORDER BY position
 
 -- name: user_by_id
 SELECT number, body, state FROM users LEFT JOIN streaks ON user = number WHERE users.scope = ? AND id = ?
@@ -312,9 +308,10 @@ WHERE user = :user AND metric = :metric AND local_at >= :first AND local_at < :p
     AND position NOT IN (SELECT target FROM voids WHERE user = :user AND metric = :metric AND position <= :upto)
 
 -- name: newest_of
--- The events of one user and metric that happened last, by the user's clock.
+-- The events of one user and metric that happened last, by the user's clock, and are not void.
 SELECT occurred_at, position, amount, local_at FROM user_events
 WHERE user = :user AND metric = :metric AND position <= :upto
+    AND position NOT IN (SELECT target FROM voids WHERE user = :user AND metric = :metric AND position <= :upto)
 ORDER BY local_at DESC, position DESC LIMIT :limit
 
 -- name: users_by_number

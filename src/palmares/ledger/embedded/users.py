@@ -216,10 +216,15 @@ class Users:
         return [event for event in found if voids.get(event.position, upto + 1) > upto] if voids else found
 
     def newest(self, user: int, metric: int, limit: int) -> list[PastEvent]:
-        """The events of a user and metric that happened last by the user's clock, the newest first."""
+        """The events of a user and metric that happened last by the user's clock and are not void, newest first."""
+        voids = self._held_voids(user, metric)
         found = [
-            *self._projection.newest_of(user, metric, limit),
-            *self._held(user, metric, value.LEAST, value.MOST),
+            event
+            for event in (
+                *self._projection.newest_of(user, metric, limit + len(voids)),
+                *self._held(user, metric, value.LEAST, value.MOST),
+            )
+            if event.position not in voids
         ]
         return sorted(found, key=lambda event: (event.local_at, event.position), reverse=True)[:limit]
 
