@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.group import Group
-from palmares.ledger.contract import Ranks
+from palmares.ledger.contract import Ranks, void
 from palmares.ledger.embedded.ledger import EmbeddedLedger
 from tests.ledger_world import Clock, memory_folder, open_embedded, run_on, swim
 from tests.world import POOL, make_board
