@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from palmares import config
-from palmares.api import bulk, leaderboards, streaks, user_metrics
+from palmares.api import admin_events, bulk, leaderboards, streaks, user_metrics
 from palmares.api.endpoint import Endpoint
 from palmares.api.routes import ADMIN, ADMIN_BASE, APPLICATION, APPLICATION_BASE
 from palmares.domain.local_time import parse_instant
@@ -75,6 +75,8 @@ KEYS = {"metrics": "laps", "leaderboards": "weekly", "achievements": "first", "p
 
 QUERIES: dict[Any, Callable[[Place, str, str], Mapping[str, str]]] = {
     bulk.IdsQuery: lambda place, things, user: {"ids": place.spare.get(things, UNKNOWN)},
+    admin_events.VoidQuery: lambda place, things, user: {"ids": place.spare["events"], "reason": place.mark},
+    admin_events.EventsQuery: lambda place, things, user: {"userId": user, "metricKey": "laps"},
     user_metrics.SummaryQuery: lambda place, things, user: {
         "aggregation": "daily",
         "startDate": "2026-03-03",
@@ -93,6 +95,7 @@ BODIES: dict[tuple[str, str], Callable[[Place, str], Any]] = {
     ("PATCH", "/v1/users/{id}/preferences"): lambda place, user: {"notifications": {"recap": ["email"]}},
     ("POST", "/v1/achievements/{key}/complete"): lambda place, user: {"user": {"id": user}},
     ("POST", "/admin/v1/metrics/events"): lambda place, user: [{"key": "laps", "user": {"id": user}, "value": 3}],
+    ("PUT", "/admin/v1/users/{id}/metrics/{key}"): lambda place, user: {"total": 7},
     ("POST", "/admin/v1/leaderboards"): lambda place, user: [
         {
             "name": place.mark,
@@ -263,6 +266,7 @@ async def fill(four: FourScopes, place: Place, number: int) -> None:
         event = {"user": {"id": user, "name": mark, "attributes": {"pool": mark}}, "value": 1000 * number}
         answer = await four.client.post("/v1/metrics/laps/event", json=event, headers=place.headers)
         assert answer.status_code == 201, answer.text
+        to["events"] = answer.json()["eventId"]
 
 
 def allowed_to_application_keys(base: str, endpoint: Endpoint) -> bool:

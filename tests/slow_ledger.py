@@ -34,14 +34,18 @@ from palmares.ledger.contract import (
     BoardOutcome,
     DayChange,
     Entry,
+    EventPage,
     Outcome,
     Place,
     Ranks,
     Record,
     Row,
     RunState,
+    StoredEvent,
     StreakOrder,
     StreakRow,
+    VoidNote,
+    WantedEvents,
 )
 from tests.slow_fold import (
     NEVER,
@@ -525,6 +529,41 @@ class SlowLedger:
     async def records(self, after: int, limit: int) -> list[Record]:
         scopes = {user.number: user.scope for user in users_of(self._log).values()}
         return [record_of(line, scopes) for line in self._log if line.position > after][:limit]
+
+    async def events(self, wanted: WantedEvents) -> EventPage:
+        found = [line for line in reversed(self._log) if isinstance(line, EventLine) and self._fits(line, wanted)]
+        shown = found[: wanted.limit]
+        return EventPage(
+            [self._stored(event) for event in shown], shown[-1].position if len(found) > len(shown) else None
+        )
+
+    async def events_with(self, scope: int, ids: Sequence[str]) -> list[StoredEvent | None]:
+        wanted = WantedEvents(scope, 0)
+        known = {
+            line.event_id: self._stored(line)
+            for line in self._log
+            if isinstance(line, EventLine) and self._fits(line, wanted)
+        }
+        return [known.get(text.lower()) for text in ids]
+
+    def _fits(self, event: EventLine, wanted: WantedEvents) -> bool:
+        return (
+            users_of(self._log)[event.user].scope == wanted.scope
+            and (wanted.before is None or event.position < wanted.before)
+            and (wanted.user is None or event.user == wanted.user.number)
+            and (wanted.metric is None or event.metric.number == wanted.metric.number)
+            and (wanted.recorded_from is None or event.recorded_at >= wanted.recorded_from)
+            and (wanted.recorded_before is None or event.recorded_at < wanted.recorded_before)
+            and wanted.idempotency_key in (None, event.idempotency_key)
+        )
+
+    def _stored(self, event: EventLine) -> StoredEvent:
+        void = voids_of(self._log).get(event.position)
+        return StoredEvent(
+            event.event_id, event.position, users_of(self._log)[event.user].id, event.metric.number, event.amount,
+            event.total, dict(event.attributes or {}), event.idempotency_key, event.occurred_at, event.recorded_at,
+            event.history, None if void is None else VoidNote(void.recorded_at, void.reason),
+        )  # fmt: skip
 
     async def close(self) -> None:
         """There is nothing to let go of."""

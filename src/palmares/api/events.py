@@ -41,7 +41,7 @@ class BatchQuery(Struct, frozen=True):
 
 async def post_event(call: Call) -> Answer:
     """Contract: an event is on disk, counted and ranked when this answers."""
-    key = _idempotency_key(call)
+    key = idempotency_key_of(call)
     event = _event(read_body(call, EVENT_DECODER), call.path["key"], key)
     [recorded] = await record(call.context, call.scope, [event])
     outcome = recorded.outcome
@@ -89,8 +89,8 @@ def _board_json(counted: BoardOutcome) -> bytes:
     return extended(fields, breakdown_values(counted.board, counted.group))
 
 
-def _idempotency_key(call: Call) -> str | None:
-    """The header's text; an empty one counts as absent."""
+def idempotency_key_of(call: Call) -> str | None:
+    """The text of the header Idempotency-Key; an empty one counts as absent."""
     raw = call.headers.get(b"idempotency-key")
     if not raw:
         return None

@@ -17,11 +17,13 @@ from palmares.api import (
     admin_attributes,
     admin_boards,
     admin_environments,
+    admin_events,
     admin_metrics,
     admin_settings,
     admin_streaks,
     admin_tenants,
     admin_test_clock,
+    admin_totals,
     admin_webhooks,
     events,
     leaderboards,
@@ -89,6 +91,8 @@ def admin(*others: Endpoint) -> tuple[Endpoint, ...]:
         *admin_application_keys.ENDPOINTS,
         *admin_tenants.ENDPOINTS,
         *admin_environments.ENDPOINTS,
+        *admin_events.ENDPOINTS,
+        *admin_totals.ENDPOINTS,
         *others,
     )
     # No application key opens any of it, and its routes count together.

@@ -183,6 +183,54 @@ class Record(NamedTuple):
     body: str | None
 
 
+class VoidNote(NamedTuple):
+    """When an event was taken back, and why, if that was told."""
+
+    at: int
+    reason: str | None
+
+
+class StoredEvent(NamedTuple):
+    """An event as it was recorded, and what has become of it. Amount and total are in micros; the total is the user's
+    right behind the event."""
+
+    id: str
+    position: int
+    user_id: str
+    metric: int
+    amount: int
+    total: int
+    attributes: Mapping[str, str]
+    idempotency_key: str | None
+    occurred_at: int
+    recorded_at: int
+    history: bool
+    void: VoidNote | None
+
+
+class WantedEvents(NamedTuple):
+    """Which events of a scope to show: those that fit all that is given, in front of a position if one is given.
+
+    They were recorded at `recorded_from` or later, and earlier than `recorded_before`.
+    """
+
+    scope: int
+    limit: int
+    before: int | None = None
+    user: User | None = None
+    metric: Metric | None = None
+    recorded_from: int | None = None
+    recorded_before: int | None = None
+    idempotency_key: str | None = None
+
+
+class EventPage(NamedTuple):
+    """Some events, newest first. More may come in front of the position `before`; none when it is None."""
+
+    events: Sequence[StoredEvent]
+    before: int | None
+
+
 class Ledger(Protocol):
     """Durable events, exact rankings. Every method may raise `Unavailable`; none leaves anything half-done."""
 
@@ -332,6 +380,15 @@ class Ledger(Protocol):
 
     async def records(self, after: int, limit: int) -> list[Record]:
         """The log in order, from the position behind `after`."""
+
+    async def events(self, wanted: WantedEvents) -> EventPage:
+        """Events of users as they were recorded, newest first, void ones too; the last to be answered are there.
+
+        A page may be short, even empty, and not be the last: only so much is looked through for one.
+        """
+
+    async def events_with(self, scope: int, ids: Sequence[str]) -> list[StoredEvent | None]:
+        """The events of a scope with these ids, in the same order; None for an id that no event has."""
 
     async def close(self) -> None:
         """Flush, checkpoint and let go of the files."""

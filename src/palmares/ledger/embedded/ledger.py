@@ -3,6 +3,7 @@
 Committer   records: queue → draft → log → users and rankings      the only writer
 Timeline    ends days and runs between two batches
 Archivist   takes what is over out of the rankings and writes it into the archive
+Explorer    looks for events as they were recorded
 Reader      answers from users, rankings and the archive
 Upkeep      brings projection and checkpoint up to date behind the log
 Builder     makes rankings from the log: of boards followed late, and of runs that late events revise
@@ -33,19 +34,23 @@ from palmares.ledger.contract import (
     Award,
     DayChange,
     Entry,
+    EventPage,
     Outcome,
     Place,
     Ranks,
     Record,
     Row,
     RunState,
+    StoredEvent,
     StreakOrder,
     StreakRow,
+    WantedEvents,
 )
 from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.builder import Builder
 from palmares.ledger.embedded.checkpoint import Checkpoint, Damaged
 from palmares.ledger.embedded.committer import Committer
+from palmares.ledger.embedded.explorer import Found, FoundPage, explore, look_up
 from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.folder import Folder
 from palmares.ledger.embedded.followed import Followed
@@ -320,6 +325,23 @@ class EmbeddedLedger:
     async def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`."""
         return self._reader.records(after, limit)
+
+    async def events(self, wanted: WantedEvents) -> EventPage:
+        """See `Ledger.events`. Everything recorded until now is projected first."""
+        await self._upkeep.project()
+        page: FoundPage = await self._upkeep.in_background(
+            explore, self._folder.projection, self._folder.log, self._projection.position, wanted
+        )
+        return EventPage(self._reader.stored_events(page.found), page.before)
+
+    async def events_with(self, scope: int, ids: Sequence[str]) -> list[StoredEvent | None]:
+        """See `Ledger.events_with`. Everything recorded until now is projected first."""
+        await self._upkeep.project()
+        found: list[Found | None] = await self._upkeep.in_background(
+            look_up, self._folder.projection, self._folder.log, self._projection.position, scope, [*ids]
+        )
+        stored = iter(self._reader.stored_events([one for one in found if one is not None]))
+        return [None if one is None else next(stored) for one in found]
 
     async def checkpoint(self) -> None:
         """Write a checkpoint now, without waiting until one is due."""

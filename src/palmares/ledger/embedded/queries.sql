@@ -293,6 +293,37 @@ SELECT position FROM voids WHERE user = ? AND metric = ? AND target = ?
 -- All events of a metric, or of any, that are void by a position.
 SELECT target, position FROM voids WHERE (:metric IS NULL OR metric = :metric) AND position <= :upto
 
+-- name: positions_of_user
+-- Events of a user and metric, so many of them, in no order; those in a stretch of the log are told by their positions.
+SELECT iif(position > :after AND position < :before, position, NULL) FROM user_events
+WHERE user = :user AND metric = :metric LIMIT :most
+
+-- name: metrics_of_user
+SELECT metric FROM totals WHERE user = ? AND metric > 0
+
+-- name: position_of_key
+-- The events of a user that used an idempotency key, one for each metric.
+SELECT idempotency.position FROM totals JOIN idempotency
+    ON idempotency.user = totals.user AND idempotency.metric = totals.metric AND key = :key
+WHERE totals.user = :user AND totals.metric > 0 AND (:metric IS NULL OR totals.metric = :metric)
+    AND position > :after AND position < :before
+
+-- name: stored_events
+-- Events by position, newest first, each with when and why it was taken back; the positions are a JSON array.
+SELECT log.*, void.recorded_at, void.body FROM source.log AS log
+LEFT JOIN voids ON voids.user = log.user AND voids.metric = log.metric AND voids.target = log.position
+LEFT JOIN source.log AS void ON void.position = voids.position
+WHERE log.position IN (SELECT value FROM json_each(:positions)) AND log.kind = 1 AND log.scope = :scope AND log.metric > 0
+ORDER BY log.position DESC
+
+-- name: events_in_stretch
+-- Where in a stretch of the log events are that fit, newest first.
+SELECT position FROM source.log
+WHERE position > :after AND position < :before AND kind = 1 AND scope = :scope AND metric > 0
+    AND (:user IS NULL OR user = :user) AND (:metric IS NULL OR metric = :metric)
+    AND (:key IS NULL OR idempotency_key = :key)
+ORDER BY position DESC LIMIT :most
+
 -- name: days_of
 -- What the events of each local day, counted from 1970, added that are not void; `upto` keeps out what the caller still holds in memory.
 -- SQLite divides towards zero; the shift by a million days makes that the floor before 1970 too.

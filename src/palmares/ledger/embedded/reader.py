@@ -8,6 +8,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Collection, Sequence
 
+import msgspec
+
 from palmares.domain import local_time
 from palmares.domain.effect import final_at
 from palmares.domain.group import Group
@@ -16,11 +18,13 @@ from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
 from palmares.domain.streak import CountedPeriod, Streak
 from palmares.domain.user import User
-from palmares.ledger.contract import Award, DayChange, Place, Ranks, Record, Row, RunState
+from palmares.ledger.contract import Award, DayChange, Place, Ranks, Record, Row, RunState, StoredEvent
 from palmares.ledger.embedded._index import Index
 from palmares.ledger.embedded.archivist import Archivist
+from palmares.ledger.embedded.event_id import event_id
+from palmares.ledger.embedded.explorer import Found
 from palmares.ledger.embedded.followed import Followed
-from palmares.ledger.embedded.log import EVENT, POINTS, USER, VOID, Line, Log
+from palmares.ledger.embedded.log import EVENT, POINTS, USER, VOID, Line, Log, past_event
 from palmares.ledger.embedded.points import award_of
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
@@ -180,6 +184,12 @@ class Reader:
         """See `Ledger.records`."""
         return [_record(line) for line in self._log.read(after, limit) if line.position <= self._log.position]
 
+    def stored_events(self, found: Sequence[Found]) -> list[StoredEvent]:
+        """Events that were found, with the ids of their users."""
+        users = [*dict.fromkeys(one.line.user for one in found)]
+        names = dict(zip(users, self._users.named(users), strict=True))
+        return [_stored_event(one, names[one.line.user][0]) for one in found]
+
     def _ends_ranked(self, board_number: int, run_start: int) -> bool:
         kept = self._archive.final_run(board_number, run_start)
         return kept is not None and any(kept.sizes.values())
@@ -237,7 +247,15 @@ def ranks_of(rankings: Rankings, index: Index) -> Ranks:
     return Ranks(array("I", participants), array("I", ranks), array("q", values))
 
 
-_KINDS = {EVENT: "event", USER: "user", VOID: "void", POINTS: "points"}
+def _stored_event(found: Found, user_id: str) -> StoredEvent:
+    line, event = found.line, past_event(found.line)
+    assert line.metric is not None
+    assert line.total is not None
+    attributes = {} if line.body is None else msgspec.json.decode(line.body, type=dict[str, str])
+    return StoredEvent(
+        event_id(line.recorded_at, line.position), line.position, user_id, line.metric, event.amount, line.total,
+        attributes, line.idempotency_key, event.occurred_at, line.recorded_at, bool(line.history), found.void,
+    )  # fmt: skip
 
 
 def _record(line: Line) -> Record:
