@@ -7,6 +7,7 @@ from dataclasses import replace
 from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey, ApplicationKey, Definitions, Environment, Tenants
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.points import PointsSystem
 from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
 from palmares.service.authenticate import secret_hash
@@ -44,6 +45,16 @@ class PlainCatalog:
     async def save_boards(self, boards: Sequence[Board]) -> list[Board]:
         self.add(*boards)
         return list(boards)
+
+    def pay(self, *systems: PointsSystem) -> None:
+        """These are the points systems from now on."""
+        self._definitions = replace(
+            self._definitions,
+            points_systems=systems,
+            points_system_by_key={system.key: system for system in systems},
+            points_system_by_id={system.id: system for system in systems},
+            points_triggers={trigger.id: trigger for system in systems for trigger in system.triggers},
+        )
 
     async def save_streaks(self, scope: int, settings: StreakSettings) -> None:
         assert scope == DEFAULT_SCOPE

@@ -71,7 +71,7 @@ class Gap(AssertionError):
 
 # What to send. The user is given apart: it may be a stranger to the key.
 
-KEYS = {"metrics": "laps", "leaderboards": "weekly", "achievements": "first", "points": "coins"}
+KEYS = {"metrics": "laps", "leaderboards": "weekly", "achievements": "first", "points": "gold"}
 
 QUERIES: dict[Any, Callable[[Place, str, str], Mapping[str, str]]] = {
     bulk.IdsQuery: lambda place, things, user: {"ids": place.spare.get(things, UNKNOWN)},
@@ -117,6 +117,14 @@ BODIES: dict[tuple[str, str], Callable[[Place, str], Any]] = {
         {"name": place.mark, "url": "https://example.org/", "events": ["leaderboard.finished"], "status": "paused"}
     ],
     ("PATCH", "/admin/v1/webhooks"): lambda place, user: [{"id": place.ids["webhooks"], "name": f"{place.mark}!"}],
+    ("POST", "/admin/v1/points"): lambda place, user: [{"name": place.mark, "key": "new"}],
+    ("PATCH", "/admin/v1/points"): lambda place, user: [{"id": place.ids["points"], "description": place.mark}],
+    ("POST", "/admin/v1/points/{system_id}/triggers"): lambda place, user: [
+        {"type": "metric", "points": 3, "metricId": place.ids["metrics"], "metricThreshold": 2}
+    ],
+    ("PATCH", "/admin/v1/points/{system_id}/triggers"): lambda place, user: [
+        {"id": place.ids["triggers"], "points": 7}
+    ],
     ("PATCH", "/admin/v1/streaks/settings"): lambda place, user: {"metrics": [{"key": "laps", "threshold": 1}]},
     ("PATCH", "/admin/v1/settings"): lambda place, user: {"branding": {"appName": f"only-{place.environment}"}},
     ("POST", "/admin/v1/application-api-keys"): lambda place, user: [{"userId": user}],
@@ -258,6 +266,12 @@ async def fill(four: FourScopes, place: Place, number: int) -> None:
         await create("webhooks", hook | {"name": mark}, to)
     await create("attributes", {"name": mark, "key": "pool", "type": "user"}, place.ids)
     await create("attributes", {"name": mark, "key": "spare", "type": "user"}, place.spare)
+    trigger = {"type": "metric", "points": 1, "status": "active", "metricThreshold": 1}
+    for key, to in (("gold", place.ids), ("spare", place.spare)):
+        await create("points", {"name": mark, "key": key}, to)
+        triggers = f"points/{place.ids['points']}/triggers"
+        await create(triggers, trigger | {"metricId": place.ids["metrics"]}, to)
+        to["triggers"] = to.pop(triggers)
     for key, to in (("weekly", place.ids), ("spare", place.spare)):
         await create("leaderboards", board | {"name": mark, "key": key, "metricId": place.ids["metrics"]}, to)
     for user in ("a", "b", "spare"):

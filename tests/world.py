@@ -13,7 +13,7 @@ from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
 from palmares.domain.local_time import parse_instant
 from palmares.domain.metric import Attribute, Metric
-from palmares.domain.points import PointsSystem, PointsTrigger
+from palmares.domain.points import PointsSystem, PointsTrigger, schemes_of
 from palmares.domain.value import parse
 from palmares.ledger.contract import Entry, Outcome
 from palmares.outbox.sql import SqlOutbox
@@ -96,6 +96,11 @@ class World:
         for board in boards:
             if board.asked_status != "inactive":
                 await self.ledger.follow(board)
+
+    async def pay(self, *systems: PointsSystem) -> None:
+        """Make points systems known, and pay by them."""
+        self.catalog.pay(*systems)
+        await self.ledger.set_points(DEFAULT_SCOPE, schemes_of(systems))
 
     async def change(self, user_id: str, **changes: Any) -> Outcome:
         """Create or change a user."""

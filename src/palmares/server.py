@@ -46,6 +46,7 @@ from palmares.outbox.http import HttpSender
 from palmares.outbox.sql import SqlOutbox
 from palmares.service.announce import Announcer, Ways
 from palmares.service.context import Context
+from palmares.service.define_points import pay
 from palmares.service.deliver import Deliverer
 from palmares.service.keys import ensure_key
 from palmares.service.rate_limit import Buckets, RateLimiter, RouteClass
@@ -136,6 +137,9 @@ class Server:
                 ledger, catalog, clock, new_id, new_secret, asyncio.sleep, outbox, settings.webhooks_allow_private,
                 lambda: announcer.look(clock()),
             )  # fmt: skip
+            for scope in catalog.scopes():
+                # A server may have died before the ledger heard of a change.
+                await pay(context, scope)
             first_key = await ensure_key(context, settings.admin_key)
             # Each finds done what those before it do.
             workers: list[Worker] = [ledger, announcer, deliverer]

@@ -50,6 +50,11 @@ KNOWN = {
     "/admin/v1/metrics/{id}": ["a-metric"],
     "/admin/v1/leaderboards/{id}": ["a-leaderboard"],
     "/admin/v1/webhooks/{id}": ["a-webhook"],
+    "/v1/points/{key}": ["gold"],
+    "/v1/users/{id}/points/{key}": ["gold"],
+    "/admin/v1/points/{id}": ["a-points-system"],
+    "/admin/v1/points/{system_id}": ["a-points-system"],
+    "/admin/v1/points/{system_id}/triggers/{id}": ["a-trigger"],
 }
 # The same requests every time, and a bound on how many.
 BOUNDED = settings(
@@ -81,7 +86,12 @@ def ids(server: Process) -> dict[str, str]:
             assert caller.event("laps", user, number + 0.5, attributes={"pool": "east"}).status_code == 201
         item = {"name": "hook", "url": NOWHERE, "events": ["leaderboard.finished"], "status": "paused"}
         webhook = caller.send("POST", "/admin/v1/webhooks", [item]).json()["created"][0]["id"]
-    return {"a-attribute": pool, "a-metric": laps, "a-leaderboard": board, "a-webhook": webhook}
+        gold = caller.define_points("gold", laps)
+        [trigger] = caller.get(f"/admin/v1/points/{gold}/triggers")
+    return {
+        "a-attribute": pool, "a-metric": laps, "a-leaderboard": board, "a-webhook": webhook, "a-points-system": gold,
+        "a-trigger": trigger["id"],
+    }  # fmt: skip
 
 
 def loaded(base: str) -> Any:

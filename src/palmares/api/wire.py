@@ -193,8 +193,8 @@ def board_fields(board: Board, status: Status, run: Run | None = None) -> dict[s
         "rank_by": board.rank_by,
         "metric_key": board.metric.key if board.metric else None,
         "metric_name": board.metric.name if board.metric else None,
-        "points_system_key": None,
-        "points_system_name": None,
+        "points_system_key": board.points_system.key if board.points_system else None,
+        "points_system_name": board.points_system.name if board.points_system else None,
         "breakdown_attribute": breakdown[0] if len(breakdown) == 1 else None,
         "breakdown_attributes": breakdown,
         "user_attributes": [KeyValue(attribute.key, value) for attribute, value in board.filters],
@@ -299,20 +299,6 @@ def metric_state(metric: Metric, total: int) -> MetricState:
 
 
 # Answers about events
-
-
-class EventAnswer(Struct, rename="camel"):
-    """What an event did. The last two fields are there when an idempotency key was sent."""
-
-    event_id: Uuid
-    metric_id: Uuid
-    total: Exact
-    achievements: list[dict[str, Any]]
-    current_streak: StreakState
-    points: dict[str, Any]
-    leaderboards: dict[str, EventLeaderboard]
-    idempotency_key: str | UnsetType = UNSET
-    idempotent_replayed: bool | UnsetType = UNSET
 
 
 class BatchAnswer(Struct):

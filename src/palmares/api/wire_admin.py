@@ -14,7 +14,7 @@ from palmares.api.wire import Day, Text, Uuid
 from palmares.domain.board import MOST, Aggregation, Board, LateEvents, Numbering, Order, RankBy, Ties
 from palmares.domain.board import Status as BoardStatus
 from palmares.domain.local_time import format_day, parse_day
-from palmares.domain.metric import Attribute, Metric, UnitType
+from palmares.domain.metric import Attribute, AttributeKind, Metric, UnitType
 from palmares.domain.run import RunUnit
 from palmares.service import bulk
 
@@ -27,7 +27,6 @@ Count = Annotated[int, Meta(ge=1, le=MOST)]
 Cap = Annotated[Count, Meta(description="Most ranked users of a group and run; null is no cap.")]
 _TIME = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$"
 Time = Annotated[str, Meta(description="Local time, HH:mm or HH:mm:ss.", extra_json_schema={"pattern": _TIME})]
-AttributeKind = Literal["user", "event"]
 Participants = Literal["users"]
 Late = Annotated[
     LateEvents, Meta(description="What events do that are recorded after their run is final: nothing, or revise it.")

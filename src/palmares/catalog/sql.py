@@ -39,6 +39,8 @@ from palmares.catalog.snapshot import (
     key_row,
     load,
     metric_row,
+    points_system_row,
+    points_trigger_row,
     settings_row,
     streak_row,
     tenant_row,
@@ -48,6 +50,7 @@ from palmares.catalog.snapshot import (
 from palmares.domain.board import Board
 from palmares.domain.errors import Unavailable
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.points import PointsSystem
 from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.webhook import Webhook
@@ -165,6 +168,12 @@ class SqlCatalog:
         await self._save(tables.boards, [board_row(board) for board in boards])
         return [self.definitions(board.scope).board_by_id[board.id] for board in boards]
 
+    async def save_points_systems(self, systems: Sequence[PointsSystem]) -> list[PointsSystem]:
+        """Insert or update points systems and their triggers by their ids."""
+        if systems:
+            await self._write(lambda writer: _upsert_points_systems(writer, systems))
+        return [self.definitions(system.scope).points_system_by_id[system.id] for system in systems]
+
     async def save_streaks(self, scope: int, settings: StreakSettings) -> None:
         """Insert or update the settings of a scope."""
         row = streak_row(settings) | {"scope": scope}
@@ -196,6 +205,17 @@ class SqlCatalog:
     async def delete_boards(self, ids: Sequence[str]) -> None:
         """Mark boards deleted."""
         await self._mark_deleted(tables.boards, ids)
+
+    async def delete_points_systems(self, ids: Sequence[str]) -> None:
+        """Mark points systems deleted."""
+        await self._mark_deleted(tables.points_systems, ids)
+
+    async def delete_points_triggers(self, ids: Sequence[str], now: int) -> None:
+        """Mark triggers archived."""
+        if ids:
+            trigger = tables.points_triggers
+            archiving = update(trigger).where(trigger.c.id.in_(ids)).values(status="archived", updated=now)
+            await self._write(lambda writer: writer.execute(archiving))
 
     async def delete_webhooks(self, ids: Sequence[str]) -> None:
         """Remove webhooks for good: nothing refers to them but the log of deliveries, by their ids."""
@@ -339,6 +359,15 @@ def _upsert(writer: Connection, table: Table, rows: Sequence[Mapping[str, Any]],
     for row in rows:
         if not writer.execute(update(table).where(table.c[key] == row[key]).values(**row)).rowcount:
             writer.execute(insert(table).values(**row))
+
+
+def _upsert_points_systems(writer: Connection, systems: Sequence[PointsSystem]) -> None:
+    table = tables.points_systems
+    for system in systems:
+        _upsert(writer, table, [points_system_row(system)])
+        number = writer.scalar(select(table.c.number).where(table.c.id == system.id))
+        rows = [points_trigger_row(trigger) | {"system_number": number} for trigger in system.triggers]
+        _upsert(writer, tables.points_triggers, rows)
 
 
 def _upsert_environment(writer: Connection, environment: Environment) -> None:

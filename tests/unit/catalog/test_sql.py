@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -13,6 +14,7 @@ from palmares.catalog.sql import SqlCatalog
 from palmares.domain.board import Board
 from palmares.domain.errors import Unavailable
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.points import PointsSystem, PointsTrigger
 from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
 from tests.definitions import SCOPE, Clock, day, url
@@ -57,7 +59,6 @@ def full_board(metric: Metric) -> Board:
         asked_status="finished",
         rank_by="metric",
         metric=metric,
-        points_system_id="points-1",
         max_participants=None,
         start=day("2026-03-02"),
         end=day("2026-04-02"),
@@ -168,6 +169,74 @@ async def test_a_board_keeps_a_metric_and_attributes_that_were_deleted(catalog: 
     definitions = catalog.definitions(SCOPE)
     assert (definitions.metrics, definitions.attributes) == ((), ())
     assert (definitions.boards[0].metric, definitions.boards[0].breakdown) == (metric, (POOL,))
+
+
+def system(metric: Metric, **fields: Any) -> PointsSystem:
+    """A points system with a trigger, every field at something other than its default."""
+    trigger = PointsTrigger(
+        id="trigger-1", points=-5, metric=metric, threshold=10, status="active", user_filters=((POOL, "east"),),
+        event_filters=((STROKE, "free"),), block_if_out_of_points=True, created=7, updated=8,
+    )  # fmt: skip
+    made: dict[str, Any] = {
+        "number": 0, "id": "points-1", "scope": SCOPE, "key": "gold", "name": "Gold", "description": "What shines",
+        "badge_url": "https://example.org/gold.png", "max_points": 100, "triggers": (trigger,),
+    }  # fmt: skip
+    return PointsSystem(**made | fields)
+
+
+async def test_points_systems_are_kept_with_their_triggers(tmp_path: Path) -> None:
+    """And boards know the systems that they rank by."""
+    first = await open_at(tmp_path)
+    [metric] = await first.save_metrics([LAPS])
+    await first.save_attributes([POOL, STROKE])
+    [gold] = await first.save_points_systems([system(metric)])
+    board = replace(BOARD, rank_by="points", points_system=gold.counter)
+    await first.save_boards([board])
+    await first.close()
+
+    second = await open_at(tmp_path)
+    definitions = second.definitions(SCOPE)
+    await second.close()
+
+    assert gold == replace(system(metric), number=1)
+    assert (definitions.points_systems, definitions.points_triggers) == ((gold,), {"trigger-1": gold.triggers[0]})
+    assert (definitions.points_system_by_key, definitions.points_system_by_id) == ({"gold": gold}, {"points-1": gold})
+    assert definitions.boards == (replace(board, number=1),)
+    assert gold.counter.number == -1
+
+
+async def test_a_change_of_a_points_system_changes_its_triggers_too(catalog: SqlCatalog) -> None:
+    [metric] = await catalog.save_metrics([LAPS])
+    await catalog.save_attributes([POOL, STROKE])
+    [gold] = await catalog.save_points_systems([system(metric)])
+    more = replace(gold.triggers[0], id="trigger-2", user_filters=(), points=1)
+
+    [changed] = await catalog.save_points_systems(
+        [replace(gold, badge_url=None, triggers=(replace(gold.triggers[0], points=3), more))]
+    )
+
+    assert catalog.definitions(SCOPE).points_systems == (changed,)
+    assert [(trigger.id, trigger.points) for trigger in changed.triggers] == [("trigger-1", 3), ("trigger-2", 1)]
+    assert (changed.number, changed.badge_url) == (1, None)
+
+
+async def test_what_is_deleted_of_points_is_still_told(catalog: SqlCatalog) -> None:
+    """A deleted trigger is archived, a deleted system is known to boards; its number is never given again."""
+    [metric] = await catalog.save_metrics([LAPS])
+    await catalog.save_attributes([POOL, STROKE])
+    [gold] = await catalog.save_points_systems([system(metric)])
+    await catalog.save_boards([replace(BOARD, rank_by="points", points_system=gold.counter)])
+
+    await catalog.delete_points_triggers(["trigger-1"], 99)
+    definitions = catalog.definitions(SCOPE)
+    archived = definitions.points_triggers["trigger-1"]
+    assert (definitions.points_systems[0].triggers, archived.status, archived.updated) == ((), "archived", 99)
+
+    await catalog.delete_points_systems(["points-1"])
+    [again] = await catalog.save_points_systems([system(metric, id="points-2", triggers=())])
+    definitions = catalog.definitions(SCOPE)
+    assert (definitions.points_systems, again.number) == ((again,), 2)
+    assert definitions.boards[0].points_system == gold.counter
 
 
 async def test_saving_is_all_or_none(catalog: SqlCatalog, other: SqlCatalog) -> None:

@@ -247,6 +247,9 @@ def ranks_of(rankings: Rankings, index: Index) -> Ranks:
     return Ranks(array("I", participants), array("I", ranks), array("q", values))
 
 
+_KINDS = {EVENT: "event", USER: "user", VOID: "void", POINTS: "points"}
+
+
 def _stored_event(found: Found, user_id: str) -> StoredEvent:
     line, event = found.line, past_event(found.line)
     assert line.metric is not None
