@@ -162,6 +162,14 @@ class LedgerWorld:
         [outcome] = await self.ledger.record([Entry(DEFAULT_SCOPE, user_id, changes)])
         return outcome
 
+    async def hide(self, *user_ids: str) -> None:
+        """Hide users from rankings."""
+        await self.ledger.record([Entry(DEFAULT_SCOPE, user, {"hidden": True}, must_exist=True) for user in user_ids])
+
+    async def unhide(self, *user_ids: str) -> None:
+        """Bring hidden users back."""
+        await self.ledger.record([Entry(DEFAULT_SCOPE, user, {"hidden": False}, must_exist=True) for user in user_ids])
+
     async def swim(
         self, user_id: str, laps: str | int, at: str | None = None, key: str | None = None, **changes: Any
     ) -> Outcome:

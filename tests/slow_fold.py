@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
-from palmares.domain.group import Group, group_of
+from palmares.domain.group import Group, group_of, own_group
 from palmares.domain.local_time import day_of, start_of
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run, closes_at
@@ -175,12 +175,15 @@ def check_values(log: Log, board: Board) -> None:
             checked(tally.value, f"a value on leaderboard {board.key!r}")
 
 
-def rankings(log: Log, board: Board, run: Run, until: int = NEVER) -> Rankings:
-    """Every ranking of a run, by the attributes that the users had just before the moment."""
+def rankings(log: Log, board: Board, run: Run, until: int = NEVER, seen_by: int | None = None) -> Rankings:
+    """Every ranking of a run, by the attributes that the users had just before the moment.
+
+    `seen_by` is a user who stands in it though hidden.
+    """
     users = users_of(counted(log, board), until)
     members: dict[Group, dict[str, Tally]] = {}
     for number, tally in tallies(log, board, run, until).items():
-        group = group_of(board, users[number].attributes)
+        group = (own_group if number == seen_by else group_of)(board, users[number].attributes)
         if group is not None:
             members.setdefault(group, {})[users[number].id] = tally
     return {group: rank_all(board, found) for group, found in members.items()}

@@ -16,7 +16,7 @@ import msgspec
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan, threshold
 from palmares.domain.errors import NotFound, PalmaresError
-from palmares.domain.group import Group, group_of
+from palmares.domain.group import Group, own_group
 from palmares.domain.local_time import HOUR, day_of, local_at
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
@@ -168,7 +168,7 @@ class SlowLedger:
         outcomes = []
         for board in boards:
             run = Plan(board).run_at(local)
-            group = group_of(board, user.attributes)
+            group = own_group(board, user.attributes)
             counts = board.finished_position is None and board.status_at(now) == "active"
             if counts and run is not None and group is not None and now < final_at(run):
                 standings = rankings(after, board, run).get(group, [])
@@ -177,8 +177,8 @@ class SlowLedger:
                         board,
                         run,
                         group,
-                        rank_in(standings, user.id),
-                        rank_in(rankings(before, board, run).get(group, []), user.id),
+                        rank_in(rankings(after, board, run, seen_by=user.number).get(group, []), user.id),
+                        rank_in(rankings(before, board, run, seen_by=user.number).get(group, []), user.id),
                         threshold(board, len(standings), standings[-1].value if standings else None),
                     )
                 )
@@ -284,7 +284,7 @@ class SlowLedger:
             if rank_in(standings, user.id) is not None:
                 return group
         present = user_with(self._log, user.scope, user.id)
-        return None if present is None or self._final(board, run) else group_of(board, present.attributes)
+        return None if present is None or self._final(board, run) else own_group(board, present.attributes)
 
     async def groups(self, board_number: int, run: Run) -> Collection[Group]:
         return list(self._rankings(self._board(board_number), run))
@@ -304,12 +304,12 @@ class SlowLedger:
 
     async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
         board = self._board(board_number)
-        for row, standing in enumerate(union(board, self._rankings(board, run), groups)):
+        for row, standing in enumerate(union(board, self._rankings_seen_by(user, board, run), groups)):
             if standing.participant == user.id:
                 return Place(row, standing.rank, standing.value)
         tally = self._earned(board, run).get(user.number)
         present = users_of(self._log).get(user.number)
-        if tally is None or present is None or group_of(board, present.attributes) not in set(groups):
+        if tally is None or present is None or own_group(board, present.attributes) not in set(groups):
             return None
         return Place(None, None, tally.value)
 
@@ -341,6 +341,12 @@ class SlowLedger:
         """The rankings of a run: as they are now, or as they were when it became final."""
         until = final_at(run) if self._now >= final_at(run) else NEVER
         return self._once(lambda: rankings(self._log, board, run, until), "rankings", board, run)
+
+    def _rankings_seen_by(self, user: User, board: Board, run: Run) -> Rankings:
+        """The rankings of a run; while it is not final, who is hidden stands in their own."""
+        if not user.hidden or self._final(board, run):
+            return self._rankings(board, run)
+        return self._once(lambda: rankings(self._log, board, run, seen_by=user.number), "seen", board, run, user.number)
 
     def _earned(self, board: Board, run: Run) -> Mapping[int, Any]:
         """The tallies of a run that is not final; of one that is, nothing is known but who is ranked."""
@@ -413,7 +419,7 @@ class SlowLedger:
         return self._streaks.counted_periods(user, own_events(self._log, user))
 
     async def streak_rankings(self, scope: int, order: StreakOrder, limit: int) -> list[StreakRow]:
-        users = [user for user in users_of(self._log).values() if user.scope == scope]
+        users = [user for user in users_of(self._log).values() if user.scope == scope and not user.hidden]
         events = [line for line in self._log if isinstance(line, EventLine)]
         return self._streaks.rows(users, events, self._now, order)[:limit]
 

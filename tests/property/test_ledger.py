@@ -97,6 +97,15 @@ def record(together: list[list[dict[str, Any]]]) -> Action:
     return act
 
 
+def hide(user_id: str, hidden: bool) -> Action:
+    """Take a user out of the rankings, or bring one back; it may be somebody unknown."""
+
+    async def act(twins: Twins) -> None:
+        await twins.record([[Entry(DEFAULT_SCOPE, user_id, {"hidden": hidden}, must_exist=True)]])
+
+    return act
+
+
 def wait(hours: int, told: bool) -> Action:
     """Time passes; what is due then is done at once, or when somebody records or looks."""
 
@@ -133,6 +142,7 @@ def about_board(what: str, board: Board) -> Action:
 
 
 crowds = st.builds(record, st.lists(st.lists(events, min_size=1, max_size=5), min_size=2, max_size=4))
+hides = st.builds(hide, st.sampled_from(USERS), st.booleans())
 waits = st.builds(wait, st.sampled_from(HOURS_LATER), st.booleans())
 restarts = st.builds(restart, st.sampled_from(["restart", "crash"]), st.sampled_from(LOSSES))
 follows = st.builds(
@@ -147,7 +157,7 @@ ends = st.builds(
 # Much has to happen before time brings an end to anything, so boards are mostly left alone.
 actions = st.one_of(
     st.builds(record, st.lists(requests, min_size=1, max_size=3)),
-    crowds, crowds, crowds, crowds, waits, waits, waits, waits, restarts, follows, ends,
+    crowds, crowds, crowds, crowds, waits, waits, waits, waits, restarts, follows, ends, hides,
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from palmares.api import (
     admin_streaks,
     admin_tenants,
     admin_test_clock,
+    admin_users,
     admin_webhooks,
     events,
     leaderboards,
@@ -90,10 +91,11 @@ def admin(*others: Endpoint) -> tuple[Endpoint, ...]:
         *admin_application_keys.ENDPOINTS,
         *admin_tenants.ENDPOINTS,
         *admin_environments.ENDPOINTS,
+        *admin_users.ENDPOINTS,
         *others,
     )
     # No application key opens any of it, and its routes count together.
-    whole = [replace(endpoint, admin=True, rate="events") for endpoint in endpoints]
+    whole = [replace(endpoint, admin=True, rate="events") for endpoint in sorted(endpoints, key=_segments_behind_id)]
     return described("Palmares Admin API", ADMIN_BASE, whole)
 
 

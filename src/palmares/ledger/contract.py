@@ -32,9 +32,10 @@ class Entry:
     """One thing to record: a change of a user, an event of that user, or both at once.
 
     `changes` are the given profile fields (`domain/user.py`). Without a metric there is no event. `occurred_at` None
-    means the instant of recording. With `must_exist` an unknown user raises `NotFound` instead of being created. With
-    `history` an event with an `occurred_at` takes effect as if it had been recorded when it happened, also in runs
-    that are final and in days that are over. `control` puts a user who is created now into the control group.
+    means the instant of recording. With `must_exist` an unknown user raises `NotFound` instead of being created; a
+    change of `hidden` goes with it. With `history` an event with an `occurred_at` takes effect as if it had been
+    recorded when it happened, also in runs that are final and in days that are over. `control` puts a user who is
+    created now into the control group.
     """
 
     scope: int
@@ -210,7 +211,10 @@ class Ledger(Protocol):
         """Whether a run is final, and what happened to it since."""
 
     async def group(self, board_number: int, run: Run, user: User) -> Group | None:
-        """The group that the user stands in: by the present attributes, in a final run by those of its end."""
+        """The group that the user stands in: by the present attributes, in a final run by those of its end.
+
+        Who is hidden has the group of a live run in which they would stand.
+        """
 
     async def history(
         self, board_number: int, run: Run, user: User, first_day: int, last_day: int
@@ -230,7 +234,10 @@ class Ledger(Protocol):
         """The rows from `start` up to `stop` of the union of the groups, ranked as one. O(log n + rows) for one."""
 
     async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
-        """The user's place in the union of the groups; None for a user without a value there. O(groups · log n)."""
+        """The user's place in the union of the groups; None for a user without a value there. O(groups · log n).
+
+        In a live run, who is hidden has the place that they would have among those who are not.
+        """
 
     async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
         """Everybody's rank in a group of a run, at one moment. O(participants)."""
@@ -274,7 +281,7 @@ class Ledger(Protocol):
         """Every period that counted for the user's streaks, ascending. Linear in the user's events."""
 
     async def streak_rankings(self, scope: int, order: StreakOrder, limit: int) -> list[StreakRow]:
-        """The users with the longest streaks, the longest first: those alive now, or those of all times.
+        """The users with the longest streaks, the longest first: those alive now, or those of all times; nobody hidden.
 
         Of equal ones, that which was reached earlier stands higher, then the smaller id. One pass over the users.
         """

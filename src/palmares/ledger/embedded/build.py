@@ -44,6 +44,8 @@ class Build:
         self._timeline = timeline
         self._tools = tools
         self._groups: list[Group | None] = []
+        # Of a board without groups: who is hidden.
+        self._hidden: dict[int, None] = {}
         # The timeline's, remembered: it is asked at every step.
         self._next_due = timeline.next_due
 
@@ -75,17 +77,28 @@ class Build:
         if step.body is None:
             self._count(step)
         else:
-            after = self._past.group_after(step.body)
-            before, self._groups[step.user] = self._groups[step.user], after
+            before, after = self._group_of(step.user), self._past.group_after(step.body)
             if after != before:
+                self._regroup(step.user, after)
                 for _ in self._rankings.move(Move(self._rankings.plan, before, after), step.user):
                     pass
+
+    def _group_of(self, user: int) -> Group | None:
+        return self._groups[user] if self._rankings.plan.grouped else self._hidden.get(user, ())
+
+    def _regroup(self, user: int, after: Group | None) -> None:
+        if self._rankings.plan.grouped:
+            self._groups[user] = after
+        elif after is None:
+            self._hidden[user] = None
+        else:
+            self._hidden.pop(user, None)
 
     def _count(self, step: PastStep) -> None:
         run = self._run_of(step)
         if run is None:
             return
-        group = self._groups[step.user] if self._rankings.plan.grouped else ()
+        group = self._group_of(step.user)
         before = self._rankings.stored(run.start, group, step.user)
         if is_late(run, step.recorded_at):
             self._rankings.revised.add(run.start)

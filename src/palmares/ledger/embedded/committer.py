@@ -20,6 +20,8 @@ import structlog
 from palmares.domain import local_time
 from palmares.domain.errors import Overloaded, PalmaresError, Unavailable
 from palmares.domain.group import Group
+from palmares.domain.run import Run
+from palmares.domain.tally import Tally
 from palmares.ledger.contract import BoardOutcome, Entry, Outcome
 from palmares.ledger.embedded.draft import Count, Draft, Late, Step
 from palmares.ledger.embedded.event_id import event_id
@@ -271,7 +273,7 @@ class Committer:
         outcome.streak, outcome.streak_extended = step.state.streak, step.streak_extended
         moved = [rankings for rankings, _ in step.moves]
         outcome.boards = [
-            counted for count in step.counts if (counted := self._count(count, user, moved, now)) is not None
+            counted for count in step.counts if (counted := self._count(count, step, moved, now)) is not None
         ]
 
     def _note_late(self, late: Late) -> None:
@@ -281,16 +283,27 @@ class Committer:
         else:
             late.rankings.revise(late.run)
 
-    def _count(self, count: Count, user: int, moved: list[Rankings], now: int) -> BoardOutcome | None:
+    def _count(self, count: Count, step: Step, moved: list[Rankings], now: int) -> BoardOutcome | None:
         """Where an event leaves its user on a board; None when the user takes no part, or nobody may see it yet."""
         rankings, run, group, earned = count
+        user = step.state.user.number
         if self._watcher.minds_standings:
             self._watcher.standing_changes(rankings.number, run.start, user, group, group)
         if group is None:
-            rankings.set(run.start, None, user, earned)
-            return None
-        outcome = rankings.count(run, group, user, earned, rankings in moved)
+            outcome = self._count_unseen(rankings, run, step, earned)
+        else:
+            outcome = rankings.count(run, group, user, earned, rankings in moved)
         return outcome if rankings.plan.active_at(now) else None
+
+    def _count_unseen(self, rankings: Rankings, run: Run, step: Step, earned: Tally) -> BoardOutcome | None:
+        """Where an event leaves a user whom the board does not show: one who is hidden has a place all the same."""
+        user, plan = step.state.user, rankings.plan
+        group = plan.own_group(user.attributes) if user.hidden else None
+        if group is None:
+            rankings.set(run.start, None, user.number, earned)
+            return None
+        moved = plan.own_group(step.attributes_before) != group
+        return rankings.count_hidden(run, group, user.number, earned, moved)
 
     def _count_streaks(self, step: Step, now: int) -> Iterator[BoardOutcome]:
         """Where a streak leaves its user; told are the boards on which an event extended it."""
@@ -298,9 +311,12 @@ class Committer:
         for rankings, run, group, worth, told in step.streak_counts:
             if self._watcher.minds_standings:
                 self._watcher.standing_changes(rankings.number, run.start, user, group, group)
-            if told and group is not None and worth.tally is not None:
-                outcome = rankings.count(run, group, user, worth.tally, rankings in moved)
-                if rankings.plan.active_at(now):
+            if told and worth.tally is not None:
+                if group is None:
+                    outcome = self._count_unseen(rankings, run, step, worth.tally)
+                else:
+                    outcome = rankings.count(run, group, user, worth.tally, rankings in moved)
+                if outcome is not None and rankings.plan.active_at(now):
                     yield outcome
             rankings.set_streak(run.start, group, user, worth)
 
@@ -313,9 +329,10 @@ class Committer:
         local = local_time.local_at(now, user.tz)
         boards = []
         for rankings in self._followed.counting(metric):
-            run, group = rankings.plan.run_at(local), rankings.plan.group_of(user.attributes)
+            run, group = rankings.plan.run_at(local), rankings.plan.own_group(user.attributes)
             if run is not None and group is not None and rankings.plan.active_at(now):
-                boards.append(rankings.look(run, group, user.number))
+                look = rankings.look_hidden if user.hidden else rankings.look
+                boards.append(look(run, group, user.number))
         identifier = event_id(use.recorded_at, use.position)
         streak = self._streaks.of(state)
         return Outcome(user, False, identifier, state.sums[metric].total, True, boards, streak)

@@ -186,7 +186,8 @@ class Draft:
             step.lines.append(self._user_line(step.state, before, present.streak))
             return step
         step.lines.append(self._user_line(step.state, before, present.streak))
-        by_plan = {rankings.plan: rankings for rankings in self._followed.grouped(after.scope)}
+        boards = self._followed.grouped if after.hidden == before.hidden else self._followed.counting_in
+        by_plan = {rankings.plan: rankings for rankings in boards(after.scope)}
         step.moves = [(by_plan[move.plan], move) for move in moves(by_plan, before.attributes, after.attributes)]
         return step
 

@@ -81,7 +81,8 @@ class Past:
         first, past = _span(runs)
         metric = None if plan.board.metric is None else plan.board.metric.number
         self._given: dict[str, int | str | None] = {
-            "metric": metric, "upto": upto, "grouped": plan.grouped, "first": first, "past": past,
+            "metric": metric, "upto": upto, "changes": "all" if plan.grouped else None,
+            "first": first, "past": past,
         }  # fmt: skip
         if streaks is not None:
             self._names = ("backdated_streak_events", "streak_steps")
@@ -96,9 +97,14 @@ class Past:
             yield [PastStep(*step) for step in portion]
 
     async def groups(self, snapshot: Snapshot, in_thread: InThread) -> list[Group | None]:
-        """The group that everybody has at first, by number; of an ungrouped board an empty list."""
+        """The group that everybody has at first, by number; of an ungrouped board an empty list.
+
+        There, everybody is shown at first, and only who was ever hidden is of interest.
+        """
         groups: list[Group | None] = []
         if not self._plan.grouped:
+            if snapshot.anyone_hidden():
+                self._given["changes"] = "hiding"
             return groups
         known: dict[Group | None, Group | None] = {}
         users = snapshot.users()

@@ -21,11 +21,14 @@ from palmares.ledger.embedded.queries import query
 
 _TABLES = (
     "create_users", "create_totals", "create_user_events", "create_idempotency", "create_streaks",
-    "create_streak_rules", "create_progress",
+    "create_streak_rules", "create_marked", "create_progress",
 )  # fmt: skip
 # Raised when the tables change: a projection of another version is made again.
-_VERSION = 1
-_STEPS = ("project_users", "project_totals", "project_user_events", "project_idempotency", "project_streaks")
+_VERSION = 2
+_STEPS = (
+    "project_users", "project_totals", "project_user_events", "project_idempotency", "project_streaks",
+    "project_marked",
+)  # fmt: skip
 
 # Where a state, which is a JSON array, has a length and the instant at which it was reached.
 _IN_STATE: dict[StreakOrder, tuple[str, str]] = {"active": ("$[1]", "$[6]"), "longest": ("$[2]", "$[3]")}
@@ -133,6 +136,10 @@ class Projection:
         """The highest user number given up to `position`; 0 when there is none."""
         return int(self._reader.execute(query("last_user")).fetchone()[0] or 0)
 
+    def hidden_users(self) -> set[int]:
+        """The numbers of the users who are hidden."""
+        return {number for (number,) in self._reader.execute(query("hidden_users"))}
+
     def totals_of(self, user: int) -> list[tuple[int, int, int]]:
         """(metric, total, time of the newest event) of one user."""
         return self._reader.execute(query("totals_of"), (user,)).fetchall()
@@ -199,6 +206,10 @@ class Snapshot:
     def users(self) -> Iterator[tuple[int, str]]:
         """The number and body of every user, in the order of the numbers."""
         return iter(self._connection.execute(query("users_by_number")))
+
+    def anyone_hidden(self) -> bool:
+        """Whether anyone was ever hidden."""
+        return bool(self._connection.execute(query("anyone_hidden")).fetchone()[0])
 
     def streak_events(
         self, scope: int, metrics: str | None

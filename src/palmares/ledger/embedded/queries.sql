@@ -62,11 +62,14 @@ SELECT * FROM log WHERE position > ? AND position <= ? AND kind = 2 ORDER BY pos
 
 -- name: past_steps
 -- What changed a metric's rankings the moment it was recorded, in order: events that took effect at once, and, where
--- boards have groups, changes of attributes.
+-- boards have groups, all changes of attributes, else, if anyone was hidden, those of the hidden.
 SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at, iif(kind = 2, body, NULL) FROM log
 WHERE position <= :upto AND CASE kind
     WHEN 1 THEN metric = :metric AND occurred_at = recorded_at AND local_at >= :first AND local_at < :past
-    ELSE :grouped AND json_extract(body, '$.attributes_before') IS NOT NULL
+    WHEN 2 THEN CASE :changes
+        WHEN 'all' THEN json_extract(body, '$.attributes_before') IS NOT NULL
+        WHEN 'hiding' THEN instr(body, '"palmares:hidden"')
+    END
 END
 ORDER BY position
 
@@ -220,6 +223,26 @@ FROM (SELECT user, scope, streak, max(position)
 WHERE true
 ON CONFLICT (user) DO UPDATE SET state = excluded.state
 
+-- name: create_marked
+-- Who was ever hidden, and whether that is so now.
+CREATE TABLE IF NOT EXISTS marked (user INTEGER PRIMARY KEY, hidden INTEGER NOT NULL)
+
+-- name: project_marked
+-- The newest line of each user in the stretch who is hidden behind it, or was before. What a customer wrote has its
+-- quotes escaped, so only our own key is found.
+INSERT INTO marked (user, hidden)
+SELECT user, json_extract(body, '$.attributes."palmares:hidden"') IS NOT NULL
+FROM (SELECT user, body, max(position) FROM source.log
+      WHERE position > :after AND position <= :upto AND kind = 2 AND instr(body, '"palmares:hidden"') GROUP BY user)
+WHERE true
+ON CONFLICT (user) DO UPDATE SET hidden = excluded.hidden
+
+-- name: hidden_users
+SELECT user FROM marked WHERE hidden
+
+-- name: anyone_hidden
+SELECT EXISTS (SELECT 1 FROM marked)
+
 -- name: user_by_id
 SELECT number, body, state FROM users LEFT JOIN streaks ON user = number WHERE users.scope = ? AND id = ?
 
@@ -288,4 +311,5 @@ DELETE FROM streaks WHERE scope = :scope AND json_extract(state, '$[0]') <> :ver
 SELECT id, json_extract(body, '$.name'), json_extract(state, :length) AS length
 FROM streaks JOIN users ON number = user
 WHERE streaks.scope = :scope AND json_extract(state, '$[0]') = :version AND json_extract(state, '$[7]') > :now
+  AND NOT EXISTS (SELECT 1 FROM marked WHERE marked.user = number AND hidden)
 ORDER BY length DESC, json_extract(state, :reached), id LIMIT :limit

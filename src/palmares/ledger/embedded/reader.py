@@ -72,7 +72,7 @@ class Reader:
         """See `Ledger.group`."""
         rankings = self._followed.get(board_number)
         if not self._is_final(rankings, run):
-            return rankings.plan.group_of(user.attributes)
+            return rankings.plan.own_group(user.attributes)
         for group, index in rankings.held(run.start).items():
             if user.number in index:
                 return group if index.row(user.number) < rankings.ranked(index) else None
@@ -116,6 +116,8 @@ class Reader:
         """See `Ledger.place`."""
         rankings = self._followed.get(board_number)
         orders = self._orders(rankings, run, groups)
+        if user.hidden and not self._is_final(rankings, run):
+            return self._hidden_place(rankings, run, orders, groups, user)
         for order, size in orders:
             row = order.row(user.number)
             if row >= size and self._is_final(rankings, run):
@@ -218,6 +220,25 @@ class Reader:
         if len(orders) > 1:
             row = union.row(entry)
         return Place(row, union.rank(row, entry[1]), entry[1])
+
+    def _hidden_place(
+        self,
+        rankings: Rankings,
+        run: Run,
+        orders: list[tuple[Order, int]],
+        groups: Collection[Group],
+        user: User,
+    ) -> Place | None:
+        """Where a hidden user would stand."""
+        own, held = rankings.plan.own_group(user.attributes), rankings.stored(run.start, None, user.number)
+        if held is None or own is None or own not in groups:
+            return None
+        value, reached_at = held
+        if not rankings.inside(rankings.index(run.start, own).count_before(value, reached_at, user.number)):
+            return Place(None, None, value)
+        union = self._union(rankings, orders)
+        row = union.row((user.number, value, reached_at))
+        return Place(row, union.rank(row, value), value)
 
     def _union(self, rankings: Rankings, orders: list[tuple[Order, int]]) -> Union:
         return Union(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from palmares.domain import tally, value
 from palmares.domain.changes import moves
 from palmares.domain.effect import changes_past_days, is_late
+from palmares.domain.hidden import ONLY_HIDDEN
 from palmares.domain.preferences import Preferences
 from palmares.domain.run import Run
 from palmares.domain.streak import decode, may_concern
@@ -97,11 +98,13 @@ def _set_streaks_everywhere(
 
 
 def _attributes_of(rankings: Rankings, users: Users, present: Present, user: int) -> Mapping[str, str]:
-    """The attributes that a user has at the present line; of no interest to a board without groups."""
-    if not rankings.plan.grouped:
-        return {}
+    """The attributes that a user has at the present line; on a board without groups, as far as they hide the user."""
     known = present.attributes.get(user)
-    return users.get(user).user.attributes if known is None else known
+    if known is not None:
+        return known
+    if rankings.plan.grouped:
+        return users.get(user).user.attributes
+    return ONLY_HIDDEN if user in users.hidden else {}
 
 
 def _is_of_interest(rankings: Rankings, line: Line) -> bool:

@@ -83,6 +83,8 @@ class Users:
         self._names: dict[int, tuple[str, str | None]] = {}
         self._most_ids = most_cached * _IDS_PER_CACHED_USER
         self._last_number = projection.last_user()
+        # Few, and asked for all the time.
+        self.hidden = projection.hidden_users()
 
     @property
     def last_number(self) -> int:
@@ -169,6 +171,10 @@ class Users:
         self._unprojected.step_count += 1
         if state.user.number > self._last_number:
             self._last_number = state.user.number
+        if state.user.hidden:
+            self.hidden.add(state.user.number)
+        elif self.hidden:
+            self.hidden.discard(state.user.number)
 
     def note_event(self, user: int, metric: int, event: PastEvent) -> None:
         """Keep an event until the projection has it."""
