@@ -15,6 +15,7 @@ import msgspec
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan, threshold
+from palmares.domain.erased import anonymous_id, check_new_id
 from palmares.domain.errors import NotFound, PalmaresError
 from palmares.domain.group import Group, own_group
 from palmares.domain.local_time import HOUR, day_of, local_at
@@ -30,6 +31,7 @@ from palmares.ledger.contract import (
     BoardOutcome,
     DayChange,
     Entry,
+    Erasure,
     Outcome,
     Place,
     Ranks,
@@ -41,6 +43,7 @@ from palmares.ledger.contract import (
 )
 from tests.slow_fold import (
     NEVER,
+    ErasureLine,
     EventLine,
     Line,
     Places,
@@ -48,10 +51,12 @@ from tests.slow_fold import (
     UserLine,
     check_values,
     days_of,
+    erased,
     events_by_run,
     events_of,
     final_at,
     ignored_late,
+    known_users,
     rank_in,
     rankings,
     revising,
@@ -102,6 +107,8 @@ class SlowLedger:
 
     def _record_one(self, log: list[Line], entry: Entry, now: int) -> Outcome:
         known = user_with(log, entry.scope, entry.user_id)
+        if entry.erase:
+            return self._erase(log, entry, known, now)
         if known is None and entry.must_exist:
             raise NotFound(f"user {entry.user_id!r} was not found")
         first = None if known is None else first_use(log, known, entry)
@@ -109,6 +116,8 @@ class SlowLedger:
             boards = self._outcomes(log, log, known, entry.metric, local_at(now, known.tz), now)
             total = total_of(log, known.number, entry.metric.number)
             return Outcome(known, False, first.event_id, total, True, boards, self._streak(log, known))
+        if known is None:
+            check_new_id(entry.user_id)
         fresh = User(
             number=len(users_of(log)) + 1, scope=entry.scope, id=entry.user_id, control=entry.control,
             created=now, updated=now,
@@ -128,6 +137,19 @@ class SlowLedger:
             boards += self._told(self._streak_boards(user.scope), before, log, user, event.local_at, now)
         self._revise_streak_boards(log, event)
         return Outcome(user, known is None, event.event_id, event.total, False, boards, streak, extended)
+
+    def _erase(self, log: list[Line], entry: Entry, known: User | None, now: int) -> Outcome:
+        if known is None:
+            raise NotFound(f"user {entry.user_id!r} was not found")
+        log.append(ErasureLine(len(log) + 1, now, known.number))
+        return Outcome(self._anonymous(known))
+
+    @staticmethod
+    def _anonymous(user: User) -> User:
+        return User(
+            number=user.number, scope=user.scope, id=anonymous_id(user.number), tz=user.tz,
+            preferences=user.preferences, control=user.control, created=user.created, updated=user.updated,
+        )  # fmt: skip
 
     def _event(self, log: list[Line], user: User, entry: Entry, now: int) -> EventLine:
         assert entry.metric is not None
@@ -262,7 +284,7 @@ class SlowLedger:
 
     async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
         board = self._board(board_number)
-        numbers = {user.id: number for number, user in users_of(self._log).items() if user.scope == board.scope}
+        numbers = {user.id: number for number, user in known_users(self._log).items() if user.scope == board.scope}
         standings = {} if self._final(board, run) else self._rankings(board, run)
         found = sorted(
             (numbers[standing.participant], standing.rank, standing.value) for standing in standings.get(group, [])
@@ -295,10 +317,10 @@ class SlowLedger:
 
     async def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         board = self._board(board_number)
-        names = {user.id: user.name for user in users_of(self._log).values() if user.scope == board.scope}
+        names = {user.id: user.name for user in known_users(self._log).values() if user.scope == board.scope}
         standings = union(board, self._rankings(board, run), groups)
         return [
-            Row(row, standing.rank, standing.participant, names[standing.participant], standing.value)
+            Row(row, standing.rank, standing.participant, names.get(standing.participant), standing.value)
             for row, standing in list(enumerate(standings))[start:stop]
         ]
 
@@ -372,8 +394,8 @@ class SlowLedger:
     # Reading users and the log
 
     async def users(self, numbers: Sequence[int]) -> list[User]:
-        users = users_of(self._log)
-        return [users[number] for number in numbers]
+        users, gone = users_of(self._log), erased(self._log)
+        return [self._anonymous(users[number]) if number in gone else users[number] for number in numbers]
 
     def position(self) -> int:
         return len(self._log)
@@ -395,6 +417,13 @@ class SlowLedger:
     async def records(self, after: int, limit: int) -> list[Record]:
         scopes = {user.number: user.scope for user in users_of(self._log).values()}
         return [record_of(line, scopes) for line in self._log if line.position > after][:limit]
+
+    async def unfinished_erasures(self) -> list[Erasure]:
+        """There are no files."""
+        return []
+
+    async def compact(self, numbers: Sequence[int]) -> None:
+        """Nothing to be removed."""
 
     async def close(self) -> None:
         """There is nothing to let go of."""
@@ -419,7 +448,7 @@ class SlowLedger:
         return self._streaks.counted_periods(user, own_events(self._log, user))
 
     async def streak_rankings(self, scope: int, order: StreakOrder, limit: int) -> list[StreakRow]:
-        users = [user for user in users_of(self._log).values() if user.scope == scope and not user.hidden]
+        users = [user for user in known_users(self._log).values() if user.scope == scope and not user.hidden]
         events = [line for line in self._log if isinstance(line, EventLine)]
         return self._streaks.rows(users, events, self._now, order)[:limit]
 
@@ -459,6 +488,9 @@ def first_use(log: Sequence[Line], user: User, entry: Entry) -> EventLine | None
 
 
 def record_of(line: Line, scopes: Mapping[int, int]) -> Record:
+    if isinstance(line, ErasureLine):
+        nothing = (None,) * 7
+        return Record(line.position, "erasure", line.recorded_at, scopes[line.user], line.user, *nothing)
     if isinstance(line, UserLine):
         body = msgspec.json.encode(profile(line.user)).decode()
         number, scope = line.user.number, line.user.scope

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from palmares.domain.erased import anonymous_id
 from palmares.domain.errors import Invalid, NotAllowed
 from palmares.domain.hidden import is_hidden, marked, unmarked
 from palmares.domain.local_time import day_of, format_day, local_at, zone
@@ -50,6 +51,11 @@ class User:
     def hidden(self) -> bool:
         """Whether rankings leave the user out."""
         return is_hidden(self.attributes)
+
+    @property
+    def erased(self) -> bool:
+        """Whether nothing is left of the user but a number."""
+        return self.id == anonymous_id(self.number)
 
     @property
     def own_attributes(self) -> Mapping[str, str]:

@@ -36,6 +36,9 @@ class Entry:
     change of `hidden` goes with it. With `history` an event with an `occurred_at` takes effect as if it had been
     recorded when it happened, also in runs that are final and in days that are over. `control` puts a user who is
     created now into the control group.
+
+    `erase` erases a user, who must exist, and does nothing else: the id is unknown from then on, live rankings and
+    lists have nobody there, and rows of final runs are anonymous. `compact` is what removes the data from the files.
     """
 
     scope: int
@@ -49,6 +52,7 @@ class Entry:
     must_exist: bool = False
     history: bool = False
     control: bool = False
+    erase: bool = False
 
 
 class BoardOutcome(NamedTuple):
@@ -145,6 +149,15 @@ class Record(NamedTuple):
     total: int | None
     idempotency_key: str | None
     body: str | None
+
+
+class Erasure(NamedTuple):
+    """A user who was erased, when, and the id until then; None when that is not kept any more."""
+
+    scope: int
+    number: int
+    user_id: str | None
+    erased_at: int
 
 
 class Ledger(Protocol):
@@ -284,6 +297,16 @@ class Ledger(Protocol):
         """The users with the longest streaks, the longest first: those alive now, or those of all times; nobody hidden.
 
         Of equal ones, that which was reached earlier stands higher, then the smaller id. One pass over the users.
+        """
+
+    async def unfinished_erasures(self) -> list[Erasure]:
+        """The erased users of whom the files still hold something, oldest first."""
+
+    async def compact(self, numbers: Sequence[int]) -> None:
+        """Remove what the files still hold of erased users but numbers, amounts and times; durable on return.
+
+        Recording goes on meanwhile. Whatever is raised, nothing that was answered is lost, and it may be done again.
+        Cost: a pass over the log, and writing the files beside the log anew.
         """
 
     async def records(self, after: int, limit: int) -> list[Record]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from palmares.domain.board import Board
@@ -151,7 +152,7 @@ class Builder:
         board = rankings.plan.board
         if board.metric is None and rankings.streaks is None:
             return timeline
-        tools = Tools(self._projection, self._upkeep.in_background, pause)
+        tools = Tools(self._projection, self._upkeep.in_background, pause, partial(self._kept_group, rankings))
         snapshot = self._projection.snapshot()
         try:
             with opened(self._log_path, rankings.plan, upto, runs, rankings.streaks) as past:
@@ -164,6 +165,14 @@ class Builder:
         finally:
             snapshot.close()
         return timeline
+
+    def _kept_group(self, rankings: Rankings, run_start: int, user: int) -> Group | None:
+        """The group of an erased user in a run that was kept before; where it was not, that of nobody's attributes."""
+        archive, board = self._archivist.archive, rankings.plan.board
+        if archive.final_run(board.number, run_start) is None:
+            return rankings.plan.own_group({})
+        place = archive.place(board.number, run_start, user)
+        return place.group if place is not None and len(place.group) == len(board.breakdown) else None
 
     def _tell(self, board: int, position: int, upto: int) -> None:
         self.progress[board] = max(self.progress.get(board, 0.0), position / max(upto, 1))

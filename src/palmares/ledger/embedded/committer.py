@@ -245,6 +245,8 @@ class Committer:
         """Make a flushed step visible."""
         if step.replayed is not None:
             return self._replayed(step, step.replayed, now)
+        if step.erased:
+            return self._erase(step)
         user = step.state.user
         self._users.put(step.state)
         for rankings, move in step.moves:
@@ -257,6 +259,16 @@ class Committer:
             outcome.boards = [*outcome.boards, *self._count_streaks(step, now)]
         self._watcher.step_applied(step)
         return outcome
+
+    def _erase(self, step: Step) -> Outcome:
+        """Take a user out of everything that is live."""
+        user = step.state.user
+        for rankings in self._followed.counting_in(user.scope):
+            for run_start, group in rankings.erase(user.number):
+                self._watcher.standing_changes(rankings.number, run_start, user.number, group, group)
+        anonymous = self._users.erase(step.state)
+        self._watcher.step_applied(step)
+        return Outcome(anonymous.user)
 
     def _apply_event(self, step: Step, event: PastEvent, outcome: Outcome, now: int) -> None:
         user, line = step.state.user.number, step.event_line

@@ -17,6 +17,7 @@ import msgspec
 from palmares.domain import local_time, tally, value
 from palmares.domain.changes import Move, moves
 from palmares.domain.effect import changes_past_days, is_late
+from palmares.domain.erased import check_new_id
 from palmares.domain.errors import NotFound, PalmaresError
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
@@ -28,13 +29,14 @@ from palmares.domain.tally import Tally
 from palmares.domain.user import User, changed
 from palmares.ledger.contract import Entry
 from palmares.ledger.embedded.followed import Followed
-from palmares.ledger.embedded.log import EVENT, USER, Line, PastEvent, past_event
+from palmares.ledger.embedded.log import ERASURE, EVENT, USER, Line, PastEvent, past_event
 from palmares.ledger.embedded.projection import FirstUse
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks, StreakValue
 from palmares.ledger.embedded.users import Sum, Users, UserState, encode_user
 
 _MISSING = object()
+_ERASED: UserState = UserState(User(number=0, scope=0, id="", created=0, updated=0))
 
 
 def streak_event(event: PastEvent, metric: int) -> StreakEvent:
@@ -76,7 +78,8 @@ class Late(NamedTuple):
 
 @dataclass(slots=True)
 class Step:
-    """The consequences of one entry, to be applied in order. A replay has no event and changes nothing."""
+    """The consequences of one entry, to be applied in order. A replay has no event and changes nothing; of a user who
+    is `erased` the state is the last one."""
 
     metric: Metric | None
     state: UserState
@@ -90,6 +93,7 @@ class Step:
     lines: list[Line] = field(default_factory=list)
     event: PastEvent | None = None
     replayed: FirstUse | None = None
+    erased: bool = False
 
     @property
     def event_line(self) -> Line:
@@ -139,7 +143,11 @@ class Draft:
         name = (entry.scope, entry.user_id)
         drafted = self._states.get(name)
         stored = self._users.find(*name)
+        if drafted is _ERASED:
+            drafted = stored = None
         present = drafted or stored
+        if entry.erase:
+            return self._erase(name, present)
         if present is None:
             step = self._new_user(entry)
         else:
@@ -154,6 +162,16 @@ class Draft:
         self._keep(name, step, entry)
         return step
 
+    def _erase(self, name: tuple[int, str], present: UserState | None) -> Step:
+        """From here on, nobody has the id."""
+        if present is None:
+            raise NotFound(f"user {name[1]!r} was not found")
+        line = Line(self._position + 1, ERASURE, self.now, name[0], present.user.number)
+        self.lines.append(line)
+        self._position += 1
+        self._write(self._states, name, _ERASED)
+        return Step(None, present, present.user.attributes, lines=[line], erased=True)
+
     def _first_use(self, entry: Entry, user: int) -> FirstUse | None:
         if entry.metric is None or entry.idempotency_key is None:
             return None
@@ -163,6 +181,7 @@ class Draft:
     def _new_user(self, entry: Entry) -> Step:
         if entry.must_exist:
             raise NotFound(f"user {entry.user_id!r} was not found")
+        check_new_id(entry.user_id)
         number = self._last_number + 1
         blank = User(
             number=number, scope=entry.scope, id=entry.user_id, control=entry.control,

@@ -5,6 +5,7 @@ Timeline    ends days and runs between two batches
 Archivist   takes what is over out of the rankings and writes it into the archive
 Reader      answers from users, rankings and the archive
 Upkeep      brings projection and checkpoint up to date behind the log
+Compaction  removes from the files what is left of erased users
 Builder     makes rankings from the log: of boards followed late, and of runs that late events revise
 """
 
@@ -31,6 +32,7 @@ from palmares.domain.user import User
 from palmares.ledger.contract import (
     DayChange,
     Entry,
+    Erasure,
     Outcome,
     Place,
     Ranks,
@@ -44,6 +46,7 @@ from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.builder import Builder
 from palmares.ledger.embedded.checkpoint import Checkpoint, Damaged
 from palmares.ledger.embedded.committer import Committer
+from palmares.ledger.embedded.compaction import Compaction
 from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.folder import Folder
 from palmares.ledger.embedded.followed import Followed
@@ -109,6 +112,9 @@ class EmbeddedLedger:
             self._folder.log, self._log, self._projection, self._users, self._followed, self._streaks,
             self._archivist, self._timeline, self._upkeep, self._committer.turn,
         )  # fmt: skip
+        self._compaction = Compaction(
+            self._folder.log, self._log, self._projection, self._users, self._upkeep, self._committer.turn
+        )
         self._reviser = Reviser(self._followed, self._builder.rebuild, timer)
         self._upkeep.on_batch = self._reviser.look
 
@@ -302,6 +308,14 @@ class EmbeddedLedger:
         with closing(self._projection.snapshot()) as snapshot:
             found = await self._upkeep.in_background(snapshot.longest_streaks, scope, version, order, now, limit)
         return [StreakRow(*row) for row in found]
+
+    async def unfinished_erasures(self) -> list[Erasure]:
+        """See `Ledger.unfinished_erasures`."""
+        return await self._compaction.unfinished()
+
+    async def compact(self, numbers: Sequence[int]) -> None:
+        """See `Ledger.compact`."""
+        await self._compaction.compact(numbers)
 
     async def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`."""

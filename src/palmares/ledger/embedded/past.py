@@ -40,7 +40,7 @@ InThread = Callable[..., Awaitable[Any]]
 
 class PastStep(NamedTuple):
     """One row of the log as a build needs it. `effect` None says that the event takes none; a step with a body is a
-    change of attributes."""
+    change of attributes, with an empty one the erasure of the user."""
 
     effect: int | None
     position: int
@@ -99,7 +99,8 @@ class Past:
     async def groups(self, snapshot: Snapshot, in_thread: InThread) -> list[Group | None]:
         """The group that everybody has at first, by number; of an ungrouped board an empty list.
 
-        There, everybody is shown at first, and only who was ever hidden is of interest.
+        There, everybody is shown at first, and only who was ever hidden is of interest. Of who was erased it is not
+        known.
         """
         groups: list[Group | None] = []
         if not self._plan.grouped:
@@ -117,6 +118,7 @@ class Past:
         changes = self._connection.execute(query("attribute_changes"), (snapshot.position,))
         while portion := await in_thread(changes.fetchmany, _USERS_AT_ONCE):
             for user, body in portion:
+                groups.extend([None] * (user + 1 - len(groups)))
                 groups[user] = self._plan.group_of(_BEFORE.decode(body).attributes_before)
         return groups
 

@@ -170,6 +170,21 @@ class Rankings:
             self._note_change(run_start, group)
             index.remove(user)
 
+    def erase(self, user: int) -> Iterator[tuple[int, Group | None]]:
+        """Take a user out of every run that is not final; yields the run and the group of each place that was left."""
+        self.breaks.set(user, None)
+        for run_start, groups in self.runs.items():
+            for group, index in groups.items():
+                if user in index:
+                    self._note_change(run_start, group)
+                    index.remove(user)
+                    yield run_start, group
+
+    def where(self, run_start: int, user: int, group: Group | None) -> Group | None:
+        """The group that a user stands in; the one given for who stands in none."""
+        found = [held for held, index in self.runs.get(run_start, {}).items() if user in index]
+        return found[0] if found else group
+
     def set_streak(self, run_start: int, group: Group | None, user: int, after: StreakValue) -> None:
         """Give a user of that group what a streak is worth, or nothing."""
         if after.tally is None:

@@ -20,13 +20,16 @@ from palmares.ledger.contract import DayChange, Place, Ranks, Record, Row, RunSt
 from palmares.ledger.embedded._index import Index
 from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.followed import Followed
-from palmares.ledger.embedded.log import EVENT, Line, Log
+from palmares.ledger.embedded.log import ERASURE, EVENT, USER, Line, Log
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.union import Union
 from palmares.ledger.embedded.users import Users
 from palmares.ledger.keeping import Order
+
+
+_KINDS = {EVENT: "event", USER: "user", ERASURE: "erasure"}
 
 
 class Reader:
@@ -254,6 +257,6 @@ def ranks_of(rankings: Rankings, index: Index) -> Ranks:
 
 def _record(line: Line) -> Record:
     return Record(
-        line.position, "event" if line.kind == EVENT else "user", line.recorded_at, line.scope, line.user, line.metric,
+        line.position, _KINDS[line.kind], line.recorded_at, line.scope, line.user, line.metric,
         line.amount, line.occurred_at, line.local_at, line.total, line.idempotency_key, line.body,
     )  # fmt: skip

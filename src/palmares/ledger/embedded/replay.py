@@ -9,12 +9,13 @@ from typing import NamedTuple
 from palmares.domain import tally, value
 from palmares.domain.changes import moves
 from palmares.domain.effect import changes_past_days, is_late
+from palmares.domain.group import Group
 from palmares.domain.hidden import ONLY_HIDDEN
 from palmares.domain.preferences import Preferences
 from palmares.domain.run import Run
 from palmares.domain.streak import decode, may_concern
 from palmares.ledger.embedded.draft import Step
-from palmares.ledger.embedded.log import EVENT, Line, Log, past_event
+from palmares.ledger.embedded.log import ERASURE, EVENT, Line, Log, past_event
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
@@ -33,11 +34,14 @@ class Present(NamedTuple):
 def replay_step(rankings: Rankings, users: Users, streaks: Streaks, step: Step) -> None:
     """Apply to one board's rankings a step that was recorded while they were being built."""
     user = step.state.user
+    if step.erased:
+        _erase(rankings, user.number)
+        return
     _move(rankings, user.number, step.attributes_before, user.attributes)
     if step.event is not None:
         _count(rankings, users, user.attributes, step.event_line)
     for line in step.lines:
-        _set_streak(rankings, streaks, step.state, user.attributes, line)
+        _set_streak(rankings, users, streaks, step.state, user.attributes, line)
 
 
 async def replay_log(
@@ -55,11 +59,19 @@ async def replay_log(
                 await timeline.reach(line.recorded_at)
             if line.kind == EVENT:
                 _count_everywhere(boards, users, present, line)
+            elif line.kind == ERASURE:
+                for rankings in boards:
+                    _erase(rankings, line.user)
             else:
                 _change_everywhere(boards, present, line)
             if line.streak is not None:
                 _set_streaks_everywhere(boards, users, streaks, present, line)
         after = lines[-1].position
+
+
+def _erase(rankings: Rankings, user: int) -> None:
+    for _ in rankings.erase(user):
+        pass
 
 
 def _present_at(log: Log, position: int) -> Present:
@@ -94,7 +106,7 @@ def _set_streaks_everywhere(
     for rankings in boards:
         if rankings.streaks is not None and rankings.plan.board.scope == line.scope:
             attributes = _attributes_of(rankings, users, present, line.user)
-            _set_streak(rankings, streaks, state, attributes, line)
+            _set_streak(rankings, users, streaks, state, attributes, line)
 
 
 def _attributes_of(rankings: Rankings, users: Users, present: Present, user: int) -> Mapping[str, str]:
@@ -152,8 +164,14 @@ def _count(rankings: Rankings, users: Users, attributes: Mapping[str, str], line
         rankings.ignored[run.start] += 1
 
 
+def _group_of(rankings: Rankings, users: Users, run: Run, attributes: Mapping[str, str], user: int) -> Group | None:
+    """The group of a user with these attributes. What an erased one had is not known, but the place is still held."""
+    group = rankings.plan.group_of(attributes)
+    return rankings.where(run.start, user, group) if user in users.erased else group
+
+
 def _set_streak(
-    rankings: Rankings, streaks: Streaks, state: UserState, attributes: Mapping[str, str], line: Line
+    rankings: Rankings, users: Users, streaks: Streaks, state: UserState, attributes: Mapping[str, str], line: Line
 ) -> None:
     """Give a user of these attributes what the streak behind a line is worth, where that has changed."""
     run = rankings.plan.only_run
@@ -162,13 +180,13 @@ def _set_streak(
     if line.local_at is None or rankings.plan.run_concerned(line.local_at) is not None:
         then = replace(state, streak=decode(line.streak))
         worth = streaks.value_in(run, then, line.recorded_at, upto=line.position)
-        rankings.set_streak(run.start, rankings.plan.group_of(attributes), line.user, worth)
+        rankings.set_streak(run.start, _group_of(rankings, users, run, attributes, line.user), line.user, worth)
 
 
 def _count_in(rankings: Rankings, users: Users, run: Run, attributes: Mapping[str, str], line: Line) -> None:
     """Count an event of a user with these attributes in a run that was live."""
     event, board = past_event(line), rankings.plan.board
-    group = rankings.plan.group_of(attributes)
+    group = _group_of(rankings, users, run, attributes, line.user)
     before = rankings.stored(run.start, group, line.user)
     after = tally.step(board.aggregation, before, event.amount, event.occurred_at, not line.late)
     if after is None:

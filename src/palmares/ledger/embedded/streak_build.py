@@ -61,7 +61,9 @@ class StreakBuild(Build):
         await super().run(snapshot, until, on_progress)
 
     def _apply(self, step: PastStep) -> None:
-        if step.body is not None:
+        if step.body == "":
+            super()._apply(step)
+        elif step.body is not None:
             if self._rankings.plan.grouped or MARK in step.body:
                 super()._apply(step)
             user = _USER.decode(step.body)
@@ -140,7 +142,7 @@ class StreakBuild(Build):
             return
         tally = value_in(self._rules(step), streak, run, step.effect)
         leaving = None if tally is None else leaves_at(self._rules(step), streak, run)
-        self._rankings.set_streak(run.start, self._group_of(step.user), step.user, StreakValue(tally, leaving))
+        self._rankings.set_streak(run.start, self._group_in(run, step.user), step.user, StreakValue(tally, leaving))
 
     def _is_live(self, run: Run) -> bool:
         return not is_late(run, self._timeline.now)
