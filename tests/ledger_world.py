@@ -167,6 +167,22 @@ class LedgerWorld:
         [outcome] = await self.ledger.record([Entry(DEFAULT_SCOPE, user_id, changes)])
         return outcome
 
+    async def hide(self, *user_ids: str) -> None:
+        """Hide users from rankings."""
+        await self.ledger.record([Entry(DEFAULT_SCOPE, user, {"hidden": True}, must_exist=True) for user in user_ids])
+
+    async def unhide(self, *user_ids: str) -> None:
+        """Bring hidden users back."""
+        await self.ledger.record([Entry(DEFAULT_SCOPE, user, {"hidden": False}, must_exist=True) for user in user_ids])
+
+    async def erase(self, *user_ids: str) -> None:
+        """Erase users."""
+        await self.ledger.record([Entry(DEFAULT_SCOPE, user, erase=True, must_exist=True) for user in user_ids])
+
+    async def compact(self) -> None:
+        """Remove what is left of them."""
+        await self.ledger.compact([erasure.number for erasure in await self.ledger.unfinished_erasures()])
+
     async def swim(
         self, user_id: str, laps: str | int, at: str | None = None, key: str | None = None, **changes: Any
     ) -> Outcome:

@@ -128,6 +128,7 @@ BODIES: dict[tuple[str, str], Callable[[Place, str], Any]] = {
     ("PATCH", "/admin/v1/streaks/settings"): lambda place, user: {"metrics": [{"key": "laps", "threshold": 1}]},
     ("PATCH", "/admin/v1/settings"): lambda place, user: {"branding": {"appName": f"only-{place.environment}"}},
     ("POST", "/admin/v1/application-api-keys"): lambda place, user: [{"userId": user}],
+    ("PATCH", "/admin/v1/users"): lambda place, user: [{"id": user, "hidden": True}],
     ("POST", "/admin/v1/tenants"): lambda place, user: [{"customerId": place.mark, "name": place.mark}],
     ("PATCH", "/admin/v1/tenants"): lambda place, user: [{"id": place.ids["tenants"], "name": f"{place.mark}!"}],
     ("POST", "/admin/v1/streaks/pauses"): lambda place, user: {"pauses": [{"userId": user}]},

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
-from palmares.domain.group import Group, group_of
+from palmares.domain.erased import anonymous_id
+from palmares.domain.group import Group, group_of, own_group
 from palmares.domain.local_time import day_of, start_of
 from palmares.domain.metric import Metric
 from palmares.domain.points import Scheme
@@ -74,7 +75,16 @@ class VoidLine:
     reason: str | None
 
 
-Line = UserLine | EventLine | VoidLine | PointsLine
+@dataclass(frozen=True)
+class ErasureLine:
+    """Nobody knows a user from this place in the log on."""
+
+    position: int
+    recorded_at: int
+    user: int
+
+
+Line = UserLine | EventLine | VoidLine | ErasureLine | PointsLine
 Log = Sequence[Line]
 # Who is ranked, by group.
 Rankings = dict[Group, list[Standing]]
@@ -94,8 +104,19 @@ def users_of(log: Log, until: int = NEVER) -> dict[int, User]:
     return found
 
 
+def erased(log: Log, until: int = NEVER) -> set[int]:
+    """The numbers of the users who were erased before a moment."""
+    return {line.user for line in log if isinstance(line, ErasureLine) and line.recorded_at < until}
+
+
+def known_users(log: Log) -> dict[int, User]:
+    """The users by number who were not erased."""
+    gone = erased(log)
+    return {number: user for number, user in users_of(log).items() if number not in gone}
+
+
 def user_with(log: Log, scope: int, user_id: str) -> User | None:
-    return next((user for user in users_of(log).values() if (user.scope, user.id) == (scope, user_id)), None)
+    return next((user for user in known_users(log).values() if (user.scope, user.id) == (scope, user_id)), None)
 
 
 # Points
@@ -218,7 +239,8 @@ def tallies(log: Log, board: Board, run: Run, until: int = NEVER) -> dict[int, T
 
     Events are taken in the order in which they happened; those of one instant in the order of the log.
     """
-    events = [event for effect, event in effects(log, board, run) if effect < until]
+    gone = erased(counted(log, board), until)
+    events = [event for effect, event in effects(log, board, run) if effect < until and event.user not in gone]
     if isinstance(board, StreakBoard):
         return streaks(log, board, run, events, until)
     amounts: dict[int, list[tuple[int, int]]] = {}
@@ -247,15 +269,25 @@ def check_values(log: Log, board: Board) -> None:
             checked(tally.value, f"a value on leaderboard {board.key!r}")
 
 
-def rankings(log: Log, board: Board, run: Run, until: int = NEVER) -> Rankings:
-    """Every ranking of a run, by the attributes that the users had just before the moment."""
-    users = users_of(counted(log, board), until)
+def rankings(log: Log, board: Board, run: Run, until: int = NEVER, seen_by: int | None = None) -> Rankings:
+    """Every ranking of a run, by the attributes that the users had just before the moment.
+
+    `seen_by` is a user who stands in it though hidden.
+    """
+    users, gone = users_of(counted(log, board), until), erased(log)
     members: dict[Group, dict[str, Tally]] = {}
     for number, tally in tallies(log, board, run, until).items():
-        group = group_of(board, users[number].attributes)
+        group = (own_group if number == seen_by else group_of)(board, users[number].attributes)
         if group is not None:
-            members.setdefault(group, {})[users[number].id] = tally
-    return {group: rank_all(board, found) for group, found in members.items()}
+            # In rows that an erasure leaves behind, the id of before decides between equals, but stands nowhere.
+            name = f"{users[number].id}\0{number}" if number in gone else users[number].id
+            members.setdefault(group, {})[name] = tally
+    return {group: [_shown(standing) for standing in rank_all(board, found)] for group, found in members.items()}
+
+
+def _shown(standing: Standing) -> Standing:
+    _, erased_before, number = standing.participant.partition("\0")
+    return standing._replace(participant=anonymous_id(int(number))) if erased_before else standing
 
 
 def union(board: Board, found: Rankings, groups: Collection[Group]) -> list[Standing]:

@@ -17,8 +17,9 @@ import msgspec
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan, threshold
+from palmares.domain.erased import anonymous_id, check_new_id
 from palmares.domain.errors import NotAllowed, NotFound, PalmaresError
-from palmares.domain.group import Group, group_of
+from palmares.domain.group import Group, own_group
 from palmares.domain.local_time import HOUR, day_of, local_at
 from palmares.domain.metric import Metric
 from palmares.domain.points import Rule, Scheme
@@ -34,6 +35,7 @@ from palmares.ledger.contract import (
     BoardOutcome,
     DayChange,
     Entry,
+    Erasure,
     EventPage,
     Outcome,
     Place,
@@ -49,6 +51,7 @@ from palmares.ledger.contract import (
 )
 from tests.slow_fold import (
     NEVER,
+    ErasureLine,
     EventLine,
     Line,
     Places,
@@ -58,10 +61,12 @@ from tests.slow_fold import (
     VoidLine,
     check_values,
     days_of,
+    erased,
     events_by_run,
     events_of,
     final_at,
     ignored_late,
+    known_users,
     own_events,
     rank_in,
     rankings,
@@ -118,6 +123,8 @@ class SlowLedger:
         if entry.voids is not None:
             return self._void(log, entry, entry.voids, now)
         known = user_with(log, entry.scope, entry.user_id)
+        if entry.erase:
+            return self._erase(log, entry, known, now)
         if known is None and entry.must_exist:
             raise NotFound(f"user {entry.user_id!r} was not found")
         first = None if known is None else first_use(log, known, entry)
@@ -125,6 +132,8 @@ class SlowLedger:
             boards = self._outcomes(log, log, known, entry.metric, local_at(now, known.tz), now)
             total = total_of(log, known.number, entry.metric.number)
             return Outcome(known, False, first.event_id, total, True, boards, self._streak(log, known))
+        if known is None:
+            check_new_id(entry.user_id)
         fresh = User(
             number=len(users_of(log)) + 1, scope=entry.scope, id=entry.user_id, control=entry.control,
             created=now, updated=now,
@@ -259,6 +268,19 @@ class SlowLedger:
                         owed[event.position, rule.trigger] = amount
         return owed
 
+    def _erase(self, log: list[Line], entry: Entry, known: User | None, now: int) -> Outcome:
+        if known is None:
+            raise NotFound(f"user {entry.user_id!r} was not found")
+        log.append(ErasureLine(len(log) + 1, now, known.number))
+        return Outcome(self._anonymous(known))
+
+    @staticmethod
+    def _anonymous(user: User) -> User:
+        return User(
+            number=user.number, scope=user.scope, id=anonymous_id(user.number), tz=user.tz,
+            preferences=user.preferences, control=user.control, created=user.created, updated=user.updated,
+        )  # fmt: skip
+
     def _event(self, log: list[Line], user: User, entry: Entry, now: int) -> EventLine:
         assert entry.metric is not None
         occurred_at = now if entry.occurred_at is None else entry.occurred_at
@@ -298,7 +320,7 @@ class SlowLedger:
         outcomes = []
         for board in boards:
             run = Plan(board).run_at(local)
-            group = group_of(board, user.attributes)
+            group = own_group(board, user.attributes)
             counts = board.finished_position is None and board.status_at(now) == "active"
             if counts and run is not None and group is not None and now < final_at(run):
                 standings = rankings(after, board, run).get(group, [])
@@ -307,8 +329,8 @@ class SlowLedger:
                         board,
                         run,
                         group,
-                        rank_in(standings, user.id),
-                        rank_in(rankings(before, board, run).get(group, []), user.id),
+                        rank_in(rankings(after, board, run, seen_by=user.number).get(group, []), user.id),
+                        rank_in(rankings(before, board, run, seen_by=user.number).get(group, []), user.id),
                         threshold(board, len(standings), standings[-1].value if standings else None),
                     )
                 )
@@ -392,7 +414,7 @@ class SlowLedger:
 
     async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
         board = self._board(board_number)
-        numbers = {user.id: number for number, user in users_of(self._log).items() if user.scope == board.scope}
+        numbers = {user.id: number for number, user in known_users(self._log).items() if user.scope == board.scope}
         standings = {} if self._final(board, run) else self._rankings(board, run)
         found = sorted(
             (numbers[standing.participant], standing.rank, standing.value) for standing in standings.get(group, [])
@@ -414,7 +436,7 @@ class SlowLedger:
             if rank_in(standings, user.id) is not None:
                 return group
         present = user_with(self._log, user.scope, user.id)
-        return None if present is None or self._final(board, run) else group_of(board, present.attributes)
+        return None if present is None or self._final(board, run) else own_group(board, present.attributes)
 
     async def groups(self, board_number: int, run: Run) -> Collection[Group]:
         return list(self._rankings(self._board(board_number), run))
@@ -425,21 +447,21 @@ class SlowLedger:
 
     async def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         board = self._board(board_number)
-        names = {user.id: user.name for user in users_of(self._log).values() if user.scope == board.scope}
+        names = {user.id: user.name for user in known_users(self._log).values() if user.scope == board.scope}
         standings = union(board, self._rankings(board, run), groups)
         return [
-            Row(row, standing.rank, standing.participant, names[standing.participant], standing.value)
+            Row(row, standing.rank, standing.participant, names.get(standing.participant), standing.value)
             for row, standing in list(enumerate(standings))[start:stop]
         ]
 
     async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
         board = self._board(board_number)
-        for row, standing in enumerate(union(board, self._rankings(board, run), groups)):
+        for row, standing in enumerate(union(board, self._rankings_seen_by(user, board, run), groups)):
             if standing.participant == user.id:
                 return Place(row, standing.rank, standing.value)
         tally = self._earned(board, run).get(user.number)
         present = users_of(self._log).get(user.number)
-        if tally is None or present is None or group_of(board, present.attributes) not in set(groups):
+        if tally is None or present is None or own_group(board, present.attributes) not in set(groups):
             return None
         return Place(None, None, tally.value)
 
@@ -472,6 +494,12 @@ class SlowLedger:
         until = final_at(run) if self._now >= final_at(run) else NEVER
         return self._once(lambda: rankings(self._log, board, run, until), "rankings", board, run)
 
+    def _rankings_seen_by(self, user: User, board: Board, run: Run) -> Rankings:
+        """The rankings of a run; while it is not final, who is hidden stands in their own."""
+        if not user.hidden or self._final(board, run):
+            return self._rankings(board, run)
+        return self._once(lambda: rankings(self._log, board, run, seen_by=user.number), "seen", board, run, user.number)
+
     def _earned(self, board: Board, run: Run) -> Mapping[int, Any]:
         """The tallies of a run that is not final; of one that is, nothing is known but who is ranked."""
         if self._final(board, run):
@@ -496,8 +524,8 @@ class SlowLedger:
     # Reading users and the log
 
     async def users(self, numbers: Sequence[int]) -> list[User]:
-        users = users_of(self._log)
-        return [users[number] for number in numbers]
+        users, gone = users_of(self._log), erased(self._log)
+        return [self._anonymous(users[number]) if number in gone else users[number] for number in numbers]
 
     def position(self) -> int:
         return len(self._log)
@@ -547,8 +575,11 @@ class SlowLedger:
         return [known.get(text.lower()) for text in ids]
 
     def _fits(self, event: EventLine, wanted: WantedEvents) -> bool:
+        known = known_users(self._log).get(event.user)
         return (
-            users_of(self._log)[event.user].scope == wanted.scope
+            event.trigger is None
+            and known is not None
+            and known.scope == wanted.scope
             and (wanted.before is None or event.position < wanted.before)
             and (wanted.user is None or event.user == wanted.user.number)
             and (wanted.metric is None or event.metric.number == wanted.metric.number)
@@ -564,6 +595,13 @@ class SlowLedger:
             event.total, dict(event.attributes or {}), event.idempotency_key, event.occurred_at, event.recorded_at,
             event.history, None if void is None else VoidNote(void.recorded_at, void.reason),
         )  # fmt: skip
+
+    async def unfinished_erasures(self) -> list[Erasure]:
+        """There are no files."""
+        return []
+
+    async def compact(self, numbers: Sequence[int]) -> None:
+        """Nothing to be removed."""
 
     async def close(self) -> None:
         """There is nothing to let go of."""
@@ -588,7 +626,7 @@ class SlowLedger:
         return self._streaks.counted_periods(user, own_events_of(self._log, user))
 
     async def streak_rankings(self, scope: int, order: StreakOrder, limit: int) -> list[StreakRow]:
-        users = [user for user in users_of(self._log).values() if user.scope == scope]
+        users = [user for user in known_users(self._log).values() if user.scope == scope and not user.hidden]
         return self._streaks.rows(users, own_events(self._log), self._now, order)[:limit]
 
     def _streak(self, log: Sequence[Line], user: User) -> Streak:
@@ -618,10 +656,10 @@ def own_events_of(log: Sequence[Line], user: User) -> list[EventLine]:
 
 def event_at(log: Sequence[Line], scope: int, position: int) -> EventLine:
     """The event at a position, which is one of the scope."""
-    scopes = {user.number: user.scope for user in users_of(log).values()}
+    scopes = {user.number: user.scope for user in known_users(log).values()}
     for line in log:
         own = isinstance(line, EventLine) and line.trigger is None
-        if own and line.position == position and scopes[line.user] == scope:
+        if own and line.position == position and scopes.get(line.user) == scope:
             return line
     raise NotFound("there is no such event")
 
@@ -668,6 +706,9 @@ def first_use(log: Sequence[Line], user: User, entry: Entry) -> EventLine | None
 
 
 def record_of(line: Line, scopes: Mapping[int, int]) -> Record:
+    if isinstance(line, ErasureLine):
+        nothing = (None,) * 7
+        return Record(line.position, "erasure", line.recorded_at, scopes[line.user], line.user, *nothing)
     if isinstance(line, UserLine):
         body = msgspec.json.encode(profile(line.user)).decode()
         number, scope = line.user.number, line.user.scope

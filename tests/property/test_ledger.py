@@ -110,6 +110,15 @@ async def entry_for(twins: Twins, fields: Mapping[str, Any]) -> Entry:
     return entry_of(twins.clock(), **fields)
 
 
+def hide(user_id: str, hidden: bool) -> Action:
+    """Take a user out of the rankings, or bring one back; it may be somebody unknown."""
+
+    async def act(twins: Twins) -> None:
+        await twins.record([[Entry(DEFAULT_SCOPE, user_id, {"hidden": hidden}, must_exist=True)]])
+
+    return act
+
+
 def wait(hours: int, told: bool) -> Action:
     """Time passes; what is due then is done at once, or when somebody records or looks."""
 
@@ -183,6 +192,7 @@ crowds = st.builds(
         st.lists(st.one_of(events, events, events, events, voids), min_size=1, max_size=5), min_size=2, max_size=4
     ),
 )
+hides = st.builds(hide, st.sampled_from(USERS), st.booleans())
 waits = st.builds(wait, st.sampled_from(HOURS_LATER), st.booleans())
 restarts = st.builds(restart, st.sampled_from(["restart", "crash"]), st.sampled_from(LOSSES))
 follows = st.builds(
@@ -198,7 +208,7 @@ pays = st.builds(pay, schemes)
 # Much has to happen before time brings an end to anything, so boards are mostly left alone.
 actions = st.one_of(
     st.builds(record, st.lists(requests, min_size=1, max_size=3)),
-    crowds, crowds, crowds, crowds, waits, waits, waits, waits, pays, restarts, follows, ends,
+    crowds, crowds, crowds, crowds, waits, waits, waits, waits, pays, restarts, follows, ends, hides,
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from palmares.api import (
     admin_tenants,
     admin_test_clock,
     admin_totals,
+    admin_users,
     admin_webhooks,
     events,
     leaderboards,
@@ -96,11 +97,12 @@ def admin(*others: Endpoint) -> tuple[Endpoint, ...]:
         *admin_tenants.ENDPOINTS,
         *admin_environments.ENDPOINTS,
         *admin_events.ENDPOINTS,
+        *admin_users.ENDPOINTS,
         *admin_totals.ENDPOINTS,
         *others,
     )
     # No application key opens any of it, and its routes count together.
-    whole = [replace(endpoint, admin=True, rate="events") for endpoint in endpoints]
+    whole = [replace(endpoint, admin=True, rate="events") for endpoint in sorted(endpoints, key=_segments_behind_id)]
     return described("Palmares Admin API", ADMIN_BASE, whole)
 
 

@@ -286,7 +286,7 @@ def user_answer(user: User) -> UserAnswer:
         sign_up_date=day_or_none(user.sign_up_date),
         device_tokens=None if user.device_tokens is None else list(user.device_tokens),
         subscribe_to_emails=user.subscribe_to_emails,
-        attributes=dict(user.attributes),
+        attributes=dict(user.own_attributes),
         control=user.control,
         created=format_instant(user.created),
         updated=format_instant(user.updated),

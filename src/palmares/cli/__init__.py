@@ -16,6 +16,7 @@ COMMANDS = {
     "import": ("palmares.cli.import_", "import_command"),
     "environments": ("palmares.cli.environments", "environments"),
     "keys": ("palmares.cli.keys", "keys"),
+    "users": ("palmares.cli.users", "users"),
     "webhooks": ("palmares.cli.webhooks", "webhooks"),
 }
 

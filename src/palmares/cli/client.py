@@ -46,12 +46,14 @@ class Reply(NamedTuple):
 
 
 class Client:
-    """One connection to one server. `wait` lets so many seconds pass.
+    """One connection to one server, in the name of a tenant if one is named. `wait` lets so many seconds pass.
 
     Raises ValueError when `url` is no address of a server.
     """
 
-    def __init__(self, url: str, key: str, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, url: str, key: str, wait: Callable[[float], None] = time.sleep, tenant: str | None = None
+    ) -> None:
         address = urlsplit(url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise ValueError(f"{url!r} is not the address of a server, such as http://127.0.0.1:8787")
@@ -59,6 +61,8 @@ class Client:
         self._connection = kind(address.hostname, address.port, timeout=TIMEOUT_SECONDS)
         self._prefix = address.path.rstrip("/")
         self._headers = {"X-API-KEY": key, "Content-Type": "application/json"}
+        if tenant is not None:
+            self._headers["Tenant-ID"] = tenant
         self._wait = wait
         self.retries = 0
 

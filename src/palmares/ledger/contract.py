@@ -33,9 +33,10 @@ class Entry:
     """One thing to record: a change of a user, an event of that user, or both at once.
 
     `changes` are the given profile fields (`domain/user.py`). Without a metric there is no event. `occurred_at` None
-    means the instant of recording. With `must_exist` an unknown user raises `NotFound` instead of being created. With
-    `history` an event with an `occurred_at` takes effect as if it had been recorded when it happened, also in runs
-    that are final and in days that are over. `control` puts a user who is created now into the control group.
+    means the instant of recording. With `must_exist` an unknown user raises `NotFound` instead of being created; a
+    change of `hidden` goes with it. With `history` an event with an `occurred_at` takes effect as if it had been
+    recorded when it happened, also in runs that are final and in days that are over. `control` puts a user who is
+    created now into the control group.
 
     With `total` in place of an amount the event adds what leads from the user's present total of the metric to that
     one; where that is nothing, no event is recorded and the outcome has no `event_id`.
@@ -43,6 +44,9 @@ class Entry:
     With `voids` the entry says nothing but that the event at that position is void (`void` makes such entries), and
     everything is as if that had not been; only its idempotency key stays used. `domain/effect.py` tells what becomes
     of final runs. The user is the event's.
+
+    `erase` erases a user, who must exist, and does nothing else: the id is unknown from then on, live rankings and
+    lists have nobody there, and rows of final runs are anonymous. `compact` is what removes the data from the files.
     """
 
     scope: int
@@ -59,6 +63,7 @@ class Entry:
     total: int | None = None
     voids: int | None = None
     reason: str | None = None
+    erase: bool = False
 
 
 def void(scope: int, position: int, reason: str | None = None) -> Entry:
@@ -231,6 +236,15 @@ class EventPage(NamedTuple):
     before: int | None
 
 
+class Erasure(NamedTuple):
+    """A user who was erased, when, and the id until then; None when that is not kept any more."""
+
+    scope: int
+    number: int
+    user_id: str | None
+    erased_at: int
+
+
 class Ledger(Protocol):
     """Durable events, exact rankings. Every method may raise `Unavailable`; none leaves anything half-done."""
 
@@ -297,7 +311,10 @@ class Ledger(Protocol):
         """Whether a run is final, and what happened to it since."""
 
     async def group(self, board_number: int, run: Run, user: User) -> Group | None:
-        """The group that the user stands in: by the present attributes, in a final run by those of its end."""
+        """The group that the user stands in: by the present attributes, in a final run by those of its end.
+
+        Who is hidden has the group of a live run in which they would stand.
+        """
 
     async def history(
         self, board_number: int, run: Run, user: User, first_day: int, last_day: int
@@ -317,7 +334,10 @@ class Ledger(Protocol):
         """The rows from `start` up to `stop` of the union of the groups, ranked as one. O(log n + rows) for one."""
 
     async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
-        """The user's place in the union of the groups; None for a user without a value there. O(groups · log n)."""
+        """The user's place in the union of the groups; None for a user without a value there. O(groups · log n).
+
+        In a live run, who is hidden has the place that they would have among those who are not.
+        """
 
     async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
         """Everybody's rank in a group of a run, at one moment. O(participants)."""
@@ -361,7 +381,7 @@ class Ledger(Protocol):
         """Every period that counted for the user's streaks, ascending. Linear in the user's events."""
 
     async def streak_rankings(self, scope: int, order: StreakOrder, limit: int) -> list[StreakRow]:
-        """The users with the longest streaks, the longest first: those alive now, or those of all times.
+        """The users with the longest streaks, the longest first: those alive now, or those of all times; nobody hidden.
 
         Of equal ones, that which was reached earlier stands higher, then the smaller id. One pass over the users.
         """
@@ -376,6 +396,16 @@ class Ledger(Protocol):
         """The newest awards of a user in a points system, told by its counter, the newest first.
 
         The newest are those of the events that happened last on the user's clock. O(limit).
+        """
+
+    async def unfinished_erasures(self) -> list[Erasure]:
+        """The erased users of whom the files still hold something, oldest first."""
+
+    async def compact(self, numbers: Sequence[int]) -> None:
+        """Remove what the files still hold of erased users but numbers, amounts and times; durable on return.
+
+        Recording goes on meanwhile. Whatever is raised, nothing that was answered is lost, and it may be done again.
+        Cost: a pass over the log, and writing the files beside the log anew.
         """
 
     async def records(self, after: int, limit: int) -> list[Record]:

@@ -32,6 +32,8 @@ class Tools(NamedTuple):
     projection: Projection
     in_thread: InThread
     pause: Callable[[], Awaitable[None]]
+    # The group in which a user stands at the end of a run, by its first day, as it was kept before; None for nowhere.
+    kept_group: Callable[[int, int], Group | None]
 
 
 class Build:
@@ -54,6 +56,11 @@ class Build:
         self._timeline = timeline
         self._tools = tools
         self._groups: list[Group | None] = []
+        # Of a board without groups: who is hidden.
+        self._hidden: dict[int, None] = {}
+        # Of a board with groups: who was erased, whose attributes nobody knows any more, and where they stand in runs.
+        self._erased: set[int] = set()
+        self._kept: dict[tuple[int, int], Group | None] = {}
         # The timeline's, remembered: it is asked at every step.
         self._next_due = timeline.next_due
 
@@ -63,6 +70,8 @@ class Build:
         `on_progress` is told how far in the log the pass has come. Raises `Invalid` when a value leaves its range.
         """
         self._groups = await self._past.groups(snapshot, self._tools.in_thread)
+        if self._rankings.plan.grouped:
+            self._erased = snapshot.erased_users()
         async for portion in self._past.steps(self._tools.in_thread):
             self._rankings.revised |= self._past.revising
             for step in portion:
@@ -94,18 +103,41 @@ class Build:
     def _apply(self, step: PastStep) -> None:
         if step.body is None:
             self._count(step)
-        else:
-            after = self._past.group_after(step.body)
-            before, self._groups[step.user] = self._groups[step.user], after
+        elif not step.body:
+            for _ in self._rankings.erase(step.user):
+                pass
+        elif step.user not in self._erased:
+            before, after = self._group_of(step.user), self._past.group_after(step.body)
             if after != before:
+                self._regroup(step.user, after)
                 for _ in self._rankings.move(Move(self._rankings.plan, before, after), step.user):
                     pass
+
+    def _group_in(self, run: Run, user: int) -> Group | None:
+        """The group of a user for what counts in a run."""
+        if user not in self._erased:
+            return self._group_of(user)
+        name = (run.start, user)
+        if name not in self._kept:
+            self._kept[name] = self._tools.kept_group(run.start, user)
+        return self._kept[name]
+
+    def _group_of(self, user: int) -> Group | None:
+        return self._groups[user] if self._rankings.plan.grouped else self._hidden.get(user, ())
+
+    def _regroup(self, user: int, after: Group | None) -> None:
+        if self._rankings.plan.grouped:
+            self._groups[user] = after
+        elif after is None:
+            self._hidden[user] = None
+        else:
+            self._hidden.pop(user, None)
 
     def _count(self, step: PastStep) -> None:
         run = self._run_of(step)
         if run is None:
             return
-        group = self._groups[step.user] if self._rankings.plan.grouped else ()
+        group = self._group_in(run, step.user)
         before = self._rankings.stored(run.start, group, step.user)
         if is_late(run, step.recorded_at):
             self._rankings.revised.add(run.start)

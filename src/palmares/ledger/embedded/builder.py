@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from palmares.domain.board import Board
@@ -170,7 +171,7 @@ class Builder:
         board = rankings.plan.board
         if board.counted is None and rankings.streaks is None:
             return timeline
-        tools = Tools(self._projection, self._upkeep.in_background, pause)
+        tools = Tools(self._projection, self._upkeep.in_background, pause, partial(self._kept_group, rankings))
         snapshot = self._projection.snapshot()
         try:
             metric = None if board.counted is None else board.counted.number
@@ -185,6 +186,14 @@ class Builder:
         finally:
             snapshot.close()
         return timeline
+
+    def _kept_group(self, rankings: Rankings, run_start: int, user: int) -> Group | None:
+        """The group of an erased user in a run that was kept before; where it was not, that of nobody's attributes."""
+        archive, board = self._archivist.archive, rankings.plan.board
+        if archive.final_run(board.number, run_start) is None:
+            return rankings.plan.own_group({})
+        place = archive.place(board.number, run_start, user)
+        return place.group if place is not None and len(place.group) == len(board.breakdown) else None
 
     def _tell(self, board: int, position: int, upto: int) -> None:
         self.progress[board] = max(self.progress.get(board, 0.0), position / max(upto, 1))
@@ -226,7 +235,7 @@ def minding(board: Board) -> Callable[[Step], bool]:
         user = step.state.user
         if user.scope != board.scope:
             return False
-        if board.counted is None or user.attributes != step.attributes_before:
+        if board.counted is None or step.erased or user.attributes != step.attributes_before:
             return True
         if any(voided.event.metric == board.counted.number for voided in step.voids):
             return True

@@ -21,6 +21,8 @@ from palmares.domain import local_time
 from palmares.domain.errors import Overloaded, PalmaresError, Unavailable
 from palmares.domain.group import Group
 from palmares.domain.points import Scheme
+from palmares.domain.run import Run
+from palmares.domain.tally import Tally
 from palmares.ledger.contract import BoardOutcome, Entry, Outcome
 from palmares.ledger.embedded.draft import Count, Draft, Late, Step
 from palmares.ledger.embedded.event_id import event_id
@@ -266,6 +268,8 @@ class Committer:
             return self._replayed(step, step.replayed, now)
         if step.about is not None and not step.voids:
             return self._void_already(step, step.about)
+        if step.erased:
+            return self._erase(step)
         user = step.state.user
         self._users.put(step.state)
         for rankings, move in step.moves:
@@ -285,6 +289,16 @@ class Committer:
         self._watcher.step_applied(step)
         return outcome
 
+    def _erase(self, step: Step) -> Outcome:
+        """Take a user out of everything that is live."""
+        user = step.state.user
+        for rankings in self._followed.counting_in(user.scope):
+            for run_start, group in rankings.erase(user.number):
+                self._watcher.standing_changes(rankings.number, run_start, user.number, group, group)
+        anonymous = self._users.erase(step.state)
+        self._watcher.step_applied(step)
+        return Outcome(anonymous.user)
+
     def _apply_event(self, step: Step, event: PastEvent, outcome: Outcome, now: int) -> None:
         user, line = step.state.user.number, step.event_line
         assert step.metric is not None
@@ -301,7 +315,7 @@ class Committer:
         outcome.streak, outcome.streak_extended = step.state.streak, step.streak_extended
         moved = [rankings for rankings, _ in step.moves]
         outcome.boards = [
-            counted for count in step.counts if (counted := self._count(count, user, moved, now)) is not None
+            counted for count in step.counts if (counted := self._count(count, step, moved, now)) is not None
         ]
         outcome.awards = [award_of(award) for award in step.award_lines]
 
@@ -346,16 +360,30 @@ class Committer:
         else:
             late.rankings.revise(late.run)
 
-    def _count(self, count: Count, user: int, moved: list[Rankings], now: int) -> BoardOutcome | None:
+    def _count(self, count: Count, step: Step, moved: list[Rankings], now: int) -> BoardOutcome | None:
         """Where an event leaves its user on a board; None when the user takes no part, or nobody may see it yet."""
         rankings, run, group, earned = count
+        user = step.state.user.number
         if self._watcher.minds_standings:
             self._watcher.standing_changes(rankings.number, run.start, user, group, group)
-        if group is None or earned is None:
+        if group is None and earned is not None:
+            outcome = self._count_unseen(rankings, run, step, earned)
+        elif group is None or earned is None:
             rankings.change(run.start, group, user, earned)
             return None
-        outcome = rankings.count(run, group, user, earned, rankings in moved)
+        else:
+            outcome = rankings.count(run, group, user, earned, rankings in moved)
         return outcome if rankings.plan.active_at(now) else None
+
+    def _count_unseen(self, rankings: Rankings, run: Run, step: Step, earned: Tally) -> BoardOutcome | None:
+        """Where an event leaves a user whom the board does not show: one who is hidden has a place all the same."""
+        user, plan = step.state.user, rankings.plan
+        group = plan.own_group(user.attributes) if user.hidden else None
+        if group is None:
+            rankings.set(run.start, None, user.number, earned)
+            return None
+        moved = plan.own_group(step.attributes_before) != group
+        return rankings.count_hidden(run, group, user.number, earned, moved)
 
     def _count_streaks(self, step: Step, now: int) -> Iterator[BoardOutcome]:
         """Where a streak leaves its user; told are the boards on which an event extended it."""
@@ -363,9 +391,12 @@ class Committer:
         for rankings, run, group, worth, told in step.streak_counts:
             if self._watcher.minds_standings:
                 self._watcher.standing_changes(rankings.number, run.start, user, group, group)
-            if told and group is not None and worth.tally is not None:
-                outcome = rankings.count(run, group, user, worth.tally, rankings in moved)
-                if rankings.plan.active_at(now):
+            if told and worth.tally is not None:
+                if group is None:
+                    outcome = self._count_unseen(rankings, run, step, worth.tally)
+                else:
+                    outcome = rankings.count(run, group, user, worth.tally, rankings in moved)
+                if outcome is not None and rankings.plan.active_at(now):
                     yield outcome
             rankings.set_streak(run.start, group, user, worth)
 
@@ -378,9 +409,10 @@ class Committer:
         local = local_time.local_at(now, user.tz)
         boards = []
         for rankings in self._followed.counting(metric):
-            run, group = rankings.plan.run_at(local), rankings.plan.group_of(user.attributes)
+            run, group = rankings.plan.run_at(local), rankings.plan.own_group(user.attributes)
             if run is not None and group is not None and rankings.plan.active_at(now):
-                boards.append(rankings.look(run, group, user.number))
+                look = rankings.look_hidden if user.hidden else rankings.look
+                boards.append(look(run, group, user.number))
         identifier = event_id(use.recorded_at, use.position)
         streak = self._streaks.of(state)
         return Outcome(user, False, identifier, state.sums[metric].total, True, boards, streak)

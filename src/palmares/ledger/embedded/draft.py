@@ -18,6 +18,7 @@ import msgspec
 from palmares.domain import local_time, tally, value
 from palmares.domain.changes import Move, moves
 from palmares.domain.effect import changes_past_days, is_late
+from palmares.domain.erased import check_new_id
 from palmares.domain.errors import NotFound, PalmaresError
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
@@ -30,7 +31,7 @@ from palmares.domain.tally import Tally
 from palmares.domain.user import User, changed
 from palmares.ledger.contract import Entry
 from palmares.ledger.embedded.followed import Followed
-from palmares.ledger.embedded.log import EVENT, USER, VOID, Line, Log, PastEvent, past_event
+from palmares.ledger.embedded.log import ERASURE, EVENT, USER, VOID, Line, Log, PastEvent, past_event
 from palmares.ledger.embedded.points import Points, encode_award
 from palmares.ledger.embedded.projection import FirstUse
 from palmares.ledger.embedded.rankings import Rankings
@@ -40,6 +41,7 @@ from palmares.ledger.embedded.users import Sum, Users, UserState, encode_user
 from palmares.ledger.embedded.voids import Consequence, Voided, consequence
 
 _MISSING = object()
+_ERASED: UserState = UserState(User(number=0, scope=0, id="", created=0, updated=0))
 
 
 def streak_event(event: PastEvent, metric: int) -> StreakEvent:
@@ -85,7 +87,8 @@ class Late(NamedTuple):
 class Step:
     """The consequences of one entry, to be applied in order. A replay has no event and changes nothing.
 
-    `about` is the line of the event that an entry says is void; without `voids` it was so already.
+    `about` is the line of the event that an entry says is void; without `voids` it was so already. Of a user who is
+    `erased` the state is the last one.
     """
 
     metric: Metric | None
@@ -103,6 +106,7 @@ class Step:
     replayed: FirstUse | None = None
     about: Line | None = None
     voids: Sequence[Voided] = ()
+    erased: bool = False
 
     @property
     def event_line(self) -> Line:
@@ -125,6 +129,8 @@ class Draft:
         self._last_number = users.last_number
         self._states: dict[tuple[int, str], UserState] = {}
         self._keys: dict[tuple[int, int, str], FirstUse] = {}
+        # Who is erased in the batch, by number.
+        self._erased: dict[int, bool] = {}
         self._tallies: dict[tuple[int, int, int], Tally | None] = {}
         # The events that the batch says are void, with the position of what says so.
         self._voids: dict[int, int] = {}
@@ -158,7 +164,11 @@ class Draft:
         name = (entry.scope, entry.user_id)
         drafted = self._states.get(name)
         stored = self._users.find(*name)
+        if drafted is _ERASED:
+            drafted = stored = None
         present = drafted or stored
+        if entry.erase:
+            return self._erase(name, present)
         if present is None:
             step = self._new_user(entry)
         else:
@@ -195,6 +205,8 @@ class Draft:
         """The line of an event that was recorded in a scope."""
         line = self._log.at(position) if 0 < position <= self._log.position else None
         if line is None or line.kind != EVENT or line.scope != scope or line.metric is None or line.metric <= 0:
+            raise NotFound("there is no such event")
+        if line.user in self._users.erased or line.user in self._erased:
             raise NotFound("there is no such event")
         return line
 
@@ -322,6 +334,17 @@ class Draft:
         amount = value.checked(entry.total, "total") - (0 if before is None else before.total)
         return amount or None
 
+    def _erase(self, name: tuple[int, str], present: UserState | None) -> Step:
+        """From here on, nobody has the id."""
+        if present is None:
+            raise NotFound(f"user {name[1]!r} was not found")
+        line = Line(self._position + 1, ERASURE, self.now, name[0], present.user.number)
+        self.lines.append(line)
+        self._position += 1
+        self._write(self._states, name, _ERASED)
+        self._write(self._erased, present.user.number, True)
+        return Step(None, present, present.user.attributes, lines=[line], erased=True)
+
     def _first_use(self, entry: Entry, user: int) -> FirstUse | None:
         if entry.metric is None or entry.idempotency_key is None:
             return None
@@ -331,6 +354,7 @@ class Draft:
     def _new_user(self, entry: Entry) -> Step:
         if entry.must_exist:
             raise NotFound(f"user {entry.user_id!r} was not found")
+        check_new_id(entry.user_id)
         number = self._last_number + 1
         blank = User(
             number=number, scope=entry.scope, id=entry.user_id, control=entry.control,
@@ -354,7 +378,8 @@ class Draft:
             step.lines.append(self._user_line(step.state, before, present.streak))
             return step
         step.lines.append(self._user_line(step.state, before, present.streak))
-        by_plan = {rankings.plan: rankings for rankings in self._followed.grouped(after.scope)}
+        boards = self._followed.grouped if after.hidden == before.hidden else self._followed.counting_in
+        by_plan = {rankings.plan: rankings for rankings in boards(after.scope)}
         step.moves = [(by_plan[move.plan], move) for move in moves(by_plan, before.attributes, after.attributes)]
         return step
 

@@ -6,6 +6,7 @@ Archivist   takes what is over out of the rankings and writes it into the archiv
 Explorer    looks for events as they were recorded
 Reader      answers from users, rankings and the archive
 Upkeep      brings projection and checkpoint up to date behind the log
+Compaction  removes from the files what is left of erased users
 Builder     makes rankings from the log: of boards followed late, and of runs that late events revise
 """
 
@@ -34,6 +35,7 @@ from palmares.ledger.contract import (
     Award,
     DayChange,
     Entry,
+    Erasure,
     EventPage,
     Outcome,
     Place,
@@ -50,6 +52,7 @@ from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.builder import Builder
 from palmares.ledger.embedded.checkpoint import Checkpoint, Damaged
 from palmares.ledger.embedded.committer import Committer
+from palmares.ledger.embedded.compaction import Compaction
 from palmares.ledger.embedded.explorer import Found, FoundPage, explore, look_up
 from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.folder import Folder
@@ -120,6 +123,9 @@ class EmbeddedLedger:
             self._folder.log, self._log, self._projection, self._users, self._followed, self._streaks,
             self._archivist, self._timeline, self._upkeep, self._committer.turn,
         )  # fmt: skip
+        self._compaction = Compaction(
+            self._folder.log, self._log, self._projection, self._users, self._upkeep, self._committer.turn
+        )
         self._reviser = Reviser(self._followed, self._builder.rebuild, timer)
         self._upkeep.on_batch = self._reviser.look
 
@@ -321,6 +327,14 @@ class EmbeddedLedger:
     async def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
         """See `Ledger.awards`."""
         return self._reader.awards(user, system, limit)
+
+    async def unfinished_erasures(self) -> list[Erasure]:
+        """See `Ledger.unfinished_erasures`."""
+        return await self._compaction.unfinished()
+
+    async def compact(self, numbers: Sequence[int]) -> None:
+        """See `Ledger.compact`."""
+        await self._compaction.compact(numbers)
 
     async def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`."""

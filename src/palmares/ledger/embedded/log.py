@@ -18,6 +18,7 @@ from palmares.ledger.embedded.queries import query
 EVENT = 1
 USER = 2
 VOID = 3
+ERASURE = 4
 POINTS = 5
 
 
@@ -67,6 +68,8 @@ class Log:
         self._writer = _connect(path)
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = FULL")
+        # Nothing is ever deleted, but a page that becomes an inner one must not keep what it held: it may be erased.
+        self._writer.execute("PRAGMA secure_delete = ON")
         self._writer.execute(query("create_log"))
         present = self._writer.execute(query("log_columns")).fetchall()
         for column in ("history", "streak", "target"):

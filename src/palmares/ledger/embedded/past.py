@@ -44,7 +44,7 @@ InThread = Callable[..., Awaitable[Any]]
 
 class PastStep(NamedTuple):
     """One row of the log as a build needs it. `effect` None says that the event, or the void of one, came late and
-    takes none; a step with a body is a change of attributes."""
+    takes none; a step with a body is a change of attributes, with an empty one the erasure of the user."""
 
     effect: int | None
     position: int
@@ -98,7 +98,8 @@ class Past:
         first, past = _span(runs)
         metric = None if plan.board.counted is None else plan.board.counted.number
         self._given: dict[str, int | str | None] = {
-            "metric": metric, "upto": upto, "grouped": plan.grouped, "first": first, "past": past,
+            "metric": metric, "upto": upto, "changes": "all" if plan.grouped else None,
+            "first": first, "past": past,
         }  # fmt: skip
         if streaks is not None:
             self._names = ("backdated_streak_events", "streak_steps")
@@ -114,9 +115,15 @@ class Past:
             yield [PastStep(*step) for step in portion]
 
     async def groups(self, snapshot: Snapshot, in_thread: InThread) -> list[Group | None]:
-        """The group that everybody has at first, by number; of an ungrouped board an empty list."""
+        """The group that everybody has at first, by number; of an ungrouped board an empty list.
+
+        There, everybody is shown at first, and only who was ever hidden is of interest. Of who was erased it is not
+        known.
+        """
         groups: list[Group | None] = []
         if not self._plan.grouped:
+            if snapshot.anyone_hidden():
+                self._given["changes"] = "hiding"
             return groups
         known: dict[Group | None, Group | None] = {}
         users = snapshot.users()
@@ -129,6 +136,7 @@ class Past:
         changes = self._connection.execute(query("attribute_changes"), (snapshot.position,))
         while portion := await in_thread(changes.fetchmany, _USERS_AT_ONCE):
             for user, body in portion:
+                groups.extend([None] * (user + 1 - len(groups)))
                 groups[user] = self._plan.group_of(_BEFORE.decode(body).attributes_before)
         return groups
 

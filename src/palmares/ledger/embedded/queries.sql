@@ -72,11 +72,17 @@ SELECT * FROM log WHERE position > ? AND position <= ? AND kind = 2 ORDER BY pos
 
 -- name: past_steps
 -- What changed a metric's rankings the moment it was recorded, in order: events that took effect at once, and, where
--- boards have groups, changes of attributes.
-SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at, iif(kind = 2, body, NULL) FROM log
+-- boards have groups, all changes of attributes, else, if anyone was hidden, those of the hidden. Erasures have an empty
+-- body.
+SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at, CASE kind WHEN 2 THEN body WHEN 4 THEN '' END
+FROM log
 WHERE position <= :upto AND CASE kind
     WHEN 1 THEN metric = :metric AND occurred_at = recorded_at AND local_at >= :first AND local_at < :past
-    WHEN 2 THEN :grouped AND json_extract(body, '$.attributes_before') IS NOT NULL
+    WHEN 2 THEN CASE :changes
+        WHEN 'all' THEN json_extract(body, '$.attributes_before') IS NOT NULL
+        WHEN 'hiding' THEN instr(body, '"palmares:hidden"')
+    END
+    WHEN 4 THEN true
 END
 ORDER BY position
 
@@ -91,9 +97,10 @@ ORDER BY effect, position
 
 -- name: streak_steps
 -- The same for streaks, of these metrics or of all, and with every line of a user, as any may have another zone.
-SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at, iif(kind = 2, body, NULL), metric
+SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at,
+       CASE kind WHEN 2 THEN body WHEN 4 THEN '' END, metric
 FROM log
-WHERE position <= :upto AND (kind = 2 OR kind = 1 AND occurred_at = recorded_at AND local_at < :past AND metric > 0
+WHERE position <= :upto AND (kind IN (2, 4) OR kind = 1 AND occurred_at = recorded_at AND local_at < :past AND metric > 0
     AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics))))
 ORDER BY position
 
@@ -212,7 +219,8 @@ SELECT position FROM progress
 INSERT INTO users (number, scope, id, body)
 SELECT user, scope, user_id, body
 FROM (SELECT user, scope, user_id, body, max(position)
-      FROM source.log WHERE position > :after AND position <= :upto AND kind = 2 GROUP BY user)
+      FROM source.log WHERE position > :after AND position <= :upto AND kind = 2
+      AND user NOT IN (SELECT user FROM erased) GROUP BY user)
 WHERE true
 ON CONFLICT (number) DO UPDATE SET body = excluded.body
 
@@ -243,6 +251,7 @@ FROM source.log WHERE position > :after AND position <= :upto AND kind = 3
 INSERT INTO idempotency (user, metric, key, position, recorded_at)
 SELECT user, metric, idempotency_key, position, recorded_at
 FROM source.log WHERE position > :after AND position <= :upto AND idempotency_key IS NOT NULL
+AND user NOT IN (SELECT user FROM erased)
 ORDER BY user, metric, idempotency_key
 
 -- name: project_streaks
@@ -250,7 +259,8 @@ ORDER BY user, metric, idempotency_key
 INSERT INTO streaks (user, scope, state)
 SELECT user, scope, streak
 FROM (SELECT user, scope, streak, max(position)
-      FROM source.log WHERE position > :after AND position <= :upto AND streak IS NOT NULL GROUP BY user)
+      FROM source.log WHERE position > :after AND position <= :upto AND streak IS NOT NULL
+      AND user NOT IN (SELECT user FROM erased) GROUP BY user)
 WHERE true
 ON CONFLICT (user) DO UPDATE SET state = excluded.state
 
@@ -260,6 +270,95 @@ SELECT position, scope, body FROM source.log WHERE position > :after AND positio
 
 -- name: schemes
 SELECT position, scope, body FROM schemes ORDER BY position
+
+-- name: create_marked
+-- Who was ever hidden, and whether that is so now.
+CREATE TABLE IF NOT EXISTS marked (user INTEGER PRIMARY KEY, hidden INTEGER NOT NULL)
+
+-- name: project_marked
+-- The newest line of each user in the stretch who is hidden behind it, or was before. What a customer wrote has its
+-- quotes escaped, so only our own key is found.
+INSERT INTO marked (user, hidden)
+SELECT user, json_extract(body, '$.attributes."palmares:hidden"') IS NOT NULL AND user NOT IN (SELECT user FROM erased)
+FROM (SELECT user, body, max(position) FROM source.log
+      WHERE position > :after AND position <= :upto AND kind = 2 AND instr(body, '"palmares:hidden"') GROUP BY user)
+WHERE true
+ON CONFLICT (user) DO UPDATE SET hidden = excluded.hidden
+
+-- name: create_erased
+-- Who was erased at which place of the log, and what the past needs of the body. The id is kept until no file has it.
+CREATE TABLE IF NOT EXISTS erased (
+    user INTEGER PRIMARY KEY,
+    scope INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    id TEXT,
+    body TEXT NOT NULL,
+    finished INTEGER NOT NULL
+)
+
+-- name: has_erasures
+SELECT EXISTS (SELECT 1 FROM source.log WHERE position > :after AND position <= :upto AND kind = 4)
+
+-- name: project_erased
+WITH gone AS (
+    SELECT user, scope, position, recorded_at FROM source.log
+    WHERE position > :after AND position <= :upto AND kind = 4
+), newest AS (
+    SELECT user, user_id, body, max(position) FROM source.log
+    WHERE position > :after AND position <= :upto AND kind = 2 AND user IN (SELECT user FROM gone) GROUP BY user
+), known AS (
+    SELECT gone.*, coalesce(newest.user_id, users.id) AS id, coalesce(newest.body, users.body) AS body
+    FROM gone LEFT JOIN newest ON newest.user = gone.user LEFT JOIN users ON users.number = gone.user
+)
+INSERT INTO erased (user, scope, position, recorded_at, id, body, finished)
+SELECT user, scope, position, recorded_at, nullif(trim(id), ''),
+       json_patch('{}', json_object('tz', json_extract(body, '$.tz'), 'preferences', json_extract(body, '$.preferences'),
+                  'control', json(iif(json_extract(body, '$.control'), 'true', 'false')),
+                  'created', json_extract(body, '$.created'), 'updated', json_extract(body, '$.updated'))), 0
+FROM known
+
+-- name: erase_users
+DELETE FROM users WHERE number IN (SELECT user FROM erased WHERE position > :after AND position <= :upto)
+
+-- name: erase_idempotency
+DELETE FROM idempotency WHERE user IN (SELECT user FROM erased WHERE position > :after AND position <= :upto)
+
+-- name: erase_streaks
+DELETE FROM streaks WHERE user IN (SELECT user FROM erased WHERE position > :after AND position <= :upto)
+
+-- name: erase_marked
+-- They were once, which is of interest to builds; but are no longer.
+UPDATE marked SET hidden = 0 WHERE user IN (SELECT user FROM erased WHERE position > :after AND position <= :upto)
+
+-- name: erased_users
+SELECT user FROM erased
+
+-- name: erased_user
+SELECT scope, body FROM erased WHERE user = ?
+
+-- name: unfinished_erasures
+SELECT scope, user, id, recorded_at, position FROM erased WHERE NOT finished ORDER BY position
+
+-- name: forget_ids
+UPDATE erased SET id = NULL WHERE user IN (SELECT value FROM json_each(?))
+
+-- name: finish_erasures
+UPDATE erased SET finished = 1 WHERE user IN (SELECT value FROM json_each(?))
+
+-- name: lines_of_users
+-- The lines of some users, a JSON array of numbers, in a stretch of the log.
+SELECT position, kind, user_id, body, idempotency_key FROM log
+WHERE position > ? AND position <= ? AND user IN (SELECT value FROM json_each(?))
+
+-- name: rewrite_line
+UPDATE log SET user_id = ?, body = ?, idempotency_key = ? WHERE position = ?
+
+-- name: hidden_users
+SELECT user FROM marked WHERE hidden
+
+-- name: anyone_hidden
+SELECT EXISTS (SELECT 1 FROM marked)
 
 -- name: user_by_id
 SELECT number, body, state FROM users LEFT JOIN streaks ON user = number WHERE users.scope = ? AND id = ?
@@ -276,7 +375,7 @@ SELECT id FROM users WHERE number = ?
 
 -- name: last_user
 -- The highest number given so far.
-SELECT max(number) FROM users
+SELECT max(coalesce((SELECT max(number) FROM users), 0), coalesce((SELECT max(user) FROM erased), 0))
 
 -- name: totals_of
 SELECT metric, total, latest FROM totals WHERE user = ?
@@ -314,6 +413,7 @@ SELECT log.*, void.recorded_at, void.body FROM source.log AS log
 LEFT JOIN voids ON voids.user = log.user AND voids.metric = log.metric AND voids.target = log.position
 LEFT JOIN source.log AS void ON void.position = voids.position
 WHERE log.position IN (SELECT value FROM json_each(:positions)) AND log.kind = 1 AND log.scope = :scope AND log.metric > 0
+    AND log.user NOT IN (SELECT user FROM erased)
 ORDER BY log.position DESC
 
 -- name: events_in_stretch
@@ -321,7 +421,7 @@ ORDER BY log.position DESC
 SELECT position FROM source.log
 WHERE position > :after AND position < :before AND kind = 1 AND scope = :scope AND metric > 0
     AND (:user IS NULL OR user = :user) AND (:metric IS NULL OR metric = :metric)
-    AND (:key IS NULL OR idempotency_key = :key)
+    AND (:key IS NULL OR idempotency_key = :key) AND user NOT IN (SELECT user FROM erased)
 ORDER BY position DESC LIMIT :most
 
 -- name: days_of
@@ -378,4 +478,5 @@ DELETE FROM streaks WHERE scope = :scope AND json_extract(state, '$[0]') <> :ver
 SELECT id, json_extract(body, '$.name'), json_extract(state, :length) AS length
 FROM streaks JOIN users ON number = user
 WHERE streaks.scope = :scope AND json_extract(state, '$[0]') = :version AND json_extract(state, '$[7]') > :now
+  AND NOT EXISTS (SELECT 1 FROM marked WHERE marked.user = number AND hidden)
 ORDER BY length DESC, json_extract(state, :reached), id LIMIT :limit

@@ -1,8 +1,8 @@
 """The rankings of one board: for each run and group, an order of the users who earned a value in that run.
 
 A user with a value in a run stands in exactly one group of it. Those who take no part (a filter that does not match,
-a breakdown attribute without a value) stand in the hidden group `None`, in an order nobody reads, so that the value
-comes along whole when they join.
+a breakdown attribute without a value) and those who are hidden stand in the hidden group `None`, in an order that no
+page reads, so that the value comes along whole when they join or come back.
 
 A run that is final takes nothing any more. Its orders are kept under `closing` until the archive has them.
 """
@@ -154,12 +154,46 @@ class Rankings:
         else:
             self.set(run_start, group, user, after)
 
+    def count_hidden(self, run: Run, group: Group, user: int, after: Tally, moved: bool) -> BoardOutcome:
+        """Give a hidden user a value, and tell the ranks before and after that the user would have in that group."""
+        previous = None if moved else self._hidden_rank(run, group, user)
+        self.set(run.start, None, user, after)
+        return self.look_hidden(run, group, user)._replace(previous_rank=previous)
+
+    def look_hidden(self, run: Run, group: Group, user: int) -> BoardOutcome:
+        """Where a hidden user would stand in that group, told like the outcome of an event that changed nothing."""
+        rank = self._hidden_rank(run, group, user)
+        return BoardOutcome(self.plan.board, run, group, rank, rank, self._threshold(self.index(run.start, group)))
+
+    def _hidden_rank(self, run: Run, group: Group, user: int) -> int | None:
+        """The rank that a hidden user would have among those of a group; None outside the cap and without a value."""
+        held = self.stored(run.start, None, user)
+        if held is None:
+            return None
+        index = self.index(run.start, group)
+        return self._rank_of(index, index.count_before(*held, user), held[0])
+
     def drop(self, run_start: int, group: Group | None, user: int) -> None:
         """Let a user of that group have no value any more."""
         index = self.runs.get(run_start, {}).get(group)
         if index is not None and user in index:
             self._note_change(run_start, group)
             index.remove(user)
+
+    def erase(self, user: int) -> Iterator[tuple[int, Group | None]]:
+        """Take a user out of every run that is not final; yields the run and the group of each place that was left."""
+        self.breaks.set(user, None)
+        for run_start, groups in self.runs.items():
+            for group, index in groups.items():
+                if user in index:
+                    self._note_change(run_start, group)
+                    index.remove(user)
+                    yield run_start, group
+
+    def where(self, run_start: int, user: int, group: Group | None) -> Group | None:
+        """The group that a user stands in; the one given for who stands in none."""
+        found = [held for held, index in self.runs.get(run_start, {}).items() if user in index]
+        return found[0] if found else group
 
     def set_streak(self, run_start: int, group: Group | None, user: int, after: StreakValue) -> None:
         """Give a user of that group what a streak is worth, or nothing."""
@@ -199,15 +233,13 @@ class Rankings:
 
     def rank(self, index: Index, row: int) -> int | None:
         """The rank, by the board's numbering, of a row of one group; None for -1 and outside the cap."""
-        board = self.plan.board
-        if board.numbering == "ordinal" or row < 0:
+        if self._numbered_by_row or row < 0 or not self.inside(row):
             return self._row_rank(row)
-        if row >= self._cap:
-            return None
-        held = index.at(row)[1]
-        if board.numbering == "competition":
-            return index.count_better(held) + 1
-        return index.count_distinct_better(held) + 1
+        return self._rank_of(index, row, index.at(row)[1])
+
+    def inside(self, row: int) -> bool:
+        """Whether a row is inside the cap."""
+        return row < self._cap
 
     def ranked(self, index: Index) -> int:
         """How many of a group are inside the cap."""
@@ -220,6 +252,14 @@ class Rankings:
     def _note_change(self, run_start: int, group: Group | None) -> None:
         if self.changed is not None and group is not None:
             self.changed.add((run_start, group))
+
+    def _rank_of(self, index: Index, row: int, held: int) -> int | None:
+        """The rank of who has a value and stands in a row of a group, or would."""
+        if self._numbered_by_row or not self.inside(row):
+            return self._row_rank(row)
+        if self.plan.board.numbering == "competition":
+            return index.count_better(held) + 1
+        return index.count_distinct_better(held) + 1
 
     def _row_rank(self, row: int) -> int | None:
         return row + 1 if 0 <= row < self._cap else None

@@ -24,7 +24,7 @@ from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.event_id import event_id
 from palmares.ledger.embedded.explorer import Found
 from palmares.ledger.embedded.followed import Followed
-from palmares.ledger.embedded.log import EVENT, POINTS, USER, VOID, Line, Log, past_event
+from palmares.ledger.embedded.log import ERASURE, EVENT, POINTS, USER, VOID, Line, Log, past_event
 from palmares.ledger.embedded.points import award_of
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
@@ -77,7 +77,7 @@ class Reader:
         """See `Ledger.group`."""
         rankings = self._followed.get(board_number)
         if not self._is_final(rankings, run):
-            return rankings.plan.group_of(user.attributes)
+            return rankings.plan.own_group(user.attributes)
         for group, index in rankings.held(run.start).items():
             if user.number in index:
                 return group if index.row(user.number) < rankings.ranked(index) else None
@@ -121,6 +121,8 @@ class Reader:
         """See `Ledger.place`."""
         rankings = self._followed.get(board_number)
         orders = self._orders(rankings, run, groups)
+        if user.hidden and not self._is_final(rankings, run):
+            return self._hidden_place(rankings, run, orders, groups, user)
         for order, size in orders:
             row = order.row(user.number)
             if row >= size and self._is_final(rankings, run):
@@ -235,6 +237,25 @@ class Reader:
             row = union.row(entry)
         return Place(row, union.rank(row, entry[1]), entry[1])
 
+    def _hidden_place(
+        self,
+        rankings: Rankings,
+        run: Run,
+        orders: list[tuple[Order, int]],
+        groups: Collection[Group],
+        user: User,
+    ) -> Place | None:
+        """Where a hidden user would stand."""
+        own, held = rankings.plan.own_group(user.attributes), rankings.stored(run.start, None, user.number)
+        if held is None or own is None or own not in groups:
+            return None
+        value, reached_at = held
+        if not rankings.inside(rankings.index(run.start, own).count_before(value, reached_at, user.number)):
+            return Place(None, None, value)
+        union = self._union(rankings, orders)
+        row = union.row((user.number, value, reached_at))
+        return Place(row, union.rank(row, value), value)
+
     def _union(self, rankings: Rankings, orders: list[tuple[Order, int]]) -> Union:
         return Union(
             rankings.plan.board, [order for order, _ in orders], [size for _, size in orders], self._users.id_of
@@ -247,7 +268,7 @@ def ranks_of(rankings: Rankings, index: Index) -> Ranks:
     return Ranks(array("I", participants), array("I", ranks), array("q", values))
 
 
-_KINDS = {EVENT: "event", USER: "user", VOID: "void", POINTS: "points"}
+_KINDS = {EVENT: "event", USER: "user", VOID: "void", ERASURE: "erasure", POINTS: "points"}
 
 
 def _stored_event(found: Found, user_id: str) -> StoredEvent:

@@ -12,6 +12,7 @@ import msgspec
 
 from palmares.domain import value
 from palmares.domain.effect import effect_at, is_late
+from palmares.domain.hidden import MARK
 from palmares.domain.points import is_counter
 from palmares.domain.preferences import DEFAULTS, Preferences, streak_settings_of
 from palmares.domain.run import Run
@@ -63,8 +64,10 @@ class StreakBuild(Build):
         await super().run(snapshot, until, on_progress)
 
     def _apply(self, step: PastStep) -> None:
-        if step.body is not None:
-            if self._rankings.plan.grouped:
+        if step.body == "":
+            super()._apply(step)
+        elif step.body is not None:
+            if self._rankings.plan.grouped or MARK in step.body:
                 super()._apply(step)
             user = _USER.decode(step.body)
             self._travel(step, user.tz)
@@ -144,8 +147,7 @@ class StreakBuild(Build):
             return
         tally = value_in(self._rules(step), streak, run, step.effect)
         leaving = None if tally is None else leaves_at(self._rules(step), streak, run)
-        group = self._groups[step.user] if self._rankings.plan.grouped else ()
-        self._rankings.set_streak(run.start, group, step.user, StreakValue(tally, leaving))
+        self._rankings.set_streak(run.start, self._group_in(run, step.user), step.user, StreakValue(tally, leaving))
 
     def _is_live(self, run: Run) -> bool:
         return not is_late(run, self._timeline.now)

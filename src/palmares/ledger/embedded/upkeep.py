@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, NamedTuple
 
@@ -150,6 +150,11 @@ class Upkeep:
                     raise Unavailable("the projection of the log cannot be written at present") from error
                 raise
             self._users.end_filling(upto)
+
+    async def compact_projection(self, users: Sequence[int]) -> None:
+        """Let the projection hold nothing of erased users any more."""
+        async with self._filling:
+            await self.in_background(self._projection.compact, users)
 
     async def checkpoint(self) -> None:
         """Write a checkpoint while events go on. Given up when a board comes or goes meanwhile."""

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from palmares.domain import local_time, value
+from palmares.domain.erased import anonymous_id
 from palmares.domain.preferences import DEFAULTS, Preferences
 from palmares.domain.streak import Streak, decode
 from palmares.domain.user import User
@@ -51,6 +52,10 @@ class UserState:
     user: User
     sums: Mapping[int, Sum] = field(default_factory=dict)
     streak: Streak = NO_STREAK
+
+
+# Stands for a user who has an id no longer.
+_GONE = UserState(User(number=0, scope=0, id="", created=0, updated=0))
 
 
 class Layer:
@@ -90,6 +95,9 @@ class Users:
         self._names: dict[int, tuple[str, str | None]] = {}
         self._most_ids = most_cached * _IDS_PER_CACHED_USER
         self._last_number = projection.last_user()
+        # Few, and asked for all the time.
+        self.hidden = projection.hidden_users()
+        self.erased = projection.erased_users()
 
     @property
     def last_number(self) -> int:
@@ -107,10 +115,10 @@ class Users:
         for layer in (self._unprojected, self._filling, self._young):
             state = layer.by_id.get(key)
             if state is not None:
-                return state
+                return None if state is _GONE else state
         state = self._old.by_id.get(key)
         if state is not None:
-            return self._keep(state)
+            return None if state is _GONE else self._keep(state)
         row = self._projection.user_by_id(scope, user_id)
         return None if row is None else self._load(row[0], scope, user_id, *row[1:])
 
@@ -123,13 +131,17 @@ class Users:
         state = self._old.by_number.get(number)
         if state is not None:
             return self._keep(state)
+        if number in self.erased:
+            return self._load_erased(number)
         row = self._projection.user_by_number(number)
         assert row is not None, f"user {number} is in a ranking but not in the log"
         return self._load(number, *row)
 
     def named(self, numbers: Sequence[int]) -> list[tuple[str, str | None]]:
         """The id and name of each user, in the same order; one disk read for all who were not seen lately."""
-        names = {number: self._name(number) for number in numbers}
+        names = {
+            number: (anonymous_id(number), None) if number in self.erased else self._name(number) for number in numbers
+        }
         unseen = [number for number, name in names.items() if name is None]
         if unseen:
             self._remember_names(self._projection.named(unseen))
@@ -158,6 +170,8 @@ class Users:
         return user_id
 
     def _find_id(self, number: int) -> str:
+        if number in self.erased:
+            return anonymous_id(number)
         state = self._seen(number)
         return self._projection.id_of(number) if state is None else state.user.id
 
@@ -176,6 +190,34 @@ class Users:
         self._unprojected.step_count += 1
         if state.user.number > self._last_number:
             self._last_number = state.user.number
+        if state.user.hidden:
+            self.hidden.add(state.user.number)
+        elif self.hidden:
+            self.hidden.discard(state.user.number)
+
+    def erase(self, state: UserState) -> UserState:
+        """Let nobody have the id of a user any more, and keep of the user what the past needs."""
+        user = state.user
+        left = UserState(_anonymous(user), state.sums, state.streak)
+        for layer in (self._young, self._old):
+            layer.by_id.pop((user.scope, user.id), None)
+            layer.by_number.pop(user.number, None)
+        self._unprojected.by_id[user.scope, user.id] = _GONE
+        self._unprojected.by_number[user.number] = left
+        self._unprojected.step_count += 1
+        self._names.pop(user.number, None)
+        self._ids.pop(user.number, None)
+        self.hidden.discard(user.number)
+        self.erased.add(user.number)
+        return left
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Let go of what layers that are projected still hold of erased users."""
+        for layer in (self._young, self._old):
+            for number in numbers:
+                held = layer.by_number.pop(number, None)
+                if held is not None:
+                    layer.by_id.pop((held.user.scope, held.user.id), None)
 
     def note_event(self, user: int, metric: int, event: PastEvent) -> None:
         """Keep an event until the projection has it."""
@@ -304,6 +346,12 @@ class Users:
         state = self._projection.blank_streak(scope) if streak is None else decode(streak)
         return self._keep(UserState(decode_user(number, scope, user_id, body), sums, state))
 
+    def _load_erased(self, number: int) -> UserState:
+        scope, body = self._projection.erased_user(number)
+        sums = {metric: Sum(total, latest) for metric, total, latest in self._projection.totals_of(number)}
+        user = decode_user(number, scope, anonymous_id(number), body)
+        return UserState(user, sums, self._projection.blank_streak(scope))
+
     def _keep(self, state: UserState) -> UserState:
         if len(self._young.by_id) >= self._most_young:
             self._grow_older(Layer())
@@ -336,11 +384,19 @@ def decode_user(number: int, scope: int, user_id: str, body: str) -> User:
     given = msgspec.json.decode(body)
     for name in ("attributes_before", "preferences_before"):
         given.pop(name, None)
-    if given["device_tokens"] is not None:
+    if given.get("device_tokens") is not None:
         given["device_tokens"] = tuple(given["device_tokens"])
     if "preferences" in given:
         given["preferences"] = msgspec.convert(given["preferences"], Preferences)
     return User(number=number, scope=scope, id=user_id, **given)
+
+
+def _anonymous(user: User) -> User:
+    """What is left of a user who is erased: what decides how events counted, and nothing of the person."""
+    return User(
+        number=user.number, scope=user.scope, id=anonymous_id(user.number), tz=user.tz, preferences=user.preferences,
+        control=user.control, created=user.created, updated=user.updated,
+    )  # fmt: skip
 
 
 def attributes_before(body: str) -> dict[str, str] | None:

@@ -1,6 +1,7 @@
 """The past of a board: what the log holds, in the order in which it took effect."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from palmares.domain.effect import final_at
 from palmares.domain.group import Group
 from palmares.domain.local_time import parse_instant
 from palmares.domain.run import Run
-from palmares.domain.user import User
+from palmares.domain.user import User, changed
 from palmares.ledger.embedded import past
 from palmares.ledger.embedded.log import EVENT, USER, Line, Log
 from palmares.ledger.embedded.past import PastStep, opened
@@ -168,6 +169,28 @@ async def test_everybody_begins_with_the_attributes_first_known(
     assert await groups(folder, POOLS, 6) == expected
     assert await groups(folder, POOLS, 4) == expected
     assert await groups(folder, IGNORING, 6) == []
+
+
+async def test_a_board_without_groups_hears_of_those_only_who_were_ever_hidden(folder: Path, log: Log) -> None:
+    """Nothing of others, and nothing of attributes where nobody was."""
+    hidden = changed(User(number=1, scope=1, id="user-1", created=0, updated=0), {"hidden": True}, 0)
+    hiding = Line(
+        0, USER, instant("03-04T13"), 1, 1, user_id="user-1",
+        body=encode_user(hidden, replace(hidden, attributes={})),
+    )  # fmt: skip
+    lines = [user("03-01T12", "east", changes=False), event("03-04T12"), user("03-04T12", "west", "east", number=2)]
+    write(log, numbered([*lines, hiding]))
+    for upto, expected in ((3, [2]), (4, [2, 4])):
+        projection = Projection(folder / f"projection-{upto}.sqlite3", folder / "log.sqlite3", upto)
+        projection.catch_up(upto)
+        with (
+            closing(projection.snapshot()) as snapshot,
+            opened(folder / "log.sqlite3", Plan(IGNORING), upto, None) as found,
+        ):
+            assert await found.groups(snapshot, in_thread) == []
+            assert [step.position async for portion in found.steps(in_thread) for step in portion] == expected
+        assert projection.hidden_users() == ({1} if upto == 4 else set())
+        projection.close()
 
 
 async def groups(folder: Path, board: Board, upto: int) -> list[Group | None]:
