@@ -213,7 +213,7 @@ def minding(board: Board) -> Callable[[Step], bool]:
         user = step.state.user
         if user.scope != board.scope:
             return False
-        if board.metric is None or user.attributes != step.attributes_before:
+        if step.erased or board.metric is None or user.attributes != step.attributes_before:
             return True
         return step.metric is not None and step.metric.number == board.metric.number
 

@@ -28,7 +28,6 @@ from palmares.ledger.embedded.union import Union
 from palmares.ledger.embedded.users import Users
 from palmares.ledger.keeping import Order
 
-
 _KINDS = {EVENT: "event", USER: "user", ERASURE: "erasure"}
 
 
