@@ -87,5 +87,11 @@ class PlainCatalog:
     async def application_key(self, prefix: str) -> ApplicationKey | None:
         return None
 
+    async def application_keys_of(self, scope: int, user_ids: Sequence[str]) -> list[ApplicationKey]:
+        return []
+
+    async def delete_application_keys(self, keys: Sequence[ApplicationKey]) -> None:
+        assert not keys
+
     def touch_key(self, key_id: str, now: int) -> None:
         """The time of use is not kept."""

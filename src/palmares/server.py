@@ -45,6 +45,7 @@ from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
 from palmares.outbox.http import HttpSender
 from palmares.outbox.sql import SqlOutbox
 from palmares.service.announce import Announcer, Ways
+from palmares.service.compact import Compactor
 from palmares.service.context import Context
 from palmares.service.define_points import pay
 from palmares.service.deliver import Deliverer
@@ -90,10 +91,12 @@ class Server:
         announcer: Announcer,
         deliverer: Deliverer,
         timekeeper: Timekeeper,
+        compactor: Compactor,
         clock_mover: ClockMover | None,
         first_key: str | None,
     ) -> None:
         self.context = context
+        self.compactor = compactor
         self.clock_mover = clock_mover
         self.first_key = first_key
         self._ledger = ledger
@@ -104,6 +107,8 @@ class Server:
         self._timekeeper = timekeeper
         self._timekeeper.start()
         self.context.activations.resume()
+        # An erasure may not have come to its end before the last stop.
+        self.compactor.look()
         self._refreshing = asyncio.create_task(self._refresh())
 
     @classmethod
@@ -133,9 +138,10 @@ class Server:
             sender = HttpSender(settings.webhooks_allow_private)
             deliverer = Deliverer(outbox, catalog, sender, clock, patient=standing is not None)
             opened.push_async_callback(deliverer.close)
+            compactor = Compactor(ledger, catalog, outbox, asyncio.sleep, time.perf_counter)
             context = Context(
                 ledger, catalog, clock, new_id, new_secret, asyncio.sleep, outbox, settings.webhooks_allow_private,
-                lambda: announcer.look(clock()),
+                lambda: announcer.look(clock()), compactor.look,
             )  # fmt: skip
             for scope in catalog.scopes():
                 # A server may have died before the ledger heard of a change.
@@ -148,7 +154,9 @@ class Server:
             clock_mover = None if standing is None else ClockMover(standing, timekeeper, ledger.settle)
             # Whatever fails before this line closes what is open; from here on, `close` does.
             opened.pop_all()
-        return cls(context, ledger, catalog, outbox, announcer, deliverer, timekeeper, clock_mover, first_key)
+        return cls(
+            context, ledger, catalog, outbox, announcer, deliverer, timekeeper, compactor, clock_mover, first_key
+        )
 
     @property
     def multi_tenancy(self) -> bool:
@@ -177,6 +185,7 @@ class Server:
     async def close(self) -> None:
         """Flush, checkpoint, and let go of the folder."""
         await self._timekeeper.close()
+        await self.compactor.close()
         await self.context.activations.close()
         self._refreshing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -223,6 +232,21 @@ class Server:
         tenant = self._catalog.tenant(board.scope)
         environment = self._catalog.environment(board.scope)
         return BoardName(environment.key, "" if tenant is None else tenant.customer_id, board.key)
+
+
+async def compact(settings: Settings) -> None:
+    """Remove from a data folder that no server has open what is left of erased users, all of it.
+
+    Raises `FolderInUse`, and what keeps it from being done.
+    """
+    async with contextlib.AsyncExitStack() as opened:
+        catalog = await open_catalog(settings.data)
+        opened.push_async_callback(catalog.close)
+        ledger = await _open_ledger(settings, catalog, system_clock)
+        opened.push_async_callback(ledger.close)
+        outbox = await open_outbox(settings.data)
+        opened.push_async_callback(outbox.close)
+        await Compactor(ledger, catalog, outbox, asyncio.sleep, time.perf_counter).settle()
 
 
 async def open_catalog(data: Path, clock: Clock = system_clock, multi_tenancy: bool = False) -> SqlCatalog:

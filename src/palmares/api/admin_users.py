@@ -1,4 +1,4 @@
-"""Users for administrators: show one as the server knows them, hide and bring back many."""
+"""Users for administrators: show one as the server knows them, hide and bring back many, erase them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from palmares.api.endpoint import Answer, Call, Endpoint
 from palmares.api.wire import UserAnswer, UserId, user_answer
 from palmares.api.wire_admin import Issue, given
 from palmares.domain.user import User
+from palmares.service.bulk import Bulk
+from palmares.service.erase import erase_users
 from palmares.service.hide import hide_users
 from palmares.service.read_user import read_user
 
@@ -35,6 +37,19 @@ class UpdatedUsers(Struct):
     """The users as they are now, and why the rest were not changed."""
 
     updated: list[AdminUser]
+    issues: list[Issue]
+
+
+class ErasedUser(Struct):
+    """The id that a user had."""
+
+    id: str
+
+
+class ErasedUsers(Struct):
+    """The users who were erased, and why the rest were not."""
+
+    deleted: list[ErasedUser]
     issues: list[Issue]
 
 
@@ -62,6 +77,21 @@ async def update_users(call: Call) -> Answer:
     return bulk.updated(await hide_users(call.context, call.scope, items), UpdatedUsers, admin_user)
 
 
+async def erase_many(call: Call) -> Answer:
+    """Erase users."""
+    return _erased(await erase_users(call.context, call.scope, bulk.read_ids(call)))
+
+
+async def erase_one(call: Call) -> Answer:
+    """Erase one user, whatever characters the id has."""
+    user = await read_user(call.context, call.scope, call.path["id"])
+    return _erased(await erase_users(call.context, call.scope, [user.id]))
+
+
+def _erased(done: Bulk[User]) -> Answer:
+    return Answer(200, ErasedUsers([ErasedUser(user.id) for user in done.things], bulk.issues(done)))
+
+
 ENDPOINTS = (
     Endpoint(
         "PATCH",
@@ -71,5 +101,7 @@ ENDPOINTS = (
         {200: UpdatedUsers},
         body=bulk.many(ChangedUser),
     ),
+    Endpoint("DELETE", "/users", erase_many, "Erase users", {200: ErasedUsers}, query=bulk.IdsQuery),
     Endpoint("GET", "/users/{id:path}", get_user, "Get a user, hidden or not", {200: AdminUser}),
+    Endpoint("DELETE", "/users/{id:path}", erase_one, "Erase a user", {200: ErasedUsers}),
 )

@@ -151,6 +151,9 @@ class Catalog(Protocol):
     async def application_keys(self, scope: int, ids: Sequence[str]) -> list[ApplicationKey]:
         """Those of a scope among the application keys with these ids."""
 
+    async def application_keys_of(self, scope: int, user_ids: Sequence[str]) -> list[ApplicationKey]:
+        """The application keys of some users. A pass over all keys of the scope."""
+
     def changing(self) -> AbstractAsyncContextManager[None]:
         """Hold this while checking and then saving definitions: within this process one holds it at a time.
 
@@ -227,6 +230,9 @@ class Catalog(Protocol):
 
     async def refresh(self) -> bool:
         """Write which keys were used and take up what other processes changed; True when anything changed."""
+
+    async def compact(self) -> None:
+        """Leave nothing in the files of what was deleted; `Unavailable` when that is not possible now."""
 
     async def close(self) -> None:
         """Let go of the database."""

@@ -9,6 +9,7 @@ way of keeping it current that could go wrong.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
@@ -21,7 +22,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, func, in
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from palmares.catalog import tables
-from palmares.catalog.application_keys import ApplicationKeys, find_keys, insert_keys
+from palmares.catalog.application_keys import ApplicationKeys, find_keys, find_keys_of, insert_keys
 from palmares.catalog.contract import (
     DEFAULT_SCOPE,
     ApiKey,
@@ -130,6 +131,10 @@ class SqlCatalog:
     async def application_keys(self, scope: int, ids: Sequence[str]) -> list[ApplicationKey]:
         """Those of a scope among the application keys with these ids."""
         return await self._read(lambda reader: find_keys(reader, scope, ids))
+
+    async def application_keys_of(self, scope: int, user_ids: Sequence[str]) -> list[ApplicationKey]:
+        """The application keys of some users."""
+        return await self._read(lambda reader: find_keys_of(reader, scope, user_ids))
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[None]:
@@ -302,6 +307,10 @@ class SqlCatalog:
         except SQLAlchemyError as error:
             raise Unavailable("the catalog's database does not work at present; nothing was stored") from error
 
+    async def compact(self) -> None:
+        """Leave nothing in the files of what was deleted."""
+        await self._run(self._compact)
+
     # The steps: each runs in the worker thread.
 
     def _prepare(self, now: int, multi_tenancy: bool) -> None:
@@ -350,6 +359,21 @@ class SqlCatalog:
                 writer.execute(update(key).where(key.c.id == key_id).values(last_used=now))
             if used_by_users:
                 self._application_keys.store_use(writer, used_by_users)
+
+    def _compact(self) -> None:
+        if self._writing_engine.dialect.name != "sqlite":
+            return
+        connection = self._writing_engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute("VACUUM")
+            busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error as error:
+            raise Unavailable("the catalog cannot be compacted at present") from error
+        finally:
+            connection.close()
+        if busy:
+            raise Unavailable("the catalog cannot be compacted while another process reads it")
 
     def _writing(self) -> AbstractContextManager[Connection]:
         return self._writing_engine.begin()

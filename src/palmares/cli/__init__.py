@@ -17,6 +17,7 @@ COMMANDS = {
     "environments": ("palmares.cli.environments", "environments"),
     "keys": ("palmares.cli.keys", "keys"),
     "users": ("palmares.cli.users", "users"),
+    "compact": ("palmares.cli.compact", "compact_command"),
     "webhooks": ("palmares.cli.webhooks", "webhooks"),
 }
 

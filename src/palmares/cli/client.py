@@ -34,6 +34,7 @@ class Refused(Exception):
     """The server understood the request and refused it."""
 
     def __init__(self, status: int, message: str) -> None:
+        self.status = status
         super().__init__(f"the server answers {status}: {message}")
 
 

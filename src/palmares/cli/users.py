@@ -1,10 +1,11 @@
-"""`palmares users`: hide users of a running server from rankings, and bring them back."""
+"""`palmares users`: hide users of a running server from rankings, bring them back, erase them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import click
 from msgspec import Struct
@@ -30,9 +31,13 @@ class _Updated(Struct):
     issues: list[_Issue]
 
 
+class _Erased(Struct):
+    deleted: list[_Named]
+
+
 @click.group()
 def users() -> None:
-    """Hide users of a running server from rankings, and bring them back."""
+    """Hide users of a running server from rankings, bring them back, erase them."""
 
 
 def of_a_server(function: Function) -> Function:
@@ -64,6 +69,30 @@ def hide(ids: Sequence[str], **server: Any) -> None:
 def unhide(ids: Sequence[str], **server: Any) -> None:
     """Bring hidden users back into the rankings, with all they have earned."""
     _set_hidden(ids, False, server)
+
+
+@users.command()
+@of_a_server
+@click.option("--yes", is_flag=True, help="Do not ask whether that is meant.")
+def erase(ids: Sequence[str], yes: bool, **server: Any) -> None:
+    """Erase users for good, with all that is known of them.
+
+    They are gone from everything that is live; in runs that are final, their rows stay without a name. The files hold
+    nothing of them any more a little later, when the server has compacted them; `palmares compact` waits for that.
+    """
+    if not yes:
+        click.confirm(f"Erase {len(ids)} users for good? This cannot be undone", abort=True)
+    issues: list[_Issue] = []
+    with client_of(**server) as client:
+        for user_id in ids:
+            try:
+                client.fetch(_Erased, "DELETE", f"/admin/v1/users/{quote(user_id, safe='')}")
+                click.echo(f"{user_id} is erased")
+            except Refused as error:
+                if error.status != 404:
+                    raise
+                issues.append(_Issue("there is no user with this id", user_id))
+    _stop_at(issues)
 
 
 def _set_hidden(ids: Sequence[str], hidden: bool, server: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ alone, so it knows from memory for whom anything waits.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -36,6 +37,7 @@ from palmares.outbox.database import make_engines, migrate
 
 Result = TypeVar("Result")
 _MOST_PRUNED = 10_000
+_MOST_REWRITTEN = 2_000
 # Written out, because a parameter would keep SQLite from the index of what is pending.
 _PENDING = tables.deliveries.c.status == literal_column("'pending'")
 
@@ -100,6 +102,16 @@ class SqlOutbox:
     async def prune(self, before: int) -> bool:
         """Forget what is over and old."""
         return await self._run(lambda: self._prune(before))
+
+    async def rewrite(self, scope: int, change: Callable[[int, bytes], bytes | None]) -> None:
+        """Change or remove messages, some at a time."""
+        after: int | None = 0
+        while after is not None:
+            after = await self._run(lambda after=after: self._rewrite(scope, change, after))  # type: ignore[misc]
+
+    async def compact(self) -> None:
+        """Leave nothing in the files of what was removed."""
+        await self._run(self._compact)
 
     async def close(self) -> None:
         """Write what is to be written, and let go of the database."""
@@ -213,6 +225,41 @@ class SqlOutbox:
                 writer.execute(delete(messages).where(messages.c.number.in_(silent))),
             ]
         return any(result.rowcount >= _MOST_PRUNED for result in found)
+
+    def _rewrite(self, scope: int, change: Callable[[int, bytes], bytes | None], after: int) -> int | None:
+        """Look at the next messages behind a number; how far that went, None at the end."""
+        messages, deliveries = tables.messages, tables.deliveries
+        others = exists().where(deliveries.c.message == messages.c.number, deliveries.c.scope != scope)
+        asked = select(messages).where(messages.c.number > after).order_by(messages.c.number).limit(_MOST_REWRITTEN)
+        with self._writing_engine.begin() as writer:
+            found = writer.execute(asked.add_columns(others.label("others"))).all()
+            changed = [(row, change(row.created, row.body)) for row in found if not row.others]
+            gone = [row.number for row, body in changed if body is None]
+            for row, body in changed:
+                if body is not None and body != row.body:
+                    writer.execute(update(messages).where(messages.c.number == row.number).values(body=body))
+            of_gone = deliveries.c.message.in_(gone)
+            touched = writer.scalars(select(deliveries.c.webhook).where(of_gone).distinct()).all() if gone else ()
+            writer.execute(delete(deliveries).where(of_gone))
+            writer.execute(delete(messages).where(messages.c.number.in_(gone)))
+            waiting = _first_due(writer, touched)
+        self._now_waiting(touched, waiting)
+        return found[-1].number if found else None
+
+    def _compact(self) -> None:
+        if self._writing_engine.dialect.name != "sqlite":
+            return
+        connection = self._writing_engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute("VACUUM")
+            busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error as error:
+            raise Unavailable("the outbox cannot be compacted at present") from error
+        finally:
+            connection.close()
+        if busy:
+            raise Unavailable("the outbox cannot be compacted while another process reads it")
 
     def _now_waiting(self, touched: Collection[str], waiting: Mapping[str, int]) -> None:
         # A new dictionary, because the event loop may be reading the former one.

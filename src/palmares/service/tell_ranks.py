@@ -289,7 +289,7 @@ class TellRanks:
         status = board.status_at(now)
         messages = []
         for (group, change), user in zip(found, users, strict=True):
-            if user.hidden:
+            if user.hidden or user.erased:
                 # Left the ranking, but that is nobody's business.
                 continue
             body = self._teller.bodies.rank(RANK_CHANGED, now, board, status, watched.run, group, user, change)

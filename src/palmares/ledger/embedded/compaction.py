@@ -62,17 +62,17 @@ class Compaction:
             await self._upkeep.checkpoint()
         if self._upkeep.checkpoint_position < upto:
             raise Unavailable("the files cannot be compacted without a new checkpoint; it will be tried again")
-        with closing(await self._upkeep.in_background(Rewriter, self._log_path)) as rewriter:
+        with closing(await self._upkeep.undisturbed(Rewriter, self._log_path)) as rewriter:
             await self._rewrite(rewriter, users, upto)
             async with self._turn:
-                await self._upkeep.in_background(rewriter.finish)
+                await self._upkeep.undisturbed(rewriter.finish)
         await self._upkeep.compact_projection(users)
         self._users.forget(users)
 
     async def _rewrite(self, rewriter: Rewriter, users: Sequence[int], upto: int) -> None:
         for after in range(0, upto, _LINES_READ_AT_ONCE):
             past = min(after + _LINES_READ_AT_ONCE, upto)
-            lines = await self._upkeep.in_background(rewriter.find, users, after, past)
+            lines = await self._upkeep.undisturbed(rewriter.find, users, after, past)
             for first in range(0, len(lines), _LINES_WRITTEN_AT_ONCE):
                 async with self._turn:
-                    await self._upkeep.in_background(rewriter.write, lines[first : first + _LINES_WRITTEN_AT_ONCE])
+                    await self._upkeep.undisturbed(rewriter.write, lines[first : first + _LINES_WRITTEN_AT_ONCE])

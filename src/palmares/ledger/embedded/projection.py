@@ -167,6 +167,10 @@ class Projection:
         truncate_wal(self._writer, "main")
         self._writer.execute(query("finish_erasures"), given)
 
+    def interrupt(self) -> None:
+        """Let what the filling thread is at fail, if it is at anything: it is as if it had not begun."""
+        self._writer.interrupt()
+
     def totals_of(self, user: int) -> list[tuple[int, int, int]]:
         """(metric, total, time of the newest event) of one user."""
         return self._reader.execute(query("totals_of"), (user,)).fetchall()

@@ -154,7 +154,7 @@ class Upkeep:
     async def compact_projection(self, users: Sequence[int]) -> None:
         """Let the projection hold nothing of erased users any more."""
         async with self._filling:
-            await self.in_background(self._projection.compact, users)
+            await self.undisturbed(self._projection.compact, users, interrupt=self._projection.interrupt)
 
     async def checkpoint(self) -> None:
         """Write a checkpoint while events go on. Given up when a board comes or goes meanwhile."""
@@ -189,6 +189,18 @@ class Upkeep:
     async def in_background(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Do slow work on the thread for it."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    async def undisturbed(
+        self, work: Callable[..., Any], *arguments: Any, interrupt: Callable[[], None] = lambda: None
+    ) -> Any:
+        """As `in_background`, but whoever is cancelled waits all the same until the work has ended, maybe sooner."""
+        step = asyncio.ensure_future(self.in_background(work, *arguments))
+        try:
+            return await asyncio.shield(step)
+        except asyncio.CancelledError:
+            interrupt()
+            await asyncio.gather(step, return_exceptions=True)
+            raise
 
     async def close(self) -> None:
         """Bring both files up to date."""
