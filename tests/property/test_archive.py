@@ -108,12 +108,16 @@ class ArchiveAgainstDictionaries(RuleBasedStateMachine):
             archive.keep_run(edition, run, orders, places, revision)
 
     @precondition(has_editions)
-    @rule(chance=st.integers(0, 9), runs=st.none() | st.sets(run_starts))
-    def install(self, chance: int, runs: set[int] | None) -> None:
+    @rule(
+        chance=st.integers(0, 9),
+        runs=st.none() | st.sets(run_starts),
+        complete=st.none() | st.dictionaries(run_starts, st.sampled_from(DAYS)),
+    )
+    def install(self, chance: int, runs: set[int] | None, complete: dict[int, int] | None) -> None:
         here, there = self.pick(chance)
         board = self.plain.editions[there].board
-        self.archive.install(board, here, runs)
-        self.plain.install(board, there, runs)
+        self.archive.install(board, here, runs, complete)
+        self.plain.install(board, there, runs, complete)
 
     @precondition(has_editions)
     @rule(chance=st.integers(0, 9))

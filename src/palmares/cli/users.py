@@ -1,20 +1,22 @@
-"""`palmares users`: hide users of a running server from rankings, bring them back, erase them."""
+"""`palmares users`: what administrators do to users of a running server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 import click
+import msgspec
 from msgspec import Struct
 
-from palmares.cli.client import Client, Refused, ServerUnreachable
-from palmares.cli.options import Failed
+from palmares.api.admin_totals import TotalAnswer
+from palmares.cli.client import Refused
+from palmares.cli.connection import TRIES, connected, connection_options
+from palmares.cli.options import Failed, plain_errors
+from palmares.domain.value import exact, parse
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 _MOST_AT_ONCE = 100
+_IDS = click.argument("ids", metavar="ID...", nargs=-1, required=True)
 
 
 class _Named(Struct):
@@ -37,44 +39,51 @@ class _Erased(Struct):
 
 @click.group()
 def users() -> None:
-    """Hide users of a running server from rankings, bring them back, erase them."""
+    """Correct, hide and erase users of a running server."""
 
 
-def of_a_server(function: Function) -> Function:
-    """The options of a command that speaks to a running server, and the ids of users."""
-    for decorate in (
-        click.option(
-            "--key", envvar="PALMARES_ADMIN_KEY", required=True, help="An admin key of the server.", show_envvar=True
-        ),
-        click.option("--tenant", help="The customer's id of the tenant, where there are tenants."),
-        click.option(
-            "--url", envvar="PALMARES_URL", default="http://127.0.0.1:8787", help="The address of the server.",
-            show_default=True, show_envvar=True,
-        ),
-        click.argument("ids", metavar="ID...", nargs=-1, required=True),
-    ):  # fmt: skip
-        function = decorate(function)
-    return function
+@users.command("set-total", context_settings={"ignore_unknown_options": True})
+@click.argument("user")
+@click.argument("metric")
+@click.argument("total")
+@click.option("--idempotency-key", help="Sent again with the same key, it happens once.")
+@connection_options
+def set_total(
+    user: str, metric: str, total: str, idempotency_key: str | None, url: str, key: str, tenant: str | None
+) -> None:
+    """Set a user's total of a metric, by an event of what is missing to it."""
+    with plain_errors():
+        number = exact(parse(total, "total"))
+    path = f"/admin/v1/users/{quote(user, safe='')}/metrics/{quote(metric, safe='')}"
+    headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+    with connected(url, key, tenant) as client:
+        body = {"total": msgspec.Raw(str(number).encode())}
+        done = client.fetch(TotalAnswer, "PUT", path, body, tries=TRIES, headers=headers)
+    event = "no event was needed" if done.event_id is None else f"event {done.event_id}"
+    click.echo(f"{done.key} of {user} is {done.current} ({event})")
 
 
 @users.command()
-@of_a_server
-def hide(ids: Sequence[str], **server: Any) -> None:
+@_IDS
+@connection_options
+def hide(ids: Sequence[str], url: str, key: str, tenant: str | None) -> None:
     """Leave users out of all rankings, while they go on counting."""
-    _set_hidden(ids, True, server)
+    _set_hidden(ids, True, url, key, tenant)
 
 
 @users.command()
-@of_a_server
-def unhide(ids: Sequence[str], **server: Any) -> None:
+@_IDS
+@connection_options
+def unhide(ids: Sequence[str], url: str, key: str, tenant: str | None) -> None:
     """Bring hidden users back into the rankings, with all they have earned."""
-    _set_hidden(ids, False, server)
+    _set_hidden(ids, False, url, key, tenant)
 
 
 @users.command()
-@of_a_server
+@_IDS
+@connection_options
 @click.option("--yes", is_flag=True, help="Do not ask whether that is meant.")
-def erase(ids: Sequence[str], yes: bool, **server: Any) -> None:
+def erase(ids: Sequence[str], yes: bool, url: str, key: str, tenant: str | None) -> None:
     """Erase users for good, with all that is known of them.
 
     They are gone from everything that is live; in runs that are final, their rows stay without a name. The files hold
@@ -83,7 +92,7 @@ def erase(ids: Sequence[str], yes: bool, **server: Any) -> None:
     if not yes:
         click.confirm(f"Erase {len(ids)} users for good? This cannot be undone", abort=True)
     issues: list[_Issue] = []
-    with client_of(**server) as client:
+    with connected(url, key, tenant) as client:
         for user_id in ids:
             try:
                 client.fetch(_Erased, "DELETE", f"/admin/v1/users/{quote(user_id, safe='')}")
@@ -95,9 +104,9 @@ def erase(ids: Sequence[str], yes: bool, **server: Any) -> None:
     _stop_at(issues)
 
 
-def _set_hidden(ids: Sequence[str], hidden: bool, server: dict[str, Any]) -> None:
+def _set_hidden(ids: Sequence[str], hidden: bool, url: str, key: str, tenant: str | None) -> None:
     issues: list[_Issue] = []
-    with client_of(**server) as client:
+    with connected(url, key, tenant) as client:
         for some in portions(ids):
             items = [{"id": user_id, "hidden": hidden} for user_id in some]
             answer = client.fetch(_Updated, "PATCH", "/admin/v1/users", items)
@@ -110,21 +119,6 @@ def _set_hidden(ids: Sequence[str], hidden: bool, server: dict[str, Any]) -> Non
 def portions(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     """The ids in lists of as many as one request takes."""
     return (ids[start : start + _MOST_AT_ONCE] for start in range(0, len(ids), _MOST_AT_ONCE))
-
-
-@contextmanager
-def client_of(url: str, key: str, tenant: str | None) -> Iterator[Client]:
-    """A client of the server; what goes wrong becomes one line and exit code 1."""
-    try:
-        client = Client(url, key, tenant=tenant)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    try:
-        yield client
-    except (Refused, ServerUnreachable) as error:
-        raise Failed(str(error)) from None
-    finally:
-        client.close()
 
 
 def _stop_at(issues: Sequence[_Issue]) -> None:

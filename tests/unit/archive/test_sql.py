@@ -607,3 +607,29 @@ def test_a_disk_that_fails_is_told_plainly(archive: SqlArchive, tmp_path: Path) 
             archive.history(BOARD, RUN.start, 1, 0, 999)
         database.execute("ALTER TABLE elsewhere RENAME TO days")
     assert archive.history(BOARD, RUN.start, 1, 0, 999) == [DayStanding(101, 1, 10)]
+
+
+def test_a_run_is_taken_over_whole_up_to_a_day(archive: SqlArchive) -> None:
+    """Days before it that the new edition does not have are gone; later ones stay, and so do other runs."""
+    current = archive.edition(BOARD)
+    for day in (101, 102, 103):
+        keep_day(archive, current, day, {DE: {1: (10, 0)}})
+    new = archive.begin_edition(BOARD)
+    keep_day(archive, new, 102, {DE: {1: (12, 0)}})
+    archive.install(BOARD, new, [RUN.start, 200], {RUN.start: 103})
+
+    assert archive.history(BOARD, RUN.start, 1, 0, 999) == [DayStanding(102, 1, 12), DayStanding(103, 1, 10)]
+
+
+def test_a_run_of_which_nothing_is_left_is_taken_over_too(archive: SqlArchive) -> None:
+    """It is final and empty, one revision further, without days."""
+    current = archive.edition(BOARD)
+    keep_day(archive, current, 101, {DE: {1: (10, 0)}})
+    keep_run(archive, current, {DE: {1: (10, 0)}})
+    new = archive.begin_edition(BOARD)
+    keep_run(archive, new, {})
+    archive.install(BOARD, new, [RUN.start], {RUN.start: 999})
+
+    assert archive.final_run(BOARD, RUN.start) == FinalRun(RUN, 1, {})
+    assert archive.place(BOARD, RUN.start, 1) is None
+    assert archive.history(BOARD, RUN.start, 1, 0, 999) == []

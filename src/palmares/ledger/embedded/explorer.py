@@ -108,7 +108,7 @@ class _Search:
 
     def _walk(self) -> FoundPage:
         """Through the newest lines."""
-        limit, bottom = self._wanted.limit, max(self._after, self._before - MOST_LOOKED_AT)
+        limit, bottom = self._wanted.limit, max(self._after, self._before - MOST_LOOKED_AT - 1)
         found = self._column("events_in_stretch", after=bottom, most=limit + 1)
         if len(found) > limit:
             return self._shown(found[:limit], found[limit - 1])

@@ -16,7 +16,7 @@ from palmares.domain.local_time import parse_instant
 from palmares.domain.run import Run
 from palmares.domain.user import User, changed
 from palmares.ledger.embedded import past
-from palmares.ledger.embedded.log import EVENT, USER, Line, Log
+from palmares.ledger.embedded.log import EVENT, USER, VOID, Line, Log
 from palmares.ledger.embedded.past import PastStep, opened
 from palmares.ledger.embedded.projection import Projection
 from palmares.ledger.embedded.users import encode_user
@@ -203,3 +203,29 @@ async def groups(folder: Path, board: Board, upto: int) -> list[Group | None]:
     snapshot.close()
     projection.close()
     return made
+
+
+def void(recorded: str, target: Line) -> Line:
+    """The line that says that an event is void."""
+    return target._replace(position=0, kind=VOID, recorded_at=instant(recorded), amount=-1, target=target.position)
+
+
+@pytest.mark.parametrize(
+    ("board", "ignored", "gone", "revising"),
+    [(IGNORING, [8], {2, 3}, set()), (REVISING, [], {1, 2, 3, 4}, {FIRST.start})],
+)
+async def test_void_events_are_left_out_but_where_the_void_came_late(
+    folder: Path, log: Log, board: Board, ignored: list[int], gone: set[int], revising: set[int]
+) -> None:
+    """A late void of what counts is told like a late event; that of a late event that is ignored is not told."""
+    lines = numbered(LATE)
+    voids = [void("03-10T17", lines[0]), void("03-08T12", lines[1]), void("03-10T17", lines[2])]
+    lines = numbered([*lines, *voids, void("03-10T18", lines[3])])
+    write(log, lines)
+    said = [(line.target, line.position) for line in lines if line.kind == VOID and line.target is not None]
+    with opened(folder / "log.sqlite3", Plan(board), 99, None, void=said) as found:
+        all_steps = [step async for portion in found.steps(in_thread) for step in portion]
+    assert found.gone == gone
+    assert found.revising == revising
+    assert [step.position for step in all_steps if step.position > 7] == ignored
+    assert gone.isdisjoint(step.position for step in all_steps)
