@@ -1,0 +1,76 @@
+"""A database and the part of it that belongs to one adapter: lent for one transaction at a time.
+
+Readers see one state of all tables, and never wait for a writer; the writers of a part take turns from their first
+step. Each dialect has its own way to that, in a module of its own; outside them no code asks which one it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, Engine, make_url
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from palmares.domain.errors import Unavailable
+from palmares.sql import sqlite
+from palmares.sql.migrations import upgrade
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The tables of one adapter: what people call it, and where the migrations are that make it.
+
+    `sqlite_pragmas` are its own, besides those that all parts have.
+    """
+
+    name: str
+    migrations: str
+    sqlite_pragmas: Mapping[str, str] = field(default_factory=dict)
+
+
+class Database:
+    """Connections for reading and for writing, each lent for one transaction."""
+
+    def __init__(self, url: str, part: Part) -> None:
+        """Nothing is opened yet. The URL is `sqlite:///path`."""
+        self._part = part
+        self._reading_engine, self._writing_engine = _engines(url, part)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One state of all tables. Raises `Unavailable` when the database cannot be used."""
+        with self._told_plainly(""), self._reading_engine.connect() as reader:
+            yield reader
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """All that happens inside, or nothing; durable at the end. Raises `Unavailable` like `reading`."""
+        with self._told_plainly("; nothing was stored"), self._writing_engine.begin() as writer:
+            yield writer
+
+    def migrate(self, writer: Connection) -> None:
+        """Bring the tables up to date, all steps and the note of them in the present transaction."""
+        upgrade(writer, self._part.migrations, self._part.name)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        with self._told_plainly(""):
+            self._reading_engine.dispose()
+
+    @contextmanager
+    def _told_plainly(self, outcome: str) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError as error:
+            message = f"another process has just changed the same in the {self._part.name}{outcome}; try again"
+            raise Unavailable(message) from error
+        except SQLAlchemyError as error:
+            raise Unavailable(f"the {self._part.name}'s database does not work at present{outcome}") from error
+
+
+def _engines(url: str, part: Part) -> tuple[Engine, Engine]:
+    """For reading and for writing."""
+    assert make_url(url).get_backend_name() == "sqlite", "no other database is known"
+    return sqlite.engines(url, part.sqlite_pragmas)
