@@ -1,20 +1,20 @@
 """A database and the part of it that belongs to one adapter: lent for one transaction at a time.
 
 Readers see one state of all tables, and never wait for a writer; the writers of a part take turns from their first
-step. Each dialect has its own way to that, in a module of its own; outside them no code asks which one it is.
+step. Each kind of database has its own way to that, in a module of its own; outside them no code asks which one it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Engine, make_url
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from palmares.domain.errors import Unavailable
-from palmares.sql import sqlite
+from palmares.sql import postgresql, sqlite
 from palmares.sql.migrations import upgrade
 
 
@@ -34,14 +34,22 @@ class Database:
     """Connections for reading and for writing, each lent for one transaction."""
 
     def __init__(self, url: str, part: Part) -> None:
-        """Nothing is opened yet. The URL is `sqlite:///path`."""
+        """Nothing is opened yet. The URL is `sqlite:///path` or `postgresql://user:password@host/database`.
+
+        Raises `Unavailable` when it is neither.
+        """
         self._part = part
-        self._reading_engine, self._writing_engine = _engines(url, part)
+        parsed = _parsed(url)
+        self._is_shared = parsed.get_backend_name() == "postgresql"
+        if self._is_shared:
+            self._reading_engine, self._writing_engine = postgresql.engines(parsed, part.name)
+        else:
+            self._reading_engine, self._writing_engine = sqlite.engines(parsed, part.sqlite_pragmas)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One state of all tables. Raises `Unavailable` when the database cannot be used."""
-        with self._told_plainly(""), self._reading_engine.connect() as reader:
+        with self._told_plainly(), self._reading_engine.connect() as reader:
             yield reader
 
     @contextmanager
@@ -52,15 +60,35 @@ class Database:
 
     def migrate(self, writer: Connection) -> None:
         """Bring the tables up to date, all steps and the note of them in the present transaction."""
+        if self._is_shared:
+            postgresql.check(writer)
         upgrade(writer, self._part.migrations, self._part.name)
+
+    def take_turn(self) -> Callable[[], None]:
+        """Wait until no other process has the turn, and have it until the function that is returned is called.
+
+        For what takes more than one transaction. Only PostgreSQL can hold a turn; on one machine, with SQLite, it is
+        had at once. Raises `Unavailable` like `reading`, and after having waited for long.
+        """
+        if not self._is_shared:
+            return lambda: None
+        with self._told_plainly("; nothing was stored"):
+            holder = self._reading_engine.connect()
+            try:
+                postgresql.take_lock(holder, f"{self._part.name} turn")
+            except BaseException:
+                holder.close()
+                raise
+        return holder.close
 
     def close(self) -> None:
         """Let go of all connections."""
-        with self._told_plainly(""):
+        with self._told_plainly():
             self._reading_engine.dispose()
+            self._writing_engine.dispose()
 
     @contextmanager
-    def _told_plainly(self, outcome: str) -> Iterator[None]:
+    def _told_plainly(self, outcome: str = "") -> Iterator[None]:
         try:
             yield
         except IntegrityError as error:
@@ -70,7 +98,11 @@ class Database:
             raise Unavailable(f"the {self._part.name}'s database does not work at present{outcome}") from error
 
 
-def _engines(url: str, part: Part) -> tuple[Engine, Engine]:
-    """For reading and for writing."""
-    assert make_url(url).get_backend_name() == "sqlite", "no other database is known"
-    return sqlite.engines(url, part.sqlite_pragmas)
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise Unavailable("the address of the database cannot be read") from None
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise Unavailable(f"no database is called {parsed.drivername}; there are sqlite and postgresql")
+    return parsed

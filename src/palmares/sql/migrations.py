@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from threading import Lock
+from typing import Final
+
 from alembic import command, context
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData
 
 from palmares.domain.errors import Unavailable
+
+# Alembic keeps what it is at in global variables.
+_ONE_AT_A_TIME: Final = Lock()
 
 
 def upgrade(writer: Connection, migrations: str, part: str) -> None:
@@ -19,7 +25,8 @@ def upgrade(writer: Connection, migrations: str, part: str) -> None:
     config.set_main_option("script_location", migrations)
     config.attributes["connection"] = writer
     try:
-        command.upgrade(config, "head")
+        with _ONE_AT_A_TIME:
+            command.upgrade(config, "head")
     except CommandError as error:
         raise Unavailable(f"the {part} was made by a newer version of Palmares") from error
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 # For how long a process waits while another one writes.
 _BUSY_SECONDS: Final = 10
 _PRAGMAS: Final = {"journal_mode": "WAL", "synchronous": "FULL", "foreign_keys": "ON"}
 
 
-def engines(url: str, pragmas: Mapping[str, str]) -> tuple[Engine, Engine]:
+def engines(url: URL, pragmas: Mapping[str, str]) -> tuple[Engine, Engine]:
     """For reading and for writing, with some pragmas besides those that are always set."""
     engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
 
