@@ -1,4 +1,4 @@
-"""The catalog in a SQL database: SQLite now, PostgreSQL by the same statements.
+"""The catalog in a SQL database.
 
 All SQL runs in one worker thread, one transaction after the other, so the event loop never waits for a disk and no
 two of our own transactions meet. Each that changes something raises the `revision` row first; `refresh` compares
@@ -70,7 +70,7 @@ class SqlCatalog:
 
     @classmethod
     async def open(cls, url: str, clock: Callable[[], int], multi_tenancy: bool = False) -> Self:
-        """The catalog at a database URL (`sqlite:///path`), made or brought up to date when needed.
+        """The catalog at a database URL, made or brought up to date when needed.
 
         `multi_tenancy` is for the production environment, if it is made now.
         Raises `Unavailable` when the database cannot be used.
@@ -128,8 +128,12 @@ class SqlCatalog:
     async def changing(self) -> AsyncIterator[None]:
         """Hold while checking and saving."""
         async with self._change:
-            await self.refresh()
-            yield
+            give_back = await self._take_turn()
+            try:
+                await self.refresh()
+                yield
+            finally:
+                await asyncio.to_thread(give_back)
 
     async def save_environment(self, environment: Environment) -> Environment:
         """Insert or update an environment by its id."""
@@ -250,6 +254,15 @@ class SqlCatalog:
         self._worker.submit(self._database.close)
         await asyncio.to_thread(self._worker.shutdown)
 
+    async def _take_turn(self) -> Callable[[], None]:
+        """Wait for the turn of this process, not in the worker: what others ask of the catalog does not wait along."""
+        taking = asyncio.ensure_future(asyncio.to_thread(self._database.take_turn))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(_give_back)
+            raise
+
     async def _write(self, change: Callable[[Connection], object]) -> None:
         await self._run(lambda: self._commit(change))
 
@@ -321,6 +334,12 @@ class SqlCatalog:
                 writer.execute(update(key).where(key.c.id == key_id).values(last_used=now))
             if used_by_users:
                 self._application_keys.store_use(writer, used_by_users)
+
+
+def _give_back(taking: asyncio.Future[Callable[[], None]]) -> None:
+    """A turn that nobody waits for any more."""
+    if taking.exception() is None:
+        taking.result()()
 
 
 def _upsert(writer: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: str = "id") -> None:

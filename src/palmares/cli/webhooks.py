@@ -16,6 +16,7 @@ from rich.table import Table
 from palmares.api.admin_webhooks import admin_webhook, delivery_answer
 from palmares.api.webhook_json import sample
 from palmares.catalog.contract import DEFAULT_SCOPE, Catalog
+from palmares.cli.folder import PLACE_OPTIONS, require_folder
 from palmares.cli.options import Failed, plain_errors, setting_options, settings_from
 from palmares.domain.errors import NotFound
 from palmares.domain.local_time import format_instant
@@ -48,16 +49,15 @@ class Folder:
         """A running server takes note by itself."""
 
 
-def _run(action: Callable[[Folder], Awaitable[Result]], data: str | None, allow_private: str | None = None) -> Result:
-    """Run an action on a data folder, which has to exist: a misspelt one is not made."""
-    settings = settings_from({"data": data, "webhooks_allow_private": allow_private})
-    if not settings.data.is_dir():
-        raise Failed(f"there is no data folder {settings.data}; `palmares serve` makes one")
+def _run(action: Callable[[Folder], Awaitable[Result]], given: dict[str, str | None]) -> Result:
+    """Run an action on a data folder, or a database, with the settings given."""
+    settings = settings_from(given)
+    require_folder(settings)
 
     async def run() -> Result:
-        catalog = await open_catalog(settings.data)
+        catalog = await open_catalog(settings.data, database_url=settings.database_url)
         try:
-            outbox = await open_outbox(settings.data)
+            outbox = await open_outbox(settings.data, settings.database_url)
             try:
                 return await action(Folder(catalog, outbox, settings.webhooks_allow_private))
             finally:
@@ -83,10 +83,8 @@ def webhooks() -> None:
 @click.option("--name", default="webhook", show_default=True, help="What it is for.")
 @click.option("--event", "events", type=TYPE, multiple=True, help="A type of event to hear of; without any, all.")
 @click.option("--secret", help="What signs; without it, one is made.")
-@setting_options("data", "webhooks_allow_private")
-def create(
-    url: str, name: str, events: Sequence[str], secret: str | None, data: str | None, webhooks_allow_private: str | None
-) -> None:
+@setting_options(*PLACE_OPTIONS, "webhooks_allow_private")
+def create(url: str, name: str, events: Sequence[str], secret: str | None, **given: str | None) -> None:
     """Make a webhook and print its id and its secret, which is shown only now."""
     fields: dict[str, Any] = {"name": name, "url": url, "events": [*events] or [*EVENT_TYPES]}
     item = Item(0, None, fields | ({} if secret is None else {"secret": secret}))
@@ -94,20 +92,20 @@ def create(
     async def created(folder: Folder) -> Webhook:
         return _only(await actions.create_webhooks(folder, DEFAULT_SCOPE, [item]))
 
-    made = _run(created, data, webhooks_allow_private)
+    made = _run(created, given)
     click.echo(f"id      {made.id}\nsecret  {made.secret}")
 
 
 @webhooks.command("list")
-@setting_options("data")
+@setting_options(*PLACE_OPTIONS)
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-def list_command(data: str | None, as_json: bool) -> None:
+def list_command(as_json: bool, **given: str | None) -> None:
     """Show all webhooks, oldest first, without their secrets."""
 
     async def listed(folder: Folder) -> Sequence[Webhook]:
         return _all(folder)
 
-    found = _run(listed, data)
+    found = _run(listed, given)
     if as_json:
         _print_json([admin_webhook(webhook) for webhook in found])
     else:
@@ -116,31 +114,31 @@ def list_command(data: str | None, as_json: bool) -> None:
 
 @webhooks.command()
 @NAMED
-@setting_options("data")
-def pause(webhook: str, data: str | None) -> None:
+@setting_options(*PLACE_OPTIONS)
+def pause(webhook: str, **given: str | None) -> None:
     """Tell a webhook nothing of what happens until it is resumed."""
-    click.echo(f"{_change(webhook, 'paused', data).name} is paused")
+    click.echo(f"{_change(webhook, 'paused', given).name} is paused")
 
 
 @webhooks.command()
 @NAMED
-@setting_options("data")
-def resume(webhook: str, data: str | None) -> None:
+@setting_options(*PLACE_OPTIONS)
+def resume(webhook: str, **given: str | None) -> None:
     """Tell a paused webhook what happens from now on, and what already waited for it."""
-    click.echo(f"{_change(webhook, 'active', data).name} is active")
+    click.echo(f"{_change(webhook, 'active', given).name} is active")
 
 
 @webhooks.command()
 @NAMED
-@setting_options("data")
-def delete(webhook: str, data: str | None) -> None:
+@setting_options(*PLACE_OPTIONS)
+def delete(webhook: str, **given: str | None) -> None:
     """Remove a webhook for good."""
 
     async def deleted(folder: Folder) -> Webhook:
         found = _find(folder, webhook)
         return _only(await actions.delete_webhooks(folder, DEFAULT_SCOPE, [found.id]))
 
-    click.echo(f"{_run(deleted, data).name} is deleted")
+    click.echo(f"{_run(deleted, given).name} is deleted")
 
 
 @webhooks.command()
@@ -148,9 +146,11 @@ def delete(webhook: str, data: str | None) -> None:
 @click.option("--status", type=click.Choice(["pending", "delivered", "failed"]), help="Only those with this status.")
 @click.option("--type", "event", type=TYPE, help="Only those of this type.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most lines to show.")
-@setting_options("data")
+@setting_options(*PLACE_OPTIONS)
 @click.option("--json", "as_json", is_flag=True, help="JSON, bodies included, instead of a table.")
-def deliveries(webhook: str | None, data: str | None, limit: int, as_json: bool, **wanted: Any) -> None:
+def deliveries(
+    webhook: str | None, data: str | None, database_url: str | None, limit: int, as_json: bool, **wanted: Any
+) -> None:
     """Show what was delivered to a webhook or to all, newest first."""
 
     async def found(folder: Folder) -> tuple[dict[str, str], list[Delivery]]:
@@ -159,7 +159,7 @@ def deliveries(webhook: str | None, data: str | None, limit: int, as_json: bool,
         names = {one.id: one.name for one in _all(folder)}
         return names, await folder.outbox.deliveries(lines)
 
-    names, lines = _run(found, data)
+    names, lines = _run(found, {"data": data, "database_url": database_url})
     if as_json:
         _print_json([delivery_answer(line) for line in lines])
     else:
@@ -169,8 +169,8 @@ def deliveries(webhook: str | None, data: str | None, limit: int, as_json: bool,
 @webhooks.command()
 @NAMED
 @click.option("--type", "event", type=TYPE, help="The type of event; without it, the first that the webhook hears of.")
-@setting_options("data", "webhooks_allow_private")
-def test(webhook: str, event: EventType | None, data: str | None, webhooks_allow_private: str | None) -> None:
+@setting_options(*PLACE_OPTIONS, "webhooks_allow_private")
+def test(webhook: str, event: EventType | None, **given: str | None) -> None:
     """Send a sample to a webhook, once, and say what it answers."""
 
     async def sent(folder: Folder) -> tuple[Webhook, Attempt]:
@@ -180,7 +180,7 @@ def test(webhook: str, event: EventType | None, data: str | None, webhooks_allow
         finally:
             await sender.close()
 
-    found, attempt = _run(sent, data, webhooks_allow_private)
+    found, attempt = _run(sent, given)
     if attempt.status != "delivered":
         raise Failed(f"{found.url}: {attempt.problem}")
     click.echo(f"{found.url} answered {attempt.code}")
@@ -192,12 +192,12 @@ async def _send(folder: Folder, sender: HttpSender, webhook: Webhook, event: Eve
     return await send_sample(folder.outbox, sender, webhook, event, sample(event, now), delivery, now)
 
 
-def _change(name: str, status: str, data: str | None) -> Webhook:
+def _change(name: str, status: str, given: dict[str, str | None]) -> Webhook:
     async def changed(folder: Folder) -> Webhook:
         item = Item(0, _find(folder, name).id, {"status": status})
         return _only(await actions.update_webhooks(folder, DEFAULT_SCOPE, [item]))
 
-    return _run(changed, data)
+    return _run(changed, given)
 
 
 def _only(done: Bulk[Webhook]) -> Webhook:

@@ -1,4 +1,4 @@
-"""The outbox in a SQL database: SQLite now, PostgreSQL by the same statements.
+"""The outbox in a SQL database.
 
 All SQL runs in one worker thread, one transaction after the other, so the event loop never waits for a disk. What is
 to be written while a transaction is on its way is gathered and shares the next one.
@@ -52,7 +52,7 @@ class SqlOutbox:
 
     @classmethod
     async def open(cls, url: str) -> Self:
-        """The outbox at a database URL (`sqlite:///path`), made or brought up to date when needed.
+        """The outbox at a database URL, made or brought up to date when needed.
 
         Raises `Unavailable` when the database cannot be used.
         """

@@ -7,7 +7,7 @@ step. Each kind of database has its own way to that, in a module of its own; out
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy import URL, Connection, make_url
@@ -33,11 +33,13 @@ class Part:
 class Database:
     """Connections for reading and for writing, each lent for one transaction."""
 
-    def __init__(self, url: str, part: Part) -> None:
+    def __init__(self, url: str, part: Part, is_away: Callable[[], bool] = lambda: False) -> None:
         """Nothing is opened yet. The URL is `sqlite:///path` or `postgresql://user:password@host/database`.
 
-        Raises `Unavailable` when it is neither.
+        While `is_away` says so, readers are refused at once instead of waiting for a server that does not answer.
+        Raises `Unavailable` for an address of anything else.
         """
+        self._is_away = is_away
         self._part = part
         parsed = _parsed(url)
         self._is_shared = parsed.get_backend_name() == "postgresql"
@@ -49,6 +51,8 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One state of all tables. Raises `Unavailable` when the database cannot be used."""
+        if self._is_away():
+            raise Unavailable(f"the {self._part.name}'s database is away at present")
         with self._told_plainly(), self._reading_engine.connect() as reader:
             yield reader
 
@@ -79,7 +83,13 @@ class Database:
             except BaseException:
                 holder.close()
                 raise
-        return holder.close
+
+        def give_back() -> None:
+            # With a connection that broke, the turn was given back already.
+            with suppress(SQLAlchemyError):
+                holder.close()
+
+        return give_back
 
     def close(self) -> None:
         """Let go of all connections."""
