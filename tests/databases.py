@@ -72,7 +72,7 @@ class Postgres:
         # that can be had: a database is hundreds of files, and on a busy disk they take a second.
         self.folder = Path(tempfile.mkdtemp(prefix="palmares-postgres-", dir=_in_memory()))
         try:
-            self._commands = self._reachable(Path(found.origin).parent / "pginstall")
+            self._commands = self._reachable(Path(found.origin).parent)
             self._run("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres", "--no-sync")
             self.start()
             self._make_template()
@@ -132,21 +132,23 @@ class Postgres:
         filled = ", ".join(name for name in tables if "version" not in name)
         place.execute(f"TRUNCATE {filled} RESTART IDENTITY")
 
-    def _reachable(self, installed: Path) -> Path:
+    def _reachable(self, package: Path) -> Path:
         """Where the server's own user finds its commands, and its data: copied when they lie where only root may go."""
-        data = self.folder / "data"
+        data, commands = self.folder / "data", package / "pginstall" / "bin"
         data.mkdir()
         if os.geteuid() != 0:
-            return installed / "bin"
+            return commands
         for path in (self.folder, data):
             shutil.chown(path, "nobody")
         try:
-            subprocess.run(
-                [installed / "bin" / "postgres", "--version"], user="nobody", check=True, capture_output=True
-            )
+            subprocess.run([commands / "postgres", "--version"], user="nobody", check=True, capture_output=True)
         except PermissionError:
-            return Path(shutil.copytree(installed, self.folder / "installed")) / "bin"
-        return installed / "bin"
+            # With the libraries that lie beside the package.
+            copied = self.folder / "installed"
+            for part in (package, package.with_name(f"{package.name}.libs")):
+                shutil.copytree(part, copied / part.name)
+            return copied / package.name / "pginstall" / "bin"
+        return commands
 
     def _run(self, command: str, *arguments: str) -> None:
         user: dict[str, Any] = {}
