@@ -1,7 +1,7 @@
 """The real process with its catalog, archive and outbox in a real PostgreSQL, which is also away for a while."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
@@ -12,16 +12,15 @@ from palmares.cli import main
 from palmares.config import load
 from palmares.server import Server
 from palmares.sql.claim import DatabaseInUse
-from tests.acceptance.arithmetic import ONE_DAY
 from tests.acceptance.calls import Caller
 from tests.acceptance.conftest import Start
 from tests.acceptance.process import Process
 from tests.databases import Place, Postgres
 
 BEGINS = datetime(2026, 3, 2, 9, tzinfo=UTC)
-# A minute before the first run is over everywhere, and so much later that it is.
-NEARLY_FINAL = datetime(2026, 3, 9, 11, 59, tzinfo=UTC)
-LATER = NEARLY_FINAL + ONE_DAY
+# A minute before the first run, of two days, is over everywhere, and when it is.
+NEARLY_FINAL = datetime(2026, 3, 4, 11, 59, tzinfo=UTC)
+LATER = NEARLY_FINAL + timedelta(hours=1)
 
 Call = Callable[[Process], Caller]
 
@@ -42,8 +41,8 @@ def palmares(*arguments: str, database: Place) -> Result:
     return CliRunner(env={"PALMARES_DATABASE_URL": database.url}).invoke(main, arguments)
 
 
-def define_weekly(caller: Caller) -> None:
-    caller.define_board("laps", caller.define_metric("laps"), start="2026-03-02", runUnit="day", runInterval=7)
+def define_board(caller: Caller) -> None:
+    caller.define_board("laps", caller.define_metric("laps"), start="2026-03-02", runUnit="day", runInterval=2)
 
 
 def past(caller: Caller) -> Any:
@@ -57,10 +56,10 @@ def test_all_is_there_after_a_restart(start: Start, call: Call, database: Place)
     """What was defined and recorded, the final run, the ends of days, keys; the folder has the events only."""
     process = serve(start, database, BEGINS)
     caller = call(process)
-    define_weekly(caller)
+    define_board(caller)
     for user, value in (("ann", 5), ("bob", 7)):
         assert caller.event("laps", user, value).status_code == 201
-    caller.move_clock(BEGINS + 2 * ONE_DAY)
+    caller.move_clock(BEGINS + timedelta(days=1))
     assert caller.event("laps", "ann", 4).json()["leaderboards"]["laps"]["rank"] == 1
     caller.move_clock(LATER)
     caller.event("laps", "bob", 1)
@@ -93,7 +92,7 @@ def test_while_the_database_is_away_events_are_recorded_and_nothing_is_lost(
     """What needs the database says so with 503 and when to try again; it all heals by itself."""
     process = serve(start, database, BEGINS)
     caller = call(process)
-    define_weekly(caller)
+    define_board(caller)
     caller.event("laps", "ann", 5)
     caller.move_clock(NEARLY_FINAL)
 
