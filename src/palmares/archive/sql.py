@@ -15,14 +15,16 @@ from sqlalchemy import Connection, Row, Select, and_, delete, select
 
 from palmares.archive import shelves, tables
 from palmares.archive.columns import CHUNK, place_of, unpacked, unpacked_groups
-from palmares.archive.database import Database, migrate
 from palmares.archive.order import NO_HEADS, FinalOrder, Heads, Sorting
 from palmares.archive.shelves import Final, current
 from palmares.domain.errors import NotFound, Unavailable
 from palmares.domain.group import Group
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DAYS_KEPT, DayStanding, FinalPlace, FinalRun, Places, Rows
+from palmares.sql.database import Database, Part
 
+# Some builds of SQLite overwrite with zeros whatever is deleted, which would write every day that is let go once more.
+_PART = Part("archive", "palmares.archive:migrations", sqlite_pragmas={"secure_delete": "OFF"})
 # A chunk of either kind takes about 24 KiB in memory.
 _CHUNKS_REMEMBERED = 512
 _SHELVES_REMEMBERED = 128
@@ -54,21 +56,22 @@ class SqlArchive:
     forgotten.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, is_away: Callable[[], bool]) -> None:
         """Use `open`, which also brings the tables up to date."""
-        self._database = Database(url)
+        self._database = Database(url, _PART, is_away)
         self._groups = lru_cache(_SHELVES_REMEMBERED)(self._read_groups)
         self._heads = lru_cache(_SHELVES_REMEMBERED)(self._read_heads)
         self._rows = lru_cache(_CHUNKS_REMEMBERED)(self._read_rows)
         self._places = lru_cache(_CHUNKS_REMEMBERED)(self._read_places)
 
     @classmethod
-    def open(cls, url: str) -> Self:
-        """The archive at a database URL (`sqlite:///path`), made or brought up to date when needed.
+    def open(cls, url: str, is_away: Callable[[], bool] = lambda: False) -> Self:
+        """The archive at a database URL, made or brought up to date when needed.
 
-        Editions that were never installed are forgotten. Raises `Unavailable` when the database cannot be used.
+        Editions that were never installed are forgotten. Reads are refused at once while `is_away` says that nobody
+        should wait for the database. Raises `Unavailable` when the database cannot be used.
         """
-        archive = cls(url)
+        archive = cls(url, is_away)
         try:
             archive._prepare()
         except BaseException:
@@ -241,7 +244,7 @@ class SqlArchive:
 
     def _prepare(self) -> None:
         with self._database.writing() as writer:
-            migrate(writer)
+            self._database.migrate(writer)
             writer.execute(delete(tables.editions).where(~tables.editions.c.current))
 
     def _final(self, board: int, run_start: int) -> Final | None:

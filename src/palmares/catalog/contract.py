@@ -157,8 +157,10 @@ class Catalog(Protocol):
     def changing(self) -> AbstractAsyncContextManager[None]:
         """Hold this while checking and then saving definitions: within this process one holds it at a time.
 
-        Begins with a `refresh`, so what is checked is what the others left behind. Two processes that give the same
-        key all the same are kept apart by the database: the later one's save raises `Unavailable` and stores nothing.
+        Begins with a `refresh`, so what is checked is what the others left behind. On PostgreSQL one of all processes
+        holds it at a time; raises `Unavailable` after having waited for ten seconds. On SQLite, two processes that
+        give the same key all the same are kept apart by the database: the later one's save raises `Unavailable` and
+        stores nothing.
         """
 
     async def save_environment(self, environment: Environment) -> Environment:

@@ -23,6 +23,9 @@ from sqlalchemy import (
     text,
 )
 
+# In a database that the catalog shares, it notes its migrations apart.
+VERSION_TABLE = "alembic_version"
+
 # Names by rule, so that both databases, and migrations to come, call a constraint the same.
 metadata = MetaData(
     naming_convention={

@@ -16,10 +16,11 @@ from rich.table import Table
 from palmares.api.admin_webhooks import admin_webhook, delivery_answer
 from palmares.api.webhook_json import sample
 from palmares.catalog.contract import DEFAULT_SCOPE, Catalog
+from palmares.cli.folder import PLACE_OPTIONS, require_folder
 from palmares.cli.options import Failed, plain_errors, setting_options, settings_from
 from palmares.domain.errors import NotFound
 from palmares.domain.local_time import format_instant
-from palmares.domain.webhook import EVENT_TYPES, EventType, Webhook
+from palmares.domain.webhook import EVENT_TYPES, DeliveryStatus, EventType, Webhook
 from palmares.outbox.contract import Attempt, Delivery, Outbox, Wanted
 from palmares.outbox.http import HttpSender
 from palmares.server import new_id, new_secret, open_catalog, open_outbox, system_clock
@@ -52,30 +53,26 @@ class Folder:
 
 
 def place_options(function: Function) -> Function:
-    """Give a command the options that tell whose webhooks it is about, as `environment` and `tenant`."""
-    tenant = click.option("--tenant", help="The customer's own id of the tenant whose webhooks they are.")
-    environment = click.option(
-        "--environment", default="production", show_default=True, help="The key of the environment."
-    )
-    return environment(tenant(function))
+    """Give a command the options that tell whose webhooks it is about and where they are kept, for `_run`."""
+    for decorate in (
+        click.option("--tenant", help="The customer's own id of the tenant whose webhooks they are."),
+        click.option("--environment", default="production", show_default=True, help="The key of the environment."),
+        setting_options(*PLACE_OPTIONS),
+    ):
+        function = decorate(function)
+    return function
 
 
-def _run(
-    action: Callable[[Folder], Awaitable[Result]],
-    data: str | None,
-    environment: str,
-    tenant: str | None,
-    allow_private: str | None = None,
-) -> Result:
-    """Run an action on a data folder, which has to exist: a misspelt one is not made."""
-    settings = settings_from({"data": data, "webhooks_allow_private": allow_private})
-    if not settings.data.is_dir():
-        raise Failed(f"there is no data folder {settings.data}; `palmares serve` makes one")
+def _run(action: Callable[[Folder], Awaitable[Result]], given: Mapping[str, str | None]) -> Result:
+    """Run an action on a data folder, or a database, for the place and with the settings given."""
+    environment, tenant = given["environment"] or "production", given["tenant"]
+    settings = settings_from({name: text for name, text in given.items() if name not in ("environment", "tenant")})
+    require_folder(settings)
 
     async def run() -> Result:
-        catalog = await open_catalog(settings.data)
+        catalog = await open_catalog(settings.data, database_url=settings.database_url)
         try:
-            outbox = await open_outbox(settings.data)
+            outbox = await open_outbox(settings.data, settings.database_url)
             try:
                 folder = Folder(catalog, outbox, DEFAULT_SCOPE, settings.webhooks_allow_private)
                 return await action(replace(folder, scope=_scope(folder, environment, tenant)))
@@ -115,17 +112,9 @@ def webhooks() -> None:
 @click.option("--name", default="webhook", show_default=True, help="What it is for.")
 @click.option("--event", "events", type=TYPE, multiple=True, help="A type of event to hear of; without any, all.")
 @click.option("--secret", help="What signs; without it, one is made.")
-@setting_options("data", "webhooks_allow_private")
+@setting_options("webhooks_allow_private")
 @place_options
-def create(
-    url: str,
-    name: str,
-    events: Sequence[str],
-    secret: str | None,
-    data: str | None,
-    webhooks_allow_private: str | None,
-    **place: Any,
-) -> None:
+def create(url: str, name: str, events: Sequence[str], secret: str | None, **given: str | None) -> None:
     """Make a webhook and print its id and its secret, which is shown only now."""
     fields: dict[str, Any] = {"name": name, "url": url, "events": [*events] or [*EVENT_TYPES]}
     item = Item(0, None, fields | ({} if secret is None else {"secret": secret}))
@@ -133,21 +122,20 @@ def create(
     async def created(folder: Folder) -> Webhook:
         return _only(await actions.create_webhooks(folder, folder.scope, [item]))
 
-    made = _run(created, data, allow_private=webhooks_allow_private, **place)
+    made = _run(created, given)
     click.echo(f"id      {made.id}\nsecret  {made.secret}")
 
 
 @webhooks.command("list")
-@setting_options("data")
 @place_options
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-def list_command(data: str | None, as_json: bool, **place: Any) -> None:
+def list_command(as_json: bool, **given: str | None) -> None:
     """Show all webhooks, oldest first, without their secrets."""
 
     async def listed(folder: Folder) -> Sequence[Webhook]:
         return _all(folder)
 
-    found = _run(listed, data, **place)
+    found = _run(listed, given)
     if as_json:
         _print_json([admin_webhook(webhook) for webhook in found])
     else:
@@ -156,34 +144,31 @@ def list_command(data: str | None, as_json: bool, **place: Any) -> None:
 
 @webhooks.command()
 @NAMED
-@setting_options("data")
 @place_options
-def pause(webhook: str, data: str | None, **place: Any) -> None:
+def pause(webhook: str, **given: str | None) -> None:
     """Tell a webhook nothing of what happens until it is resumed."""
-    click.echo(f"{_change(webhook, 'paused', data, place).name} is paused")
+    click.echo(f"{_change(webhook, 'paused', given).name} is paused")
 
 
 @webhooks.command()
 @NAMED
-@setting_options("data")
 @place_options
-def resume(webhook: str, data: str | None, **place: Any) -> None:
+def resume(webhook: str, **given: str | None) -> None:
     """Tell a paused webhook what happens from now on, and what already waited for it."""
-    click.echo(f"{_change(webhook, 'active', data, place).name} is active")
+    click.echo(f"{_change(webhook, 'active', given).name} is active")
 
 
 @webhooks.command()
 @NAMED
-@setting_options("data")
 @place_options
-def delete(webhook: str, data: str | None, **place: Any) -> None:
+def delete(webhook: str, **given: str | None) -> None:
     """Remove a webhook for good."""
 
     async def deleted(folder: Folder) -> Webhook:
         found = _find(folder, webhook)
         return _only(await actions.delete_webhooks(folder, folder.scope, [found.id]))
 
-    click.echo(f"{_run(deleted, data, **place).name} is deleted")
+    click.echo(f"{_run(deleted, given).name} is deleted")
 
 
 @webhooks.command()
@@ -191,27 +176,25 @@ def delete(webhook: str, data: str | None, **place: Any) -> None:
 @click.option("--status", type=click.Choice(["pending", "delivered", "failed"]), help="Only those with this status.")
 @click.option("--type", "event", type=TYPE, help="Only those of this type.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most lines to show.")
-@setting_options("data")
 @place_options
 @click.option("--json", "as_json", is_flag=True, help="JSON, bodies included, instead of a table.")
 def deliveries(
     webhook: str | None,
-    data: str | None,
-    environment: str,
-    tenant: str | None,
+    status: DeliveryStatus | None,
+    event: EventType | None,
     limit: int,
     as_json: bool,
-    **wanted: Any,
+    **given: str | None,
 ) -> None:
     """Show what was delivered to a webhook or to all, newest first."""
 
     async def found(folder: Folder) -> tuple[dict[str, str], list[Delivery]]:
         chosen = None if webhook is None else _find(folder, webhook).id
-        lines = Wanted(folder.scope, limit, newest_first=True, webhook=chosen, **wanted)
+        lines = Wanted(folder.scope, limit, newest_first=True, webhook=chosen, status=status, event=event)
         names = {one.id: one.name for one in _all(folder)}
         return names, await folder.outbox.deliveries(lines)
 
-    names, lines = _run(found, data, environment, tenant)
+    names, lines = _run(found, given)
     if as_json:
         _print_json([delivery_answer(line) for line in lines])
     else:
@@ -221,11 +204,9 @@ def deliveries(
 @webhooks.command()
 @NAMED
 @click.option("--type", "event", type=TYPE, help="The type of event; without it, the first that the webhook hears of.")
-@setting_options("data", "webhooks_allow_private")
+@setting_options("webhooks_allow_private")
 @place_options
-def test(
-    webhook: str, event: EventType | None, data: str | None, webhooks_allow_private: str | None, **place: Any
-) -> None:
+def test(webhook: str, event: EventType | None, **given: str | None) -> None:
     """Send a sample to a webhook, once, and say what it answers."""
 
     async def sent(folder: Folder) -> tuple[Webhook, Attempt]:
@@ -235,7 +216,7 @@ def test(
         finally:
             await sender.close()
 
-    found, attempt = _run(sent, data, allow_private=webhooks_allow_private, **place)
+    found, attempt = _run(sent, given)
     if attempt.status != "delivered":
         raise Failed(f"{found.url}: {attempt.problem}")
     click.echo(f"{found.url} answered {attempt.code}")
@@ -247,12 +228,12 @@ async def _send(folder: Folder, sender: HttpSender, webhook: Webhook, event: Eve
     return await send_sample(folder.outbox, sender, webhook, event, sample(event, now), delivery, now)
 
 
-def _change(name: str, status: str, data: str | None, place: Mapping[str, Any]) -> Webhook:
+def _change(name: str, status: str, given: Mapping[str, str | None]) -> Webhook:
     async def changed(folder: Folder) -> Webhook:
         item = Item(0, _find(folder, name).id, {"status": status})
         return _only(await actions.update_webhooks(folder, folder.scope, [item]))
 
-    return _run(changed, data, **place)
+    return _run(changed, given)
 
 
 def _only(done: Bulk[Webhook]) -> Webhook:

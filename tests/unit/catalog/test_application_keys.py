@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,8 @@ from palmares.catalog import application_keys
 from palmares.catalog.contract import ApplicationKey, Catalog
 from palmares.catalog.sql import SqlCatalog
 from palmares.domain.errors import Unavailable
-from tests.definitions import SCOPE, Clock, url
+from tests.databases import Place
+from tests.definitions import SCOPE, Clock
 
 pytestmark = pytest.mark.anyio
 
@@ -20,22 +20,22 @@ MINUTE = 60_000_000
 
 
 @pytest.fixture
-async def catalog(tmp_path: Path) -> AsyncIterator[SqlCatalog]:
-    catalog = await open_at(tmp_path)
+async def catalog(place: Place) -> AsyncIterator[SqlCatalog]:
+    catalog = await open_at(place)
     yield catalog
     await catalog.close()
 
 
 @pytest.fixture
-async def other(tmp_path: Path, catalog: SqlCatalog) -> AsyncIterator[SqlCatalog]:
-    """A second process on the same file."""
-    other = await open_at(tmp_path)
+async def other(place: Place, catalog: SqlCatalog) -> AsyncIterator[SqlCatalog]:
+    """A second process on the same database."""
+    other = await open_at(place)
     yield other
     await other.close()
 
 
-async def open_at(folder: Path) -> SqlCatalog:
-    return await SqlCatalog.open(url(folder), Clock("2026-03-04 10:00"))
+async def open_at(place: Place) -> SqlCatalog:
+    return await SqlCatalog.open(place.url, Clock("2026-03-04 10:00"))
 
 
 async def found(catalog: Catalog) -> list[ApplicationKey | None]:
@@ -65,7 +65,7 @@ async def test_saving_is_all_or_none(catalog: SqlCatalog) -> None:
 
 
 async def test_a_key_in_use_is_not_read_again(
-    catalog: SqlCatalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalog: SqlCatalog, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every request asks for it."""
     await catalog.save_application_keys([ANN])
@@ -130,9 +130,9 @@ async def test_ones_own_deletion_forgets_no_other_keys(catalog: SqlCatalog) -> N
     assert list(catalog._application_keys._by_prefix) == [BOB.prefix]
 
 
-async def test_the_last_use_is_written_once_a_minute(tmp_path: Path) -> None:
+async def test_the_last_use_is_written_once_a_minute(place: Place) -> None:
     """With a refresh, or when the catalog closes."""
-    catalog = await open_at(tmp_path)
+    catalog = await open_at(place)
     await catalog.save_application_keys([ANN, BOB])
     for now in (77, 78, 77 + MINUTE - 1):
         [ann, _] = await found(catalog)
@@ -148,7 +148,7 @@ async def test_the_last_use_is_written_once_a_minute(tmp_path: Path) -> None:
     catalog.touch_application_key(bob, 99)
     await catalog.close()
 
-    again = await open_at(tmp_path)
+    again = await open_at(place)
     assert await found(again) == [replace(ANN, last_used=77 + MINUTE), replace(BOB, last_used=99)]
     await again.close()
 
