@@ -184,9 +184,9 @@ def system(metric: Metric, **fields: Any) -> PointsSystem:
     return PointsSystem(**made | fields)
 
 
-async def test_points_systems_are_kept_with_their_triggers(tmp_path: Path) -> None:
+async def test_points_systems_are_kept_with_their_triggers(place: Place) -> None:
     """And boards know the systems that they rank by."""
-    first = await open_at(tmp_path)
+    first = await open_at(place)
     [metric] = await first.save_metrics([LAPS])
     await first.save_attributes([POOL, STROKE])
     [gold] = await first.save_points_systems([system(metric)])
@@ -194,7 +194,7 @@ async def test_points_systems_are_kept_with_their_triggers(tmp_path: Path) -> No
     await first.save_boards([board])
     await first.close()
 
-    second = await open_at(tmp_path)
+    second = await open_at(place)
     definitions = second.definitions(SCOPE)
     await second.close()
 
