@@ -177,7 +177,7 @@ class Draft:
                 return Step(entry.metric, present, present.user.attributes, replayed=use)
             step = self._known_user(entry, present)
         if entry.metric is not None:
-            amount = self._amount(entry, entry.metric, step.state)
+            amount = entry.amount if entry.total is None else self._amount(entry.total, entry.metric, step.state)
             if amount is not None:
                 self._count_event(entry, entry.metric, amount, step, stored)
         if present is None or step.state.streak is not present.streak:
@@ -326,13 +326,10 @@ class Draft:
             value.checked(after.value, f"the value on leaderboard {rankings.plan.board.key!r}")
         return Count(rankings, run, rankings.plan.group_of(user.attributes), after)
 
-    def _amount(self, entry: Entry, metric: Metric, state: UserState) -> int | None:
-        """What an entry adds; None for one that sets a total which the user has."""
-        if entry.total is None:
-            return entry.amount
+    def _amount(self, total: int, metric: Metric, state: UserState) -> int | None:
+        """What is missing to a total; None for nothing."""
         before = state.sums.get(metric.number)
-        amount = value.checked(entry.total, "total") - (0 if before is None else before.total)
-        return amount or None
+        return value.checked(total, "total") - (0 if before is None else before.total) or None
 
     def _erase(self, name: tuple[int, str], present: UserState | None) -> Step:
         """From here on, nobody has the id."""
@@ -472,7 +469,7 @@ class Draft:
     def _extend_streak(self, step: Step, metric: int, event: PastEvent) -> Streak:
         """The user's streak after the event."""
         before = self._streaks.of(step.state)
-        after = self._streaks.after(step.state, before, streak_event(event, metric), self._drafted_with(step))
+        after = self._streaks.after(step.state, before, streak_event(event, metric), lambda: self._drafted_with(step))
         if after is not before:
             step.streak_extended = shown_at(after, self.now).length > shown_at(before, self.now).length
         return after

@@ -7,7 +7,7 @@ user has settings of their own: who changes them gets a new state at once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from palmares.domain import value
@@ -72,13 +72,14 @@ class Streaks:
             return state.streak
         return self.refold(state)
 
-    def after(self, state: UserState, before: Streak, event: StreakEvent, drafted: Drafted) -> Streak:
-        """The streak after one more event; `drafted` is what came before it and is not recorded yet."""
+    def after(self, state: UserState, before: Streak, event: StreakEvent, draft: Callable[[], Drafted]) -> Streak:
+        """The streak after one more event; `draft` tells what came before it and is not recorded yet."""
         settings, user = self.settings_of(state.user), state.user
         if not concerns(settings, event.metric, event.amount):
             return before
         if in_order(before, event.occurred_at):
             return step(settings, before, event, user.tz)
+        drafted = draft()
         return self.refold(state, Drafted([*drafted.events, event], drafted.void))
 
     def refold(self, state: UserState, drafted: Drafted = NOTHING, upto: int = value.MOST) -> Streak:
