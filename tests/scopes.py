@@ -74,7 +74,9 @@ class Gap(AssertionError):
 KEYS = {"metrics": "laps", "leaderboards": "weekly", "achievements": "first", "points": "coins"}
 
 QUERIES: dict[Any, Callable[[Place, str, str], Mapping[str, str]]] = {
-    bulk.IdsQuery: lambda place, things, user: {"ids": place.spare.get(things, UNKNOWN)},
+    bulk.IdsQuery: lambda place, things, user: {
+        "ids": "spare" if things == "users" else place.spare.get(things, UNKNOWN)
+    },
     user_metrics.SummaryQuery: lambda place, things, user: {
         "aggregation": "daily",
         "startDate": "2026-03-03",
