@@ -74,7 +74,9 @@ class Gap(AssertionError):
 KEYS = {"metrics": "laps", "leaderboards": "weekly", "achievements": "first", "points": "gold"}
 
 QUERIES: dict[Any, Callable[[Place, str, str], Mapping[str, str]]] = {
-    bulk.IdsQuery: lambda place, things, user: {"ids": place.spare.get(things, UNKNOWN)},
+    bulk.IdsQuery: lambda place, things, user: {
+        "ids": "spare" if things == "users" else place.spare.get(things, UNKNOWN)
+    },
     admin_events.VoidQuery: lambda place, things, user: {"ids": place.spare["events"], "reason": place.mark},
     admin_events.EventsQuery: lambda place, things, user: {"userId": user, "metricKey": "laps"},
     user_metrics.SummaryQuery: lambda place, things, user: {

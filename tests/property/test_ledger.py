@@ -236,6 +236,70 @@ async def test_any_life_is_told_like_the_slow_ledger_tells_it(
             await twins.close()
 
 
+# Beside the others as ids sort, whether by this id or by an anonymous one, so that exact equals stay where they are.
+MORTAL = "erase-me"
+# What attributes an erased user had is known to nobody who makes rankings anew.
+plain_boards = boards.map(lambda board: replace(board, breakdown=(), filters=()))
+
+
+def erase(compacted: bool) -> Action:
+    """Erase the one user to whom that happens, if there is one, and maybe compact the files."""
+
+    async def act(twins: Twins) -> None:
+        await twins.record([[Entry(DEFAULT_SCOPE, MORTAL, erase=True, must_exist=True)]])
+        if compacted:
+            erasures = await twins.embedded.unfinished_erasures()
+            await twins.embedded.compact([erasure.number for erasure in erasures])
+
+    return act
+
+
+def restart_mortally(how: str, without: tuple[str, ...]) -> Action:
+    async def act(twins: Twins) -> None:
+        await getattr(twins, how)(without=without)
+        await twins.compare([*USERS, MORTAL], METRICS)
+
+    return act
+
+
+mortal_events = events.flatmap(
+    lambda fields: st.sampled_from([MORTAL, MORTAL, "ann", "bob", "dee"]).map(lambda user: fields | {"user_id": user})
+)
+mortal_lives = st.one_of(
+    *[st.builds(record, st.lists(st.lists(mortal_events, min_size=1, max_size=4), min_size=1, max_size=3))] * 4,
+    *[waits] * 3,
+    st.builds(erase, st.booleans()),
+    st.builds(erase, st.booleans()),
+    st.builds(hide, st.just(MORTAL), st.booleans()),
+    st.builds(restart_mortally, st.sampled_from(["restart", "crash"]), st.sampled_from(LOSSES)),
+    st.builds(
+        lambda board, number: about_board("follow", replace(board, number=number)), plain_boards, st.integers(1, 4)
+    ),
+)
+
+
+@given(
+    made=st.lists(plain_boards, min_size=2, max_size=3).map(numbered),
+    life=st.lists(mortal_lives, min_size=10, max_size=25),
+)
+@settings(max_examples=12)
+async def test_any_life_with_erasures_is_told_like_the_slow_ledger_tells_it(
+    made: list[Board], life: list[Action]
+) -> None:
+    """In final runs made before, after and anew, and with the same id again and again."""
+    with memory_folder() as folder:
+        twins = Twins(folder, Clock())
+        await twins.open()
+        try:
+            for board in made:
+                await twins.follow(board)
+            for action in life:
+                await action(twins)
+            await twins.compare([*USERS, MORTAL], METRICS)
+        finally:
+            await twins.close()
+
+
 happened = st.lists(
     st.tuples(
         st.sampled_from(USERS),

@@ -115,3 +115,53 @@ async def test_a_request_as_a_whole_is_refused_when_it_is_no_list_of_1_to_100(bo
 async def test_an_unknown_user_is_not_found() -> None:
     world = await make_world()
     await send(world, "GET", "/users/eve", status=404)
+
+
+async def test_users_are_erased_and_unknown_at_once() -> None:
+    """The bulk shape, with the ids as they were; the same id may come again as somebody new."""
+    world = await make_world()
+    answer = await send(world, "DELETE", "/users?ids=bob,eve&ids=cat")
+    assert answer == {
+        "deleted": [{"id": "bob"}, {"id": "cat"}],
+        "issues": [{"severity": "error", "message": "id: there is no user with this id", "id": "eve"}],
+    }
+    await send(world, "GET", "/users/bob", status=404)
+    page = await read(world, "/leaderboards/weekly-laps")
+    assert [(row["userId"], row["rank"]) for row in page["rankings"]] == [("org/7,a", 1)]
+
+    await world.swim("bob", "1")
+    page = await read(world, "/leaderboards/weekly-laps")
+    assert [(row["userId"], row["userName"], row["value"]) for row in page["rankings"]][1:] == [("bob", None, 1)]
+
+
+async def test_an_id_with_a_comma_is_erased_by_its_own_path() -> None:
+    """In `ids` a comma parts two ids, sent as it is or encoded."""
+    world = await make_world()
+    for separator in (",", "%2C"):
+        answer = await send(world, "DELETE", f"/users?ids=org/7{separator}a")
+        assert [issue["id"] for issue in answer["issues"]] == ["org/7", "a"]
+    assert await send(world, "DELETE", "/users/org%2F7%2Ca") == {"deleted": [{"id": "org/7,a"}], "issues": []}
+    await send(world, "DELETE", "/users/org%2F7%2Ca", status=404)
+
+
+async def test_one_user_named_twice_is_erased_once() -> None:
+    world = await make_world()
+    answer = await send(world, "DELETE", "/users?ids=bob,bob")
+    assert answer["deleted"] == [{"id": "bob"}]
+    assert [issue["id"] for issue in answer["issues"]] == ["bob"]
+
+
+@pytest.mark.parametrize("query", ["", "?ids=", "?ids=,", "?ids=" + ",".join(f"u{number}" for number in range(101))])
+async def test_none_and_more_than_a_hundred_ids_are_refused(query: str) -> None:
+    """As a whole: nobody is erased."""
+    world = await make_world()
+    await send(world, "DELETE", f"/users{query}", status=422)
+    assert (await read(world, "/leaderboards/weekly-laps"))["totalParticipants"] == 3
+
+
+async def test_nobody_can_be_called_like_an_erased_user() -> None:
+    world = await make_world()
+    async with client(world) as http:
+        refused = await http.put("/users/erased-2", json={"name": "x"})
+    assert refused.status_code == 422
+    assert "choose another" in refused.json()["error"]

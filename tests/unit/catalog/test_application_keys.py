@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from palmares.catalog import application_keys
 from palmares.catalog.contract import ApplicationKey, Catalog
 from palmares.catalog.sql import SqlCatalog
 from palmares.domain.errors import Unavailable
-from tests.databases import Place
+from tests.databases import Place, sqlite_in
 from tests.definitions import SCOPE, Clock
 
 pytestmark = pytest.mark.anyio
@@ -174,3 +175,30 @@ async def test_a_use_that_could_not_be_written_is_written_later(
 
 def unavailable(*_: object) -> bool:
     raise Unavailable("the disk is full")
+
+
+async def test_the_keys_of_users_are_found_in_their_scope(catalog: SqlCatalog) -> None:
+    """Oldest first, of all who are named."""
+    second = replace(ANN, id="key-3", prefix="app_ccccc")
+    await catalog.save_application_keys([ANN, BOB, second])
+
+    assert await catalog.application_keys_of(SCOPE, ["ann", "nobody"]) == [ANN, second]
+    assert await catalog.application_keys_of(SCOPE, ["bob é/7", "ann"]) == [ANN, BOB, second]
+    assert await catalog.application_keys_of(SCOPE + 1, ["ann"]) == []
+
+
+def files_with(folder: Path, text: bytes) -> list[str]:
+    return [path.name for path in folder.iterdir() if text in path.read_bytes()]
+
+
+async def test_after_compacting_the_files_hold_nothing_of_deleted_keys(tmp_path: Path) -> None:
+    """And everything of the others."""
+    catalog = await open_at(sqlite_in(tmp_path))
+    many = [replace(ANN, id=f"many-{n}", prefix=f"app_{n:05}", user_id=f"xyzzy-{n}") for n in range(100)]
+    await catalog.save_application_keys([*many, BOB])
+    await catalog.delete_application_keys(many)
+    await catalog.compact()
+
+    assert files_with(tmp_path, b"xyzzy") == []
+    assert await catalog.application_key(BOB.prefix) == BOB
+    await catalog.close()

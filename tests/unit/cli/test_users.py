@@ -33,9 +33,18 @@ class Handler(BaseHTTPRequestHandler):
         issues = [{"severity": "error", "message": "id: unknown", "id": "eve"} for item in items if item["id"] == "eve"]
         self.answer({"updated": known, "issues": issues})
 
-    def answer(self, body: Any) -> None:
+    def do_DELETE(self) -> None:
+        self.server.asked.append(self.path)
+        if self.path.endswith("/eve"):
+            self.answer({"error": "user 'eve' was not found"}, 404)
+        elif self.path.endswith("/secret"):
+            self.answer({"error": "no key"}, 401)
+        else:
+            self.answer({"deleted": [{"id": "whoever"}], "issues": []})
+
+    def answer(self, body: Any, status: int = 200) -> None:
         raw = json.dumps(body).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)
@@ -84,3 +93,22 @@ def test_what_could_not_be_done_is_told_and_the_rest_is_done(server: Server) -> 
 def test_an_address_that_is_none_is_a_mistake_of_usage(server: Server) -> None:
     done = CliRunner().invoke(main, ["users", "hide", "ann", "--url", "nowhere", "--key", "k.s"])
     assert done.exit_code == 2
+
+
+def test_users_are_erased_one_by_one_whatever_their_ids(server: Server) -> None:
+    done = run(server, "erase", "--yes", "org/7,é", "eve", "bob")
+    assert server.asked == [f"/admin/v1/users/{name}" for name in ("org%2F7%2C%C3%A9", "eve", "bob")]
+    assert (done.exit_code, done.stdout) == (1, "org/7,é is erased\nbob is erased\n")
+    assert done.stderr.startswith("eve: there is no user with this id\n")
+
+
+def test_without_a_confirmation_nobody_is_erased(server: Server) -> None:
+    """Nor by a script that forgot `--yes`."""
+    done = run(server, "erase", "ann")
+    assert (done.exit_code, server.asked) == (1, [])
+
+
+def test_what_a_server_refuses_stops_the_command(server: Server) -> None:
+    done = run(server, "erase", "--yes", "secret", "bob")
+    assert (done.exit_code, len(server.asked)) == (1, 1)
+    assert "the server answers 401: no key" in done.stderr

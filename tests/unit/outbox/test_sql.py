@@ -4,6 +4,7 @@ import asyncio
 from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,7 @@ from palmares.outbox.contract import (
     WatchNote,
 )
 from palmares.outbox.sql import SqlOutbox
-from tests.databases import Place
+from tests.databases import Place, sqlite_in
 
 pytestmark = pytest.mark.anyio
 AT = parse_instant("2026-03-04T10:00:00Z", "at")
@@ -306,3 +307,45 @@ async def test_an_outbox_of_a_newer_version_is_not_touched(place: Place) -> None
 def count(place: Place, table: str) -> int:
     [(found,)] = place.execute(f"SELECT count(*) FROM {table}")
     return int(found)
+
+
+async def test_messages_of_a_scope_are_changed_and_removed_some_at_a_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the deliveries that wait, and those of the log; those of others, and of other scopes, stay."""
+    monkeypatch.setattr(sql, "_MOST_REWRITTEN", 2)
+    async with opened(place) as outbox:
+        bodies = [b"keep", b"change", b"remove", b"remove", b"change"]
+        sent = [message((f"evt_{number}", ONE), at=AT + number, body=body) for number, body in enumerate(bodies)]
+        foreign = message(("evt_9", OTHER), body=b"remove")._replace(scope=2)
+        await outbox.write(Entry(messages=[*sent, foreign]))
+        await outbox.write(Entry(attempts=[attempt("evt_0"), attempt("evt_2")]))
+        seen = []
+
+        def change(created: int, body: bytes) -> bytes | None:
+            seen.append((created - AT, body))
+            return {b"change": b"changed", b"remove": None}.get(body, body)
+
+        await outbox.rewrite(1, change)
+
+        assert seen == [*enumerate(bodies)]
+        assert await ids(outbox) == ["evt_0", "evt_1", "evt_4"]
+        assert [due.body for due in await outbox.due(ONE, AT + 9, 10)] == [b"changed", b"changed"]
+        assert outbox.waiting() == {ONE: AT + 1, OTHER: AT}
+        assert [due.body for due in await outbox.due(OTHER, AT, 10)] == [b"remove"]
+
+
+def files_with(folder: Path, text: bytes) -> list[str]:
+    return [path.name for path in folder.iterdir() if text in path.read_bytes()]
+
+
+async def test_after_compacting_the_files_hold_nothing_that_was_removed(tmp_path: Path) -> None:
+    """However it lay in them."""
+    async with opened(sqlite_in(tmp_path)) as outbox:
+        secret = b"xyzzy" * 3000
+        sent = [message((f"evt_{number}", ONE), body=secret if number % 3 else b"other") for number in range(30)]
+        await outbox.write(Entry(messages=sent))
+        await outbox.rewrite(1, lambda created, body: None if body == secret else body)
+        await outbox.compact()
+        assert files_with(tmp_path, b"xyzzy") == []
+        assert len(await ids(outbox, limit=100)) == 10
