@@ -681,7 +681,7 @@ async def test_a_method_that_a_path_does_not_take_is_refused(desk: Desk, method:
 
 MISSING_PATHS = """
     / /v1 /v1/ /api /admin/v1 /v2/leaderboards /leaderboards /admin/leaderboards /v1/nope /v1///users /v1/%2e /%ff
-    /v1/leaderboards/a/b /v1/metrics/laps /v1/metrics/events /admin/v1/users/ann /admin/v1/metrics/laps/event
+    /v1/leaderboards/a/b /v1/metrics/laps /v1/metrics/events /admin/v1/people/ann /admin/v1/metrics/laps/event
     """.split()
 
 
