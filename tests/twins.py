@@ -119,7 +119,7 @@ class Twins:
         """A void of one of the events, void or not; where there are none, of something that is no event."""
         events = [line.position for line in await self.slow.records(0, 1_000_000) if line.kind == "event"]
         # Of the newest events more often: they are the ones that matter still.
-        return void(DEFAULT_SCOPE, events[-1 - pick % len(events)] if events else pick)
+        return void(DEFAULT_SCOPE, events[-1 - pick % len(events)] if events else 1_000_000 + pick)
 
     async def advance(self) -> None:
         """Do what is due."""

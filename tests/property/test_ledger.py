@@ -133,7 +133,7 @@ def wait(hours: int, told: bool) -> Action:
 # Few thresholds and many crossings, up and down.
 rules = st.builds(
     Rule,
-    trigger=st.sampled_from(["one", "two"]),
+    trigger=st.sampled_from(["one", "two", "three"]),
     metric=st.sampled_from([LAPS.number, LAPS.number, HOURS.number]),
     points=st.sampled_from([-1, 1, 2, 3]),
     threshold=st.sampled_from([MICROS, MICROS, 2 * MICROS]),
@@ -145,7 +145,8 @@ schemes = st.builds(
     number=st.just(GOLD.number),
     key=st.just("gold"),
     max_points=st.sampled_from([None, None, 4]),
-    rules=st.lists(rules, max_size=3).map(tuple),
+    # A trigger is one rule of its system.
+    rules=st.lists(rules, max_size=3, unique_by=lambda rule: rule.trigger).map(tuple),
 )
 
 
