@@ -22,7 +22,6 @@ from palmares.domain.errors import Overloaded, PalmaresError, Unavailable
 from palmares.domain.group import Group
 from palmares.ledger.contract import BoardOutcome, Entry, Outcome
 from palmares.ledger.embedded.draft import Count, Draft, Late, Step
-from palmares.ledger.embedded.event_id import event_id
 from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import Line, Log, PastEvent
@@ -31,6 +30,7 @@ from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.users import Users
+from palmares.ledger.event_id import event_id
 
 logger = structlog.get_logger(__name__)
 _MOST_ENTRIES_PER_BATCH = 5_000
