@@ -1,10 +1,13 @@
 """What all tests share: how hard hypothesis tries, and the event loop of asynchronous tests."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+
+from tests.valkey_servers import Address, a_cluster, one_server
 
 # ci tries the same examples every time, so that a change is to blame for a failure; dev looks for new ones every time.
 # Neither has a deadline: a slow machine is not a bug.
@@ -26,3 +29,17 @@ structlog.configure(
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Tests marked `anyio` run on the loop that the server runs on."""
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[list[Address]]:
+    """A Valkey server, one for all tests."""
+    with one_server() as addresses:
+        yield addresses
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster() -> Iterator[list[Address]]:
+    """A Valkey cluster of three primaries, one for all tests."""
+    with a_cluster() as addresses:
+        yield addresses
