@@ -260,7 +260,7 @@ class ValkeyLedger:
     async def run_state(self, board_number: int, run: Run) -> RunState:
         """See `Ledger.run_state`. A final run has never been revised."""
         await self._chores_done()
-        self._reader.board(board_number)
+        await self._reader.board(board_number)
         if not self._reader.is_final(run):
             return RunState(False, 0, 0)
         return RunState(True, 0, await self._reader.ignored(board_number, run))
@@ -275,7 +275,7 @@ class ValkeyLedger:
     ) -> list[DayStanding]:
         """See `Ledger.history`. Told only as long as no day is over: nothing is kept of the ends of days yet."""
         await self._chores_done()
-        self._reader.board(board_number)
+        await self._reader.board(board_number)
         lines = await self._reader.records(0, 1)
         if lines and day_of(lines[0].recorded_at) < day_of(self._shards.now):
             raise _not_yet("the history of rankings")

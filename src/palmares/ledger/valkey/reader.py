@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from palmares.domain import local_time
 from palmares.domain.board import Board
 from palmares.domain.effect import final_at
+from palmares.domain.errors import NotFound
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
@@ -207,8 +208,12 @@ class Reader:
         self._shards = shards
         self._streaks = streaks
 
-    def board(self, board_number: int) -> Board:
-        """The definition of a board; `NotFound` when it is not followed."""
+    async def board(self, board_number: int) -> Board:
+        """The definition of a board; `NotFound` when it is not followed, by whichever worker."""
+        try:
+            return self._shards.all[0].boards.current(board_number).board
+        except NotFound:
+            await self._shards.refresh()
         return self._shards.all[0].boards.current(board_number).board
 
     def is_final(self, run: Run) -> bool:
@@ -217,7 +222,7 @@ class Reader:
 
     async def run_groups(self, board_number: int) -> list[tuple[int, Group | None]]:
         """The runs and groups in which anybody stands."""
-        self.board(board_number)
+        await self.board(board_number)
         found = await asyncio.gather(
             *(
                 self._shards.ask(place, [[b"HKEYS", shard.keys.groups(self._making(shard, board_number).generation)]])
@@ -229,7 +234,7 @@ class Reader:
     @_by_present_boards
     async def runs(self, board_number: int) -> list[Run]:
         """See `Ledger.runs`."""
-        schedule = self.board(board_number).schedule
+        schedule = (await self.board(board_number)).schedule
         found: set[Run] = set()
         for start, group in await self.run_groups(board_number):
             run = schedule.run_at(start)
@@ -246,7 +251,7 @@ class Reader:
     @_by_present_boards
     async def group(self, board_number: int, run: Run, user: User) -> Group | None:
         """See `Ledger.group`."""
-        board = self.board(board_number)
+        board = await self.board(board_number)
         making = self._making(self._shard(user), board_number)
         if not self.is_final(run):
             return making.plan.group_of(user.attributes)
@@ -272,12 +277,12 @@ class Reader:
     @_by_present_boards
     async def size(self, board_number: int, run: Run, groups: Collection[Group]) -> int:
         """See `Ledger.size`."""
-        return await View(self._shards, self.board(board_number), run, groups).size()
+        return await View(self._shards, await self.board(board_number), run, groups).size()
 
     @_by_present_boards
     async def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         """See `Ledger.page`."""
-        board = self.board(board_number)
+        board = await self.board(board_number)
         rows = await View(self._shards, board, run, groups).rows(start, stop)
         stored = await self._stored(user_name(board.scope, row.user_id) for row in rows)
         return [
@@ -293,7 +298,7 @@ class Reader:
         What the user has is read before what others have. Who moves in between is looked at again: the own member has
         to be there when the others are counted.
         """
-        view = View(self._shards, self.board(board_number), run, groups)
+        view = View(self._shards, await self.board(board_number), run, groups)
         while True:
             making = self._making(self._shard(user), board_number)
             held = await self._held(user, making, run)
@@ -328,7 +333,7 @@ class Reader:
     @_by_present_boards
     async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
         """See `Ledger.ranks`."""
-        board = self.board(board_number)
+        board = await self.board(board_number)
         view = View(self._shards, board, run, [group])
         rows = await view.rows(0, await view.size())
         stored = await self._stored(user_name(board.scope, row.user_id) for row in rows)
