@@ -189,5 +189,3 @@ async def test_any_life_by_two_workers_is_told_like_the_slow_ledger_tells_it(
         await pair.compare()
     finally:
         await pair.close()
-
-

@@ -8,7 +8,7 @@ from typing import Any
 
 from palmares.ledger.valkey.commit import Answer, Shard, order_keys
 from palmares.ledger.valkey.merged import Merged, Piece
-from palmares.ledger.valkey.shards import Shards
+from palmares.ledger.valkey.shards import Shards, by_present_boards
 from palmares.ledger.valkey.store import Command
 from palmares.ledger.valkey.tell import Count, Question, Ranking, added_up
 
@@ -23,7 +23,7 @@ class Counting:
         """The count of all shards together, by ranking."""
         counted = {place: answer.counts for place, answer in answers.items() if answer.verdict == "done"}
         others = [shard for shard in self._shards.all if shard.place not in counted]
-        told = await asyncio.gather(*(self._count(shard, asked) for shard in others))
+        told = await asyncio.gather(*(by_present_boards(self._count)(shard, asked) for shard in others))
         everywhere = [*counted.values(), *told]
         found = {ranking: added_up([counts[ranking] for counts in everywhere]) for ranking in asked}
         if len(self._shards) > 1:
@@ -32,20 +32,18 @@ class Counting:
 
     async def _count(self, shard: Shard, asked: Mapping[Ranking, Question]) -> dict[Ranking, Count]:
         commands = [command for ranking, question in asked.items() for command in _commands(shard, ranking, question)]
-        answers = iter(await self._shards.store.read(commands))
+        answers = iter(await self._shards.ask(shard.place, commands))
         return {ranking: _read(question, answers) for ranking, question in asked.items()}
-
-    async def _read(self, place: int, commands: Sequence[Command]) -> list[Any]:
-        return await self._shards.store.read(commands)
 
     async def _add_rows(self, asked: Mapping[Ranking, Question], found: Mapping[Ranking, Count]) -> None:
         """Where a ranking is full, its rows around the cap are found over all shards."""
         for ranking, question in asked.items():
-            rows = question.rows
-            if rows is not None and found[ranking].size > rows[0]:
-                pieces = [Piece(shard.place, order_keys(shard, ranking)[0]) for shard in self._shards.all]
-                merged = Merged(self._read, pieces)
-                found[ranking].rows = await merged.window(rows[0], rows[1] + 1)
+            if question.rows is not None and found[ranking].size > question.rows[0]:
+                found[ranking].rows = await by_present_boards(self._rows)(ranking, *question.rows)
+
+    async def _rows(self, ranking: Ranking, first: int, last: int) -> list[bytes]:
+        pieces = [Piece(shard.place, order_keys(shard, ranking)[0]) for shard in self._shards.all]
+        return await Merged(self._shards.ask, pieces).window(first, last + 1)
 
 
 def _commands(shard: Shard, ranking: Ranking, question: Question) -> list[Command]:

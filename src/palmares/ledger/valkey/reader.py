@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from functools import wraps
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import merge
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple
 
 from palmares.domain import local_time
 from palmares.domain.board import Board
 from palmares.domain.effect import final_at
-from palmares.domain.errors import NotFound
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
@@ -31,7 +29,7 @@ from palmares.ledger.valkey.draft import Draft, streak_settings_for
 from palmares.ledger.valkey.keys import ignored_field, past_field, run_group_of, user_name
 from palmares.ledger.valkey.member import Members, before_value, event_of, local_bound
 from palmares.ledger.valkey.merged import Merged, Piece
-from palmares.ledger.valkey.shards import BoardsMoved, Shards, with_events
+from palmares.ledger.valkey.shards import Shards, by_present_boards, with_events
 from palmares.ledger.valkey.state import (
     Held,
     Stored,
@@ -43,24 +41,6 @@ from palmares.ledger.valkey.state import (
 
 # Up to this row, a page is made from the top, which is one round trip.
 _FEW_ROWS = 1_000
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _by_present_boards(read: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """Look again when boards turn out to be others than this worker knew."""
-
-    @wraps(read)
-    async def looked(*arguments: P.args, **named: P.kwargs) -> T:
-        while True:
-            try:
-                return await read(*arguments, **named)
-            except BoardsMoved:
-                continue
-
-    return looked
 
 
 class _Ranked(NamedTuple):
@@ -210,11 +190,12 @@ class Reader:
 
     async def board(self, board_number: int) -> Board:
         """The definition of a board; `NotFound` when it is not followed, by whichever worker."""
-        try:
-            return self._shards.all[0].boards.current(board_number).board
-        except NotFound:
-            await self._shards.refresh()
-        return self._shards.all[0].boards.current(board_number).board
+        for shard in self._shards.all:
+            if not any(making.ready for making in shard.boards.of(board_number)):
+                await self._shards.refresh()
+                break
+        makings = [shard.boards.current(board_number) for shard in self._shards.all]
+        return makings[0].board
 
     def is_final(self, run: Run) -> bool:
         """Whether a run takes no events any more."""
@@ -231,7 +212,7 @@ class Reader:
         )
         return list(dict.fromkeys(run_group_of(raw) for [fields] in found for raw in fields))
 
-    @_by_present_boards
+    @by_present_boards
     async def runs(self, board_number: int) -> list[Run]:
         """See `Ledger.runs`."""
         schedule = (await self.board(board_number)).schedule
@@ -242,13 +223,13 @@ class Reader:
                 found.add(run)
         return sorted(found, key=lambda run: run.start)
 
-    @_by_present_boards
+    @by_present_boards
     async def groups(self, board_number: int, run: Run) -> Collection[Group]:
         """See `Ledger.groups`."""
         found = await self.run_groups(board_number)
         return [group for start, group in found if start == run.start and group is not None]
 
-    @_by_present_boards
+    @by_present_boards
     async def group(self, board_number: int, run: Run, user: User) -> Group | None:
         """See `Ledger.group`."""
         board = await self.board(board_number)
@@ -262,7 +243,7 @@ class Reader:
         before = await view.merged().counts(view.members.encode(held[:2], user.id))
         return held.group if sum(before) < view.cap else None
 
-    @_by_present_boards
+    @by_present_boards
     async def ignored(self, board_number: int, run: Run) -> int:
         """How many events came late to a run and were left out."""
         fields = [ignored_field(self._making(shard, board_number).generation, run.start) for shard in self._shards.all]
@@ -274,12 +255,12 @@ class Reader:
         )
         return sum(int(count or 0) for [count] in found)
 
-    @_by_present_boards
+    @by_present_boards
     async def size(self, board_number: int, run: Run, groups: Collection[Group]) -> int:
         """See `Ledger.size`."""
         return await View(self._shards, await self.board(board_number), run, groups).size()
 
-    @_by_present_boards
+    @by_present_boards
     async def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         """See `Ledger.page`."""
         board = await self.board(board_number)
@@ -291,7 +272,7 @@ class Reader:
             if raw is not None
         ]
 
-    @_by_present_boards
+    @by_present_boards
     async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
         """See `Ledger.place`.
 
@@ -330,7 +311,7 @@ class Reader:
         row = sum(min(count, view.cap) for count in before)
         return Place(row, await view.rank(row, member), held.value)
 
-    @_by_present_boards
+    @by_present_boards
     async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
         """See `Ledger.ranks`."""
         board = await self.board(board_number)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from palmares.domain.board import Board
 from palmares.ledger.contract import Entry
@@ -16,6 +17,7 @@ from palmares.ledger.valkey.keys import ShardKeys, shard_of, used_field, user_na
 from palmares.ledger.valkey.state import Stored, Use, decode_stored, decode_use
 from palmares.ledger.valkey.store import Command, Store
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -181,3 +183,17 @@ async def with_events(shards: Shards, picture: Picture, make: Callable[[], T]) -
             return make()
         except EventsNeeded as needed:
             await shards.add_events(picture, needed)
+
+
+def by_present_boards(read: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """Look again when boards turn out to be others than this worker knew."""
+
+    @wraps(read)
+    async def looked(*arguments: P.args, **named: P.kwargs) -> T:
+        while True:
+            try:
+                return await read(*arguments, **named)
+            except BoardsMoved:
+                continue
+
+    return looked
