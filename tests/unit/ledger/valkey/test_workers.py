@@ -108,6 +108,15 @@ async def test_what_one_worker_forgets_is_gone_for_the_other(open_worker: Open) 
     assert (await second.record([swim("ann", 1)]))[0].boards == []
 
 
+async def test_a_worker_forgets_what_only_another_has_followed(open_worker: Open) -> None:
+    """Though it has not heard of it."""
+    first, second = await open_worker(), await open_worker()
+    await first.follow(BOARD)
+    second.forget(1)
+    await second.settle()
+    assert (await first.record([swim("ann", 1)]))[0].boards == []
+
+
 async def test_what_one_worker_redefines_the_other_shows(open_worker: Open) -> None:
     """A cap is nothing that is stored, so it holds at once."""
     first, second = await open_worker([BOARD]), await open_worker([BOARD])
