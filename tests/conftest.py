@@ -33,7 +33,12 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[list[Address]]:
-    """A Valkey server, one for all tests."""
+    """A Valkey server, one for all tests; or the empty one, of Valkey or Redis, that TEST_VALKEY names as host:port."""
+    given = os.environ.get("TEST_VALKEY")
+    if given:
+        host, _, port = given.rpartition(":")
+        yield [(host, int(port))]
+        return
     with one_server() as addresses:
         yield addresses
 

@@ -3,6 +3,7 @@
 Ledgers are kept apart by their names, so nothing has to be deleted between tests.
 """
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,7 +25,7 @@ _numbers = count(1)
 
 def fresh_name() -> str:
     """A name that no ledger had before in this session."""
-    return f"ledger-{next(_numbers)}"
+    return f"ledger-{os.getpid()}-{next(_numbers)}"
 
 
 def free_port() -> int:
