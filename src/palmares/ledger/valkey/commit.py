@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from palmares.domain.effect import next_boundary
 from palmares.ledger.valkey.boards import Boards
-from palmares.ledger.valkey.draft import Change, Step
+from palmares.ledger.valkey.draft import Change, Side, Step
 from palmares.ledger.valkey.keys import ShardKeys, run_group_field
-from palmares.ledger.valkey.state import Held, encode_held, encode_line, encode_state
+from palmares.ledger.valkey.state import encode_held, encode_line, encode_state
 from palmares.ledger.valkey.tell import Count, Question, Ranking
 
 Unit = Sequence[Step]
+_LENGTH = struct.Struct(">I")
 T = TypeVar("T")
 
 
@@ -59,7 +61,8 @@ class Commit:
 
     def arguments(self, worker: str, number: int) -> list[bytes]:
         """The arguments of the script, for the so many-th commit of a worker in this shard."""
-        return [worker.encode(), _number(number), *self._arguments]
+        parts = [worker.encode(), _number(number), *self._arguments]
+        return [b"".join([piece for part in parts for piece in (_LENGTH.pack(len(part)), part)])]
 
     def _key(self, key: bytes | None) -> bytes:
         """What a key is named by: its place, from 1; 0 is none."""
@@ -78,23 +81,23 @@ class Commit:
             step.events,
             lambda event: [self._key(self._shard.keys.events(event.metric, step.name)), event.before, event.behind],
         )
-        yield from _list(step.changes, lambda change: self._change(change, step))
+        yield from _list(step.changes, self._change)
         yield from _list(step.past, lambda past: [past[0], encode_held(past[1])])
         yield from _list(step.ignored, lambda field: [field])
 
-    def _change(self, change: Change, step: Step) -> Iterable[bytes]:
-        left, joined = (self._side(change, held, step) for held in (change.before, change.after))
+    def _change(self, change: Change) -> Iterable[bytes]:
+        left, joined = self._side(change, change.left), self._side(change, change.joined)
         groups = self._key(self._shard.keys.groups(change.making.generation))
         return [*left[:2], *joined[:2], left[2], joined[2], groups, left[3], joined[3]]
 
-    def _side(self, change: Change, held: Held | None, step: Step) -> tuple[bytes, bytes, bytes, bytes]:
+    def _side(self, change: Change, side: Side | None) -> tuple[bytes, bytes, bytes, bytes]:
         """Order, member, distinct values, and field of the group."""
-        if held is None:
+        if side is None:
             return b"0", b"", b"0", b""
-        making, keys, group = change.making, self._shard.keys, (change.run_start, held.group)
+        making, keys, group = change.making, self._shard.keys, (change.run_start, side.group)
         return (
             self._key(keys.order(making.generation, group)),
-            making.members.encode(held[:2], step.state.user.id),
+            side.member,
             self._key(keys.values(making.generation, group) if making.dense else None),
             run_group_field(group),
         )

@@ -74,24 +74,31 @@ class Picture:
     events: Mapping[tuple[bytes, int], Sequence[bytes]] = field(default_factory=dict)
 
 
+class Side(NamedTuple):
+    """The order that a user leaves or joins, and as what; the group None is the hidden one."""
+
+    group: Group | None
+    member: bytes
+
+
 class Change(NamedTuple):
     """What a user has in one run becomes something else, or stands elsewhere."""
 
     making: Making
     run_start: int
-    before: Held | None
-    after: Held | None
+    left: Side | None
+    joined: Side | None
 
 
 class Tell(NamedTuple):
-    """The outcome tells where the user stands in a group of a run. `before` is None for who stood elsewhere or
-    nowhere, `after` for who still has nothing there."""
+    """The outcome tells where the user stands in a group of a run, by the members before and after the step: None for
+    who stood elsewhere or nowhere, or still has nothing there."""
 
     making: Making
     run: Run
     group: Group
-    before: Held | None
-    after: Held | None
+    before: bytes | None
+    after: bytes | None
 
 
 class EventMember(NamedTuple):
@@ -206,7 +213,8 @@ class Draft:
             run, group = making.plan.run_at(local), making.plan.group_of(state.user.attributes)
             if run is not None and group is not None and self._is_told(boards, making):
                 held = state.held.get(making.generation, {}).get(run.start)
-                yield Tell(making, run, group, held, held)
+                member = _member(making, held, state.user)
+                yield Tell(making, run, group, member, member)
 
     # Users
 
@@ -322,7 +330,8 @@ class Draft:
             if group is not None and self._is_told(boards, making):
                 first = before.get(making.generation, {}).get(run.start)
                 stood = first if first is not None and first.group == group else None
-                step.tells.append(Tell(making, run, group, stood, Held(*after, group)))
+                members = [_member(making, one, user) for one in (stood, Held(*after, group))]
+                step.tells.append(Tell(making, run, group, *members))
         return held
 
     def _stepped(
@@ -415,13 +424,15 @@ class Draft:
     def _settle(self, step: Step, before: Mapping[int, Mapping[int, Held]]) -> None:
         """Work out what a step changes in the orders, and lay aside what is final or was let go."""
         boards, held = self._boards(step.name), step.state.held
-        step.changes = [
-            Change(making, start, first, last)
-            for making in boards
-            for start in before.get(making.generation, {}).keys() | held.get(making.generation, {}).keys()
-            if (first := before.get(making.generation, {}).get(start))
-            != (last := held.get(making.generation, {}).get(start))
-        ]
+        user = step.state.user
+        for making in boards:
+            first, last = before.get(making.generation, {}), held.get(making.generation, {})
+            if first is not last:
+                step.changes += [
+                    Change(making, start, _side(making, first.get(start), user), _side(making, last.get(start), user))
+                    for start in first.keys() | last.keys()
+                    if first.get(start) != last.get(start)
+                ]
         step.writes = step.writes or bool(step.lines or step.changes)
         if step.writes:
             step.state = self._pruned(step, boards)
@@ -458,6 +469,14 @@ def streak_settings_for(streaks: Mapping[int, StreakSettings], user: User) -> St
 def _fitting(making: Making, found: tuple[int, int]) -> tuple[int, int]:
     value.checked(found[0], f"the value on leaderboard {making.board.key!r}")
     return found
+
+
+def _member(making: Making, held: Held | None, user: User) -> bytes | None:
+    return None if held is None else making.members.encode(held[:2], user.id)
+
+
+def _side(making: Making, held: Held | None, user: User) -> Side | None:
+    return None if held is None else Side(held.group, making.members.encode(held[:2], user.id))
 
 
 def _streak_event(event: PastEvent, metric: int) -> StreakEvent:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import NamedTuple
 
 import msgspec
@@ -88,12 +88,9 @@ def decode_stored(raw: bytes) -> Stored:
     """What a shard has of a user."""
     version, number = _HEAD.unpack_from(raw)
     state = _state_decoder.decode(raw[_HEAD.size :])
-    return Stored(version, numbered(state, number))
-
-
-def numbered(state: UserState, number: int) -> UserState:
-    """The state of a user who has that number."""
-    return msgspec.structs.replace(state, user=replace(state.user, number=number))
+    # Nobody has seen this user yet, so it may still become what it is; a copy of so many fields takes far longer.
+    object.__setattr__(state.user, "number", number)
+    return Stored(version, state)
 
 
 def decode_name(raw: bytes) -> str | None:

@@ -20,10 +20,8 @@ from palmares.domain.board import Board
 from palmares.domain.changes import threshold
 from palmares.domain.group import Group
 from palmares.ledger.contract import BoardOutcome
-from palmares.ledger.valkey.boards import Making
 from palmares.ledger.valkey.draft import Change, Step, Tell
 from palmares.ledger.valkey.member import Members, before_value, behind_value
-from palmares.ledger.valkey.state import Held
 
 
 class Ranking(NamedTuple):
@@ -87,8 +85,9 @@ def questions(steps: Iterable[Step]) -> dict[Ranking, Question]:
     for step in steps:
         for tell in step.tells:
             question = found.setdefault(ranking_of(tell), Question(tell.making.board))
-            for member in _members(tell, step):
-                _ask(question, member)
+            for member in (tell.before, tell.after):
+                if member is not None:
+                    _ask(question, member)
     for step in steps:
         for ranking, members in _touched(step):
             if ranking in found:
@@ -117,19 +116,12 @@ def ranking_of(tell: Tell) -> Ranking:
     return Ranking(tell.making.board.number, tell.run.start, tell.group)
 
 
-def _members(tell: Tell, step: Step) -> Iterator[bytes]:
-    for held in (tell.before, tell.after):
-        if held is not None:
-            yield tell.making.members.encode(held[:2], step.state.user.id)
-
-
 def _touched(step: Step) -> Iterator[tuple[Ranking, list[bytes]]]:
     """The rankings that a step changes, with the members that it takes or leaves there."""
     for change in step.changes:
-        for held in (change.before, change.after):
-            if held is not None and held.group is not None:
-                ranking = Ranking(change.making.board.number, change.run_start, held.group)
-                yield ranking, [change.making.members.encode(held[:2], step.state.user.id)]
+        for side in (change.left, change.joined):
+            if side is not None and side.group is not None:
+                yield Ranking(change.making.board.number, change.run_start, side.group), [side.member]
 
 
 class Teller:
@@ -146,41 +138,37 @@ class Teller:
     def tell(self, step: Step) -> list[BoardOutcome]:
         """What one step did; the next one."""
         tables = [self._tables[ranking_of(tell)] for tell in step.tells]
-        before = [
-            table.rank(_member(tell.making, tell.before, step)) for tell, table in zip(step.tells, tables, strict=True)
-        ]
+        before = [table.rank(tell.before) for tell, table in zip(step.tells, tables, strict=True)]
         for change in step.changes:
-            self._move(step, change)
+            self._move(change)
         return [
             BoardOutcome(
-                tell.making.board, tell.run, tell.group, table.rank(_member(tell.making, tell.after, step)), former,
+                tell.making.board, tell.run, tell.group, table.rank(tell.after), former,
                 table.threshold(tell.making.members),
             )
             for tell, table, former in zip(step.tells, tables, before, strict=True)
         ]  # fmt: skip
 
-    def _each(self, step: Step, change: Change) -> Iterator[tuple[Table, bytes | None, bytes | None]]:
+    def _each(self, change: Change) -> Iterator[tuple[Table, bytes | None, bytes | None]]:
         """The tables that a change concerns, with the user's member there before and after it."""
-        sides: dict[Group, list[Held | None]] = {}
-        for place, held in enumerate((change.before, change.after)):
-            if held is not None and held.group is not None:
-                sides.setdefault(held.group, [None, None])[place] = held
+        if not change.making.ready:
+            return
+        sides: dict[Group, list[bytes | None]] = {}
+        for place, side in enumerate((change.left, change.joined)):
+            if side is not None and side.group is not None:
+                sides.setdefault(side.group, [None, None])[place] = side.member
         for group, (before, after) in sides.items():
             table = self._tables.get(Ranking(change.making.board.number, change.run_start, group))
-            if table is not None and change.making.ready:
-                yield table, _member(change.making, before, step), _member(change.making, after, step)
+            if table is not None:
+                yield table, before, after
 
     def _note(self, step: Step, change: Change) -> None:
-        for table, before, after in self._each(step, change):
+        for table, before, after in self._each(change):
             table.note(step.name, before, after)
 
-    def _move(self, step: Step, change: Change) -> None:
-        for table, before, after in self._each(step, change):
+    def _move(self, change: Change) -> None:
+        for table, before, after in self._each(change):
             table.move(before, after)
-
-
-def _member(making: Making, held: Held | None, step: Step) -> bytes | None:
-    return None if held is None else making.members.encode(held[:2], step.state.user.id)
 
 
 class Table:

@@ -232,7 +232,9 @@ class Worker:
 
     def _outcome(self, step: Step, boards: Sequence[BoardOutcome]) -> Outcome:
         """What one entry did."""
-        user = replace(step.state.user, number=step.number)
+        user = step.state.user
+        if user.number != step.number:
+            user = replace(user, number=step.number)
         if step.entry.metric is None:
             return Outcome(user, step.created)
         outcome = Outcome(user, step.created, self._event_id(step), step.total, step.replayed is not None, boards)

@@ -2,7 +2,8 @@
 -- Stores what a worker worked out for users of one shard, all of a unit or nothing of it, and counts for the answers.
 --
 -- KEYS  1 head  2 log  3 users  4 names  5 used  6 past  7 ignored  8 workers; what follows is named by its place
--- ARGV  worker, number of its commit, boards, now, boundary, shard, shards, then the units, then the questions.
+-- ARGV  one string, of parts that follow their lengths in 4 bytes: the client takes longer over many arguments. They are
+--       worker, number of its commit, boards, now, boundary, shard, shards, then the units, then the questions.
 --       Every list begins with its length. What a key is named by is its place in KEYS; 0 is none.
 --
 -- A unit is what one request does in this shard; it has steps. A step is
@@ -20,10 +21,12 @@
 --
 -- A worker that asks for a commit again, because the answer got lost, is answered the same and nothing is done.
 
-local at = 0
+local parts, at = ARGV[1], 1
 local function take()
-  at = at + 1
-  return ARGV[at]
+  local length = struct.unpack('>I4', parts, at)
+  local first = at + 4
+  at = first + length
+  return string.sub(parts, first, at - 1)
 end
 local function number()
   return tonumber(take())
