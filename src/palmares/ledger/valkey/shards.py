@@ -159,7 +159,7 @@ class Shards:
     async def change_boards(
         self, shard: Shard, given: Mapping[int, tuple[Board, bool]], gone: Iterable[int] = ()
     ) -> None:
-        """Replace definitions of generations, and let others go with all that they hold."""
+        """Replace definitions of generations, and let others go with their orders."""
         gone = list(gone)
         pairs = [part for number, entry in given.items() for part in (b"%d" % number, encode_board(*entry))]
         arguments = [b"%d" % len(given), *pairs, *(b"%d" % number for number in gone)]

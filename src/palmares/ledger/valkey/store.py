@@ -121,6 +121,6 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (GlideConnectionError, GlideTimeoutError, ClosingError) as error:
-        raise Lost(f"Valkey does not answer: {error}; whether this was stored is not known") from error
+        raise Lost(f"Valkey does not answer: {error}") from error
     except GlideError as error:
-        raise Unavailable(f"Valkey refuses: {error}; nothing was stored") from error
+        raise Unavailable(f"Valkey refuses: {error}") from error

@@ -33,17 +33,22 @@ from palmares.ledger.valkey.tell import Question, Ranking, Teller, questions
 logger = structlog.get_logger(__name__)
 _MOST_ENTRIES_PER_BATCH = 1_000
 _MOST_SENDINGS = 3
+_DOUBTFUL = "whether this was stored is not known; send it again with the same idempotency key"
 _PARTLY = "a part of the list was stored before; send it again with the same idempotency keys"
 
 
 @dataclass(slots=True)
 class Request:
-    """Entries that stand or fall together, and who waits for them. `outcomes` are those of entries that are stored."""
+    """Entries that stand or fall together, and who waits for them. `outcomes` are those of entries that are stored.
+
+    Who asked may go away; what they asked for is recorded all the same, the rest of a list too.
+    """
 
     entries: Sequence[Entry]
     answer: asyncio.Future[list[Outcome]]
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     steps: dict[int, Step] = field(default_factory=dict)
+    refused: bool = False
 
     @property
     def open_places(self) -> list[int]:
@@ -52,13 +57,14 @@ class Request:
 
     def refuse(self, error: Exception) -> None:
         """Answer with an error."""
+        self.refused = True
         if self.outcomes and isinstance(error, PalmaresError):
             error = Unavailable(f"{error.message}; {_PARTLY}")
         if not self.answer.done():
             self.answer.set_exception(error)
 
     def fulfil(self) -> None:
-        """Answer, unless whoever asked has gone away: what they asked for is stored all the same."""
+        """Answer with what became of all entries."""
         if not self.answer.done():
             self.answer.set_result([self.outcomes[place] for place in range(len(self.entries))])
 
@@ -140,9 +146,9 @@ class Worker:
         while waiting:
             await self._round(waiting)
             for request in waiting:
-                if not request.open_places:
+                if not request.open_places and not request.refused:
                     request.fulfil()
-            waiting = [request for request in waiting if not request.answer.done() and request.open_places]
+            waiting = [request for request in waiting if not request.refused and request.open_places]
 
     async def _round(self, waiting: Sequence[Request]) -> None:
         entries = [request.entries[place] for request in waiting for place in request.open_places]
@@ -178,7 +184,7 @@ class Worker:
         draft = Draft(picture, self._streaks)
         for request in waiting:
             request.steps = {}
-            if request.answer.done():
+            if request.refused:
                 continue
             places = request.open_places
             try:
@@ -223,12 +229,15 @@ class Worker:
 
     async def _sent(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         """The answer to a commit, which is sent again while none comes."""
-        for _ in range(_MOST_SENDINGS - 1):
+        sendings = 0
+        while True:
             try:
                 return await self._shards.store.script("commit", keys, arguments)
             except Lost as error:
+                sendings += 1
+                if sendings == _MOST_SENDINGS:
+                    raise Lost(f"{error.message}; {_DOUBTFUL}") from error
                 logger.warning("a commit got no answer and is sent again", reason=error.message)
-        return await self._shards.store.script("commit", keys, arguments)
 
     def _outcome(self, step: Step, boards: Sequence[BoardOutcome]) -> Outcome:
         """What one entry did."""

@@ -176,11 +176,12 @@ async def test_a_place_is_never_behind_oneself(open_worker: Open) -> None:
 
 
 class Unreliable:
-    """A store that loses answers, or holds them back until the test says so."""
+    """A store that loses answers, refuses, or holds answers back until the test says so."""
 
     def __init__(self, store: Glide) -> None:
         self._store = store
         self.lose = 0
+        self.refuse = 0
         self.held: asyncio.Event | None = None
         self.reached = asyncio.Event()
         self.before: Callable[[], Awaitable[Any]] | None = None
@@ -189,6 +190,9 @@ class Unreliable:
         return getattr(self._store, name)
 
     async def script(self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        if self.refuse:
+            self.refuse -= 1
+            raise Unavailable("out of memory")
         before, self.before = self.before, None
         if before is not None:
             await before()
@@ -259,6 +263,36 @@ async def test_a_worker_that_is_cut_off_in_the_middle_leaves_nothing_half_done(o
     assert {outcome.total for outcome in outcomes} == {MICROS}
     assert {laps for _, _, laps in await standings(second)} == {1}
     assert len(await event_lines(second)) == len(await standings(second)) == 8
+
+
+async def test_a_list_is_stored_to_its_end_though_its_caller_has_gone(open_worker: Open) -> None:
+    """One shard had to be asked again when the caller was gone already."""
+    first, second = await open_worker([BOARD], 4), await open_worker([BOARD], 4)
+    users = [f"user-{place}" for place in range(8)]
+
+    async def overtake_and_go() -> None:
+        await second.record([swim(users[0], 1)])
+        waiting.cancel()
+
+    unreliable(first).before = overtake_and_go
+    waiting = asyncio.ensure_future(first.record([swim(user_id, 1) for user_id in users]))
+    with suppress(asyncio.CancelledError):
+        await waiting
+    await first.record([swim("last", 1)])
+    assert [laps for _, _, laps in await standings(second)] == [2] + [1] * 8
+
+
+async def test_a_shard_that_is_lost_is_told_to_have_left_a_part(open_worker: Open) -> None:
+    """With keys, sending the list again stores the rest, and nothing twice."""
+    ledger = await open_worker([BOARD], 4)
+    entries = [swim(f"user-{place}", 1, key="k") for place in range(12)]
+    unreliable(ledger).refuse = 1
+    with pytest.raises(Unavailable, match="a part of the list was stored"):
+        await ledger.record(entries)
+    outcomes = await ledger.record(entries)
+    assert {outcome.replayed for outcome in outcomes} == {False, True}
+    assert [laps for _, _, laps in await standings(ledger)] == [1] * 12
+    assert len(await event_lines(ledger)) == 12
 
 
 # What is settled when the data is made
