@@ -170,16 +170,14 @@ actions = st.one_of(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("shards", [1, 4, 16])
-@given(
-    made=st.lists(taken_boards, min_size=2, max_size=3).map(numbered), life=st.lists(actions, min_size=5, max_size=15)
-)
-@settings(max_examples=20, phases=[Phase.generate])
-async def test_any_life_by_two_workers_is_told_like_the_slow_ledger_tells_it(
-    valkey: list[Address], shards: int, made: list[Board], life: list[Action]
-) -> None:
-    """Every outcome, rank, place, total, day and streak, whoever of the two is asked."""
-    pair = Pair(valkey, shards)
+lives = {
+    "made": st.lists(taken_boards, min_size=2, max_size=3).map(numbered),
+    "life": st.lists(actions, min_size=5, max_size=15),
+}
+
+
+async def live(addresses: list[Address], shards: int, made: list[Board], life: list[Action]) -> None:
+    pair = Pair(addresses, shards)
     await pair.open()
     try:
         for board in made:
@@ -189,3 +187,20 @@ async def test_any_life_by_two_workers_is_told_like_the_slow_ledger_tells_it(
         await pair.compare()
     finally:
         await pair.close()
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+@given(**lives)
+@settings(max_examples=20, phases=[Phase.generate])
+async def test_any_life_by_two_workers_is_told_like_the_slow_ledger_tells_it(
+    valkey: list[Address], shards: int, made: list[Board], life: list[Action]
+) -> None:
+    """Every outcome, rank, place, total, day and streak, whoever of the two is asked."""
+    await live(valkey, shards, made, life)
+
+
+@given(**lives)
+@settings(max_examples=8, phases=[Phase.generate])
+async def test_so_is_any_life_in_sixteen_shards(valkey: list[Address], made: list[Board], life: list[Action]) -> None:
+    """More of them than users: most are empty, and nobody shares one."""
+    await live(valkey, 16, made, life)

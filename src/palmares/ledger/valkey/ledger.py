@@ -253,6 +253,8 @@ class ValkeyLedger:
 
     async def freeze(self, board_number: int, note: Callable[[int], Awaitable[None]] | None = None) -> int:
         """Not there yet."""
+        await self._chores_done()
+        await self._reader.board(board_number)
         raise _not_yet("boards finished by hand")
 
     # Reading rankings
@@ -281,8 +283,9 @@ class ValkeyLedger:
         """See `Ledger.history`. Told only as long as no day is over: nothing is kept of the ends of days yet."""
         await self._chores_done()
         await self._reader.board(board_number)
-        lines = await self._reader.records(0, 1)
-        if lines and day_of(lines[0].recorded_at) < day_of(self._shards.now):
+        # Among these are the first lines of all shards.
+        lines = await self._reader.records(0, len(self._shards))
+        if any(day_of(line.recorded_at) < day_of(self._shards.now) for line in lines):
             raise _not_yet("the history of rankings")
         return []
 

@@ -44,7 +44,7 @@ members = st.lists(st.binary(min_size=1, max_size=2), unique=True, max_size=60)
     start=st.integers(0, 60),
     length=st.integers(0, 10),
 )
-@settings(max_examples=300)
+@settings(max_examples=150)
 async def test_any_window_of_any_pieces_is_that_of_all_sorted(
     everything: list[bytes], homes: list[int], limits: list[int | None], start: int, length: int
 ) -> None:
