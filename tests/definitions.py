@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from palmares.catalog.sql import SqlCatalog
 from palmares.domain.board import Board
 from palmares.domain.errors import Invalid, Unavailable
 from palmares.domain.local_time import from_datetime, parse_day
+from palmares.domain.points import Scheme
 from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.contract import Ledger
 from palmares.outbox.sql import SqlOutbox
@@ -99,6 +100,9 @@ class NotingLedger:
 
     async def set_streaks(self, scope: int, settings: StreakSettings) -> None:
         self._note("set_streaks", (scope, settings))
+
+    async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
+        self._note("set_points", schemes)
 
     @property
     def names(self) -> list[str]:

@@ -17,6 +17,7 @@ from palmares.domain.board import Board
 from palmares.domain.group import Group
 from palmares.domain.local_time import day_of, format_day, parse_instant
 from palmares.domain.metric import Metric
+from palmares.domain.points import Scheme
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
 from palmares.domain.streak_settings import StreakSettings, changed
@@ -141,6 +142,10 @@ class LedgerWorld:
         del self.boards[board.number]
         self.ledger.forget(board.number)
 
+    async def set_points(self, *schemes: Scheme) -> None:
+        """Pay by these schemes from now on."""
+        await self.ledger.set_points(DEFAULT_SCOPE, schemes)
+
     async def set_streaks(self, **given: Any) -> None:
         """Change the settings of streaks."""
         self.note_streaks(**given)
@@ -161,6 +166,22 @@ class LedgerWorld:
         """Create or change a user."""
         [outcome] = await self.ledger.record([Entry(DEFAULT_SCOPE, user_id, changes)])
         return outcome
+
+    async def hide(self, *user_ids: str) -> None:
+        """Hide users from rankings."""
+        await self.ledger.record([Entry(DEFAULT_SCOPE, user, {"hidden": True}, must_exist=True) for user in user_ids])
+
+    async def unhide(self, *user_ids: str) -> None:
+        """Bring hidden users back."""
+        await self.ledger.record([Entry(DEFAULT_SCOPE, user, {"hidden": False}, must_exist=True) for user in user_ids])
+
+    async def erase(self, *user_ids: str) -> None:
+        """Erase users."""
+        await self.ledger.record([Entry(DEFAULT_SCOPE, user, erase=True, must_exist=True) for user in user_ids])
+
+    async def compact(self) -> None:
+        """Remove what is left of them."""
+        await self.ledger.compact([erasure.number for erasure in await self.ledger.unfinished_erasures()])
 
     async def swim(
         self, user_id: str, laps: str | int, at: str | None = None, key: str | None = None, **changes: Any
@@ -244,7 +265,10 @@ def told(outcome: Outcome) -> tuple[Any, ...]:
     """What an outcome says, but for what each ledger chooses for itself: ids of events, and the order of boards."""
     boards = sorted(_told_of_board(found) for found in outcome.boards)
     streak = outcome.streak, outcome.streak_extended
-    return outcome.user, outcome.created, outcome.event_id is None, outcome.total, outcome.replayed, boards, streak
+    awards = [award._replace(id="") for award in outcome.awards]
+    return (
+        outcome.user, outcome.created, outcome.event_id is None, outcome.total, outcome.replayed, boards, streak, awards
+    )  # fmt: skip
 
 
 def _told_of_board(found: BoardOutcome) -> tuple[Any, ...]:
@@ -274,6 +298,7 @@ async def everything(
             found[metric.key, user.id] = (
                 await ledger.total(user, metric),
                 await ledger.days(user, metric, day("2026-01-01"), day("2026-12-31")),
+                [award._replace(id="") for award in await ledger.awards(user, metric, 5)] if metric.number < 0 else [],
             )
     return found | await everything_of_boards(ledger, boards, known, histories)
 

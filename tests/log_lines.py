@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from palmares.domain.user import User
-from palmares.ledger.embedded.log import EVENT, USER, Line, Log
+from palmares.ledger.embedded.log import EVENT, USER, VOID, Line, Log
 from palmares.ledger.embedded.users import encode_user
 
 METRIC = 1
@@ -16,6 +16,14 @@ def user_line(position: int, number: int, user_id: str, name: str | None = None)
 
 def event_line(position: int, number: int, amount: int, total: int, key: str | None = None, at: int = 0) -> Line:
     return Line(position, EVENT, position, 1, number, METRIC, amount, at or position, at or position, 0, total, key)
+
+
+def void_line(position: int, event: Line, total: int) -> Line:
+    assert event.amount is not None
+    return event._replace(
+        position=position, kind=VOID, recorded_at=position, amount=-event.amount, total=total, idempotency_key=None,
+        target=event.position,
+    )  # fmt: skip
 
 
 def write(log: Log, lines: Sequence[Line]) -> None:

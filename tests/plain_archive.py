@@ -1,6 +1,6 @@
 """An archive that is obviously right: dictionaries of everything."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from palmares.domain.errors import NotFound
@@ -62,7 +62,13 @@ class PlainArchive:
     def holds(self, board: int) -> bool:
         return self._current(board) is not None
 
-    def install(self, board: int, edition: int, runs: Collection[int] | None = None) -> None:
+    def install(
+        self,
+        board: int,
+        edition: int,
+        runs: Collection[int] | None = None,
+        complete: Mapping[int, int] | None = None,
+    ) -> None:
         new, former = self._known(edition), self.edition(board)
         if edition == former:
             return
@@ -74,7 +80,7 @@ class PlainArchive:
             del self.editions[former]
         else:
             for run_start in runs:
-                take_over(held.run(run_start), new.run(run_start))
+                take_over(held.run(run_start), new.run(run_start), (complete or {}).get(run_start, 0))
             del self.editions[edition]
 
     def discard(self, edition: int) -> None:
@@ -159,9 +165,9 @@ class PlainArchive:
         return self.editions[edition]
 
 
-def take_over(held: KeptRun, new: KeptRun) -> None:
-    """Replace what is held of a run by what is new."""
-    held.days |= new.days
+def take_over(held: KeptRun, new: KeptRun, complete: int) -> None:
+    """Replace what is held of a run by what is new, all of it before the day up to which the new is complete."""
+    held.days = {day: places for day, places in held.days.items() if day >= complete} | new.days
     go_on(new.end, held.end)
     held.end = new.end or held.end
 

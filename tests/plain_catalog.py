@@ -7,6 +7,7 @@ from dataclasses import replace
 from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey, ApplicationKey, Definitions, Environment, Tenants
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.points import PointsSystem
 from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
 from palmares.service.authenticate import secret_hash
@@ -45,6 +46,16 @@ class PlainCatalog:
         self.add(*boards)
         return list(boards)
 
+    def pay(self, *systems: PointsSystem) -> None:
+        """These are the points systems from now on."""
+        self._definitions = replace(
+            self._definitions,
+            points_systems=systems,
+            points_system_by_key={system.key: system for system in systems},
+            points_system_by_id={system.id: system for system in systems},
+            points_triggers={trigger.id: trigger for system in systems for trigger in system.triggers},
+        )
+
     async def save_streaks(self, scope: int, settings: StreakSettings) -> None:
         assert scope == DEFAULT_SCOPE
         self._definitions = replace(self._definitions, streaks=settings)
@@ -75,6 +86,12 @@ class PlainCatalog:
 
     async def application_key(self, prefix: str) -> ApplicationKey | None:
         return None
+
+    async def application_keys_of(self, scope: int, user_ids: Sequence[str]) -> list[ApplicationKey]:
+        return []
+
+    async def delete_application_keys(self, keys: Sequence[ApplicationKey]) -> None:
+        assert not keys
 
     def touch_key(self, key_id: str, now: int) -> None:
         """The time of use is not kept."""

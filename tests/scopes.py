@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from palmares import config
-from palmares.api import bulk, leaderboards, streaks, user_metrics
+from palmares.api import admin_events, bulk, leaderboards, streaks, user_metrics
 from palmares.api.endpoint import Endpoint
 from palmares.api.routes import ADMIN, ADMIN_BASE, APPLICATION, APPLICATION_BASE
 from palmares.domain.local_time import parse_instant
@@ -71,10 +71,14 @@ class Gap(AssertionError):
 
 # What to send. The user is given apart: it may be a stranger to the key.
 
-KEYS = {"metrics": "laps", "leaderboards": "weekly", "achievements": "first", "points": "coins"}
+KEYS = {"metrics": "laps", "leaderboards": "weekly", "achievements": "first", "points": "gold"}
 
 QUERIES: dict[Any, Callable[[Place, str, str], Mapping[str, str]]] = {
-    bulk.IdsQuery: lambda place, things, user: {"ids": place.spare.get(things, UNKNOWN)},
+    bulk.IdsQuery: lambda place, things, user: {
+        "ids": "spare" if things == "users" else place.spare.get(things, UNKNOWN)
+    },
+    admin_events.VoidQuery: lambda place, things, user: {"ids": place.spare["events"], "reason": place.mark},
+    admin_events.EventsQuery: lambda place, things, user: {"userId": user, "metricKey": "laps"},
     user_metrics.SummaryQuery: lambda place, things, user: {
         "aggregation": "daily",
         "startDate": "2026-03-03",
@@ -93,6 +97,7 @@ BODIES: dict[tuple[str, str], Callable[[Place, str], Any]] = {
     ("PATCH", "/v1/users/{id}/preferences"): lambda place, user: {"notifications": {"recap": ["email"]}},
     ("POST", "/v1/achievements/{key}/complete"): lambda place, user: {"user": {"id": user}},
     ("POST", "/admin/v1/metrics/events"): lambda place, user: [{"key": "laps", "user": {"id": user}, "value": 3}],
+    ("PUT", "/admin/v1/users/{id}/metrics/{key}"): lambda place, user: {"total": 7},
     ("POST", "/admin/v1/leaderboards"): lambda place, user: [
         {
             "name": place.mark,
@@ -114,9 +119,18 @@ BODIES: dict[tuple[str, str], Callable[[Place, str], Any]] = {
         {"name": place.mark, "url": "https://example.org/", "events": ["leaderboard.finished"], "status": "paused"}
     ],
     ("PATCH", "/admin/v1/webhooks"): lambda place, user: [{"id": place.ids["webhooks"], "name": f"{place.mark}!"}],
+    ("POST", "/admin/v1/points"): lambda place, user: [{"name": place.mark, "key": "new"}],
+    ("PATCH", "/admin/v1/points"): lambda place, user: [{"id": place.ids["points"], "description": place.mark}],
+    ("POST", "/admin/v1/points/{system_id}/triggers"): lambda place, user: [
+        {"type": "metric", "points": 3, "metricId": place.ids["metrics"], "metricThreshold": 2}
+    ],
+    ("PATCH", "/admin/v1/points/{system_id}/triggers"): lambda place, user: [
+        {"id": place.ids["triggers"], "points": 7}
+    ],
     ("PATCH", "/admin/v1/streaks/settings"): lambda place, user: {"metrics": [{"key": "laps", "threshold": 1}]},
     ("PATCH", "/admin/v1/settings"): lambda place, user: {"branding": {"appName": f"only-{place.environment}"}},
     ("POST", "/admin/v1/application-api-keys"): lambda place, user: [{"userId": user}],
+    ("PATCH", "/admin/v1/users"): lambda place, user: [{"id": user, "hidden": True}],
     ("POST", "/admin/v1/tenants"): lambda place, user: [{"customerId": place.mark, "name": place.mark}],
     ("PATCH", "/admin/v1/tenants"): lambda place, user: [{"id": place.ids["tenants"], "name": f"{place.mark}!"}],
     ("POST", "/admin/v1/streaks/pauses"): lambda place, user: {"pauses": [{"userId": user}]},
@@ -255,6 +269,12 @@ async def fill(four: FourScopes, place: Place, number: int) -> None:
         await create("webhooks", hook | {"name": mark}, to)
     await create("attributes", {"name": mark, "key": "pool", "type": "user"}, place.ids)
     await create("attributes", {"name": mark, "key": "spare", "type": "user"}, place.spare)
+    trigger = {"type": "metric", "points": 1, "status": "active", "metricThreshold": 1}
+    for key, to in (("gold", place.ids), ("spare", place.spare)):
+        await create("points", {"name": mark, "key": key}, to)
+        triggers = f"points/{place.ids['points']}/triggers"
+        await create(triggers, trigger | {"metricId": place.ids["metrics"]}, to)
+        to["triggers"] = to.pop(triggers)
     for key, to in (("weekly", place.ids), ("spare", place.spare)):
         await create("leaderboards", board | {"name": mark, "key": key, "metricId": place.ids["metrics"]}, to)
     for user in ("a", "b", "spare"):
@@ -263,6 +283,7 @@ async def fill(four: FourScopes, place: Place, number: int) -> None:
         event = {"user": {"id": user, "name": mark, "attributes": {"pool": mark}}, "value": 1000 * number}
         answer = await four.client.post("/v1/metrics/laps/event", json=event, headers=place.headers)
         assert answer.status_code == 201, answer.text
+        to["events"] = answer.json()["eventId"]
 
 
 def allowed_to_application_keys(base: str, endpoint: Endpoint) -> bool:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
-from palmares.domain.group import Group, group_of
+from palmares.domain.erased import anonymous_id
+from palmares.domain.group import Group, group_of, own_group
 from palmares.domain.local_time import day_of, start_of
 from palmares.domain.metric import Metric
+from palmares.domain.points import Scheme
 from palmares.domain.run import Run, closes_at
 from palmares.domain.snapshot import DAYS_KEPT
 from palmares.domain.standing import Standing, rank_all
@@ -34,7 +36,7 @@ class UserLine:
 
 @dataclass(frozen=True)
 class EventLine:
-    """One event."""
+    """One event. An award is one too, on the counter of its points system, by a trigger."""
 
     position: int
     recorded_at: int
@@ -48,9 +50,41 @@ class EventLine:
     idempotency_key: str | None
     attributes: Mapping[str, str] | None
     history: bool
+    trigger: str | None = None
+    earned_by: int | None = None
 
 
-Line = UserLine | EventLine
+@dataclass(frozen=True)
+class PointsLine:
+    """By which schemes a scope pays points from this place on."""
+
+    position: int
+    recorded_at: int
+    scope: int
+    schemes: tuple[Scheme, ...]
+
+
+@dataclass(frozen=True)
+class VoidLine:
+    """An event is void from this place in the log on."""
+
+    position: int
+    recorded_at: int
+    event: EventLine
+    total: int
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class ErasureLine:
+    """Nobody knows a user from this place in the log on."""
+
+    position: int
+    recorded_at: int
+    user: int
+
+
+Line = UserLine | EventLine | VoidLine | ErasureLine | PointsLine
 Log = Sequence[Line]
 # Who is ranked, by group.
 Rankings = dict[Group, list[Standing]]
@@ -70,8 +104,28 @@ def users_of(log: Log, until: int = NEVER) -> dict[int, User]:
     return found
 
 
+def erased(log: Log, until: int = NEVER) -> set[int]:
+    """The numbers of the users who were erased before a moment."""
+    return {line.user for line in log if isinstance(line, ErasureLine) and line.recorded_at < until}
+
+
+def known_users(log: Log) -> dict[int, User]:
+    """The users by number who were not erased."""
+    gone = erased(log)
+    return {number: user for number, user in users_of(log).items() if number not in gone}
+
+
 def user_with(log: Log, scope: int, user_id: str) -> User | None:
-    return next((user for user in users_of(log).values() if (user.scope, user.id) == (scope, user_id)), None)
+    return next((user for user in known_users(log).values() if (user.scope, user.id) == (scope, user_id)), None)
+
+
+# Points
+
+
+def schemes_of(log: Log, scope: int) -> tuple[Scheme, ...]:
+    """By what a scope pays at the end of a log."""
+    found = [line.schemes for line in log if isinstance(line, PointsLine) and line.scope == scope]
+    return found[-1] if found else ()
 
 
 # Events
@@ -81,8 +135,24 @@ def events_of(log: Log, metric_number: int) -> Iterator[EventLine]:
     return (line for line in log if isinstance(line, EventLine) and line.metric.number == metric_number)
 
 
+def voids_of(log: Log) -> dict[int, VoidLine]:
+    """The voids by the position of the event."""
+    return {line.event.position: line for line in log if isinstance(line, VoidLine)}
+
+
+def standing_events(log: Log) -> list[EventLine]:
+    """The events that are not void."""
+    void = voids_of(log)
+    return [line for line in log if isinstance(line, EventLine) and line.position not in void]
+
+
+def own_events(log: Log) -> list[EventLine]:
+    """What users did themselves: the events that are not void, without awards."""
+    return [event for event in standing_events(log) if event.trigger is None]
+
+
 def total_of(log: Log, user_number: int, metric_number: int) -> int:
-    return sum(event.amount for event in events_of(log, metric_number) if event.user == user_number)
+    return sum(event.amount for event in events_of(standing_events(log), metric_number) if event.user == user_number)
 
 
 def counted(log: Log, board: Board) -> Log:
@@ -91,12 +161,12 @@ def counted(log: Log, board: Board) -> Log:
 
 
 def events_by_run(log: Log, board: Board) -> dict[Run, list[EventLine]]:
-    """The events of a board's metric, if it has one, by the run that they happened in, in the order of the log."""
+    """The events that a board counts, if it counts any, by the run that they happened in, in the order of the log."""
     if isinstance(board, StreakBoard):
-        return events_of_run(board, (line for line in counted(log, board) if isinstance(line, EventLine)))
+        return events_of_run(board, own_events(counted(log, board)))
     plan = Plan(board)
     found: dict[Run, list[EventLine]] = {}
-    for event in () if board.metric is None else events_of(counted(log, board), board.metric.number):
+    for event in () if board.counted is None else events_of(counted(log, board), board.counted.number):
         run = plan.run_at(event.local_at)
         if run is not None:
             found.setdefault(run, []).append(event)
@@ -108,9 +178,9 @@ def final_at(run: Run) -> int:
     return NEVER if run.end is None else closes_at(run.end)
 
 
-def came_late(event: EventLine, run: Run) -> bool:
-    """Whether the run was final when the event was recorded."""
-    return event.recorded_at >= final_at(run)
+def came_late(line: EventLine | VoidLine, run: Run) -> bool:
+    """Whether the run was final when the event or the void was recorded."""
+    return line.recorded_at >= final_at(run)
 
 
 def takes_effect_at(event: EventLine, board: Board, run: Run) -> int | None:
@@ -122,20 +192,43 @@ def takes_effect_at(event: EventLine, board: Board, run: Run) -> int | None:
     return final_at(run) - 1 if board.late_events == "revise" else None
 
 
+def takes_back(void: VoidLine, board: Board, run: Run) -> bool:
+    """Whether a void takes its event out of a run: not where it came too late for the board."""
+    return not came_late(void, run) or board.late_events == "revise"
+
+
 def effects(log: Log, board: Board, run: Run) -> list[tuple[int, EventLine]]:
     """The events that count in a run, each with when it takes effect."""
+    void = voids_of(counted(log, board))
+    return [
+        (effect, event)
+        for effect, event in effects_before_voids(log, board, run)
+        if event.position not in void or not takes_back(void[event.position], board, run)
+    ]
+
+
+def voids_in(log: Log, board: Board, run: Run) -> list[VoidLine]:
+    """The voids of events that count, or did, in a run."""
+    void = voids_of(counted(log, board))
+    return [void[event.position] for _, event in effects_before_voids(log, board, run) if event.position in void]
+
+
+def effects_before_voids(log: Log, board: Board, run: Run) -> list[tuple[int, EventLine]]:
     pairs = [(takes_effect_at(event, board, run), event) for event in events_by_run(log, board).get(run, [])]
     return [(effect, event) for effect, event in pairs if effect is not None]
 
 
 def ignored_late(log: Log, board: Board, run: Run) -> int:
-    """How many events of a run came too late."""
-    return len(events_by_run(log, board).get(run, [])) - len(effects(log, board, run))
+    """How many events and voids of a run came too late."""
+    events = len(events_by_run(log, board).get(run, [])) - len(effects_before_voids(log, board, run))
+    return events + len([void for void in voids_in(log, board, run) if not takes_back(void, board, run)])
 
 
-def revising(log: Log, board: Board, run: Run) -> list[EventLine]:
-    """The events that changed a run when it was final."""
-    return [event for _, event in effects(log, board, run) if came_late(event, run)]
+def revising(log: Log, board: Board, run: Run) -> list[EventLine | VoidLine]:
+    """The events and voids that changed a run when it was final."""
+    events = [event for _, event in effects_before_voids(log, board, run) if came_late(event, run)]
+    voids = [void for void in voids_in(log, board, run) if came_late(void, run) and takes_back(void, board, run)]
+    return [*events, *voids]
 
 
 # Values and ranks
@@ -146,7 +239,8 @@ def tallies(log: Log, board: Board, run: Run, until: int = NEVER) -> dict[int, T
 
     Events are taken in the order in which they happened; those of one instant in the order of the log.
     """
-    events = [event for effect, event in effects(log, board, run) if effect < until]
+    gone = erased(counted(log, board), until)
+    events = [event for effect, event in effects(log, board, run) if effect < until and event.user not in gone]
     if isinstance(board, StreakBoard):
         return streaks(log, board, run, events, until)
     amounts: dict[int, list[tuple[int, int]]] = {}
@@ -175,15 +269,25 @@ def check_values(log: Log, board: Board) -> None:
             checked(tally.value, f"a value on leaderboard {board.key!r}")
 
 
-def rankings(log: Log, board: Board, run: Run, until: int = NEVER) -> Rankings:
-    """Every ranking of a run, by the attributes that the users had just before the moment."""
-    users = users_of(counted(log, board), until)
+def rankings(log: Log, board: Board, run: Run, until: int = NEVER, seen_by: int | None = None) -> Rankings:
+    """Every ranking of a run, by the attributes that the users had just before the moment.
+
+    `seen_by` is a user who stands in it though hidden.
+    """
+    users, gone = users_of(counted(log, board), until), erased(log)
     members: dict[Group, dict[str, Tally]] = {}
     for number, tally in tallies(log, board, run, until).items():
-        group = group_of(board, users[number].attributes)
+        group = (own_group if number == seen_by else group_of)(board, users[number].attributes)
         if group is not None:
-            members.setdefault(group, {})[users[number].id] = tally
-    return {group: rank_all(board, found) for group, found in members.items()}
+            # In rows that an erasure leaves behind, the id of before decides between equals, but stands nowhere.
+            name = f"{users[number].id}\0{number}" if number in gone else users[number].id
+            members.setdefault(group, {})[name] = tally
+    return {group: [_shown(standing) for standing in rank_all(board, found)] for group, found in members.items()}
+
+
+def _shown(standing: Standing) -> Standing:
+    _, erased_before, number = standing.participant.partition("\0")
+    return standing._replace(participant=anonymous_id(int(number))) if erased_before else standing
 
 
 def union(board: Board, found: Rankings, groups: Collection[Group]) -> list[Standing]:

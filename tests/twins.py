@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
 from palmares.domain.errors import PalmaresError
 from palmares.domain.local_time import day_of
 from palmares.domain.metric import Metric
+from palmares.domain.points import Scheme
 from palmares.domain.streak_settings import StreakSettings, changed
-from palmares.ledger.contract import Entry, Ledger, Outcome
+from palmares.ledger.contract import Entry, Ledger, Outcome, void
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
 from tests.faults import write_wal_only
 from tests.ledger_world import BUSY, Clock, everything, open_embedded, told
@@ -80,6 +82,11 @@ class Twins:
         for ledger in self._both():
             await ledger.set_streaks(scope, self.streaks[scope])
 
+    async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
+        """Pay points by these schemes from now on."""
+        for ledger in self._both():
+            await ledger.set_points(scope, schemes)
+
     async def freeze(self, number: int) -> None:
         """Stop counting on a board, the position kept in its definition."""
         await self.advance()
@@ -107,6 +114,12 @@ class Twins:
         answers = await asyncio.gather(*(_answer(self.embedded, request) for request in requests))
         for request, answer in zip(requests, answers, strict=True):
             assert answer == await _answer(self.slow, request), request
+
+    async def entry_of_void(self, pick: int) -> Entry:
+        """A void of one of the events, void or not; where there are none, of something that is no event."""
+        events = [line.position for line in await self.slow.records(0, 1_000_000) if line.kind == "event"]
+        # Of the newest events more often: they are the ones that matter still.
+        return void(DEFAULT_SCOPE, events[-1 - pick % len(events)] if events else pick)
 
     async def advance(self) -> None:
         """Do what is due."""

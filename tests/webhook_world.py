@@ -189,6 +189,11 @@ class WebhookWorld:
         await self.swim(user_id, laps, **changes)
         await self.tick()
 
+    async def hides(self, user_id: str, hidden: bool = True) -> None:
+        """Hide a user or bring one back, and let a tick come."""
+        await self.ledger.record([Entry(DEFAULT_SCOPE, user_id, {"hidden": hidden}, must_exist=True)])
+        await self.tick()
+
     # What was told
 
     async def deliveries(self) -> list[Delivery]:

@@ -13,6 +13,7 @@ from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
 from palmares.domain.local_time import parse_instant
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.points import PointsSystem, PointsTrigger, schemes_of
 from palmares.domain.value import parse
 from palmares.ledger.contract import Entry, Outcome
 from palmares.outbox.sql import SqlOutbox
@@ -45,6 +46,21 @@ def make_board(number: int = 1, key: str = "weekly-laps", **fields: Any) -> Boar
         "start": day("2026-03-02"),
     }
     return Board(number=number, key=key, **made | fields)
+
+
+def make_trigger(number: int = 1, **fields: Any) -> PointsTrigger:
+    """An active trigger that pays 5 points for each 10 laps."""
+    made: dict[str, Any] = {
+        "id": str(UUID(int=500 + number)), "points": 5, "metric": LAPS, "threshold": 10, "status": "active",
+        "created": 0, "updated": 0,
+    }  # fmt: skip
+    return PointsTrigger(**made | fields)
+
+
+def make_system(*triggers: PointsTrigger, number: int = 1, key: str = "gold", **fields: Any) -> PointsSystem:
+    """A points system with these triggers."""
+    made: dict[str, Any] = {"id": str(UUID(int=400 + number)), "scope": DEFAULT_SCOPE, "name": key.title()}
+    return PointsSystem(number=number, key=key, triggers=triggers, **made | fields)
 
 
 class World:
@@ -80,6 +96,11 @@ class World:
         for board in boards:
             if board.asked_status != "inactive":
                 await self.ledger.follow(board)
+
+    async def pay(self, *systems: PointsSystem) -> None:
+        """Make points systems known, and pay by them."""
+        self.catalog.pay(*systems)
+        await self.ledger.set_points(DEFAULT_SCOPE, schemes_of(systems))
 
     async def change(self, user_id: str, **changes: Any) -> Outcome:
         """Create or change a user."""

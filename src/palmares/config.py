@@ -30,6 +30,7 @@ class Settings:
     """What the server was told, checked. `load` makes it; the fields are the rows of `SETTINGS`, in the same order."""
 
     data: Path
+    database_url: str | None = field(repr=False)
     host: str
     port: int
     admin_key: str | None = field(repr=False)
@@ -61,6 +62,13 @@ class Kind:
 
 def folder() -> Kind:
     return Kind("the path of a folder", Path)
+
+
+def database() -> Kind:
+    """An address, as others write it too; it may hold a password."""
+    read = _matching(r"postgres(ql)?://\S+")
+    allowed = "the address of a PostgreSQL database, such as postgresql://user:password@host:5432/palmares"
+    return Kind(allowed, lambda text: read(text).replace("postgres://", "postgresql://", 1), secret=True)
 
 
 def host_name() -> Kind:
@@ -155,7 +163,18 @@ class Setting:
 
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("data", "./palmares-data", folder(), "The folder that holds everything; made at the first start."),
+    Setting(
+        "data",
+        "./palmares-data",
+        folder(),
+        "The folder that holds the events, and all that is in no database; made at the first start.",
+    ),
+    Setting(
+        "database_url",
+        None,
+        database(),
+        "A database for definitions, keys, final runs and webhook messages; without it, they are in the data folder.",
+    ),
     Setting("host", "127.0.0.1", host_name(), "The address to listen on."),
     Setting("port", "8787", whole_number(0, 65535), "The port to listen on; 0 takes a free one."),
     Setting("admin_key", None, admin_key(), "The admin key; without it, the first start makes one and prints it."),

@@ -30,6 +30,7 @@ import uvloop
 from starlette.types import ASGIApp
 
 from palmares.api.cors import BY_DEFAULT, Origins
+from palmares.api.gate import Gate
 from palmares.api.health import BoardName, Distribution, LedgerFigures
 from palmares.api.meter import Meter
 from palmares.api.routes import build_app
@@ -38,18 +39,23 @@ from palmares.archive.sql import SqlArchive
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
+from palmares.databases import address_of, check_folder, note_in_folder
 from palmares.domain.board import Board
+from palmares.domain.errors import Unavailable
 from palmares.ledger.embedded.figures import Histogram
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
 from palmares.outbox.http import HttpSender
 from palmares.outbox.sql import SqlOutbox
 from palmares.service.announce import Announcer, Ways
+from palmares.service.compact import Compactor
 from palmares.service.context import Context
+from palmares.service.define_points import pay
 from palmares.service.deliver import Deliverer
 from palmares.service.keys import ensure_key
 from palmares.service.rate_limit import Buckets, RateLimiter, RouteClass
 from palmares.service.test_clock import ClockMover
 from palmares.service.timekeeper import Timekeeper, Worker
+from palmares.sql.claim import Claim, DatabaseInUse
 from palmares.stored_clock import StoredClock
 
 Clock = Callable[[], int]
@@ -88,10 +94,13 @@ class Server:
         announcer: Announcer,
         deliverer: Deliverer,
         timekeeper: Timekeeper,
+        compactor: Compactor,
         clock_mover: ClockMover | None,
         first_key: str | None,
+        claim: Claim | None,
     ) -> None:
         self.context = context
+        self.compactor = compactor
         self.clock_mover = clock_mover
         self.first_key = first_key
         self._ledger = ledger
@@ -100,15 +109,20 @@ class Server:
         self._announcer = announcer
         self._deliverer = deliverer
         self._timekeeper = timekeeper
+        self._claim = claim
+        self._claim_lost: str | None = None
         self._timekeeper.start()
         self.context.activations.resume()
+        # An erasure may not have come to its end before the last stop.
+        self.compactor.look()
         self._refreshing = asyncio.create_task(self._refresh())
 
     @classmethod
     async def open(cls, settings: Settings, clock: Clock = system_clock) -> Server:
         """Open the data folder, making it when missing, and do everything that fell due since it was last open.
 
-        Raises `FolderInUse` when another process has it, and `ClockAhead` when a test clock was ahead of this one.
+        Raises `FolderInUse` when another process has it, `DatabaseInUse` when another server uses the database, and
+        `ClockAhead` when a test clock was ahead of this one.
         """
         # The zones of the tzdata package, so that every machine follows the same rules.
         zoneinfo.reset_tzpath(to=())
@@ -118,23 +132,29 @@ class Server:
             stored.leave(clock())
         clock = standing or clock
         async with contextlib.AsyncExitStack() as opened:
-            catalog = await open_catalog(settings.data, clock, settings.multi_tenancy)
+            claim = await _claimed(settings, opened)
+            catalog = await open_catalog(settings.data, clock, settings.multi_tenancy, settings.database_url)
             opened.push_async_callback(catalog.close)
-            ledger = await _open_ledger(settings, catalog, clock)
+            ledger = await _open_ledger(settings, catalog, clock, claim)
             opened.push_async_callback(ledger.close)
+            await asyncio.to_thread(note_in_folder, settings.data, settings.database_url)
             if standing is not None:
                 # Only now is the folder ours to write into.
                 await standing.stand_at(max(standing(), ledger.now))
-            outbox = await open_outbox(settings.data)
+            outbox = await open_outbox(settings.data, settings.database_url)
             opened.push_async_callback(outbox.close)
             announcer = await _open_announcer(settings, ledger, catalog, outbox)
             sender = HttpSender(settings.webhooks_allow_private)
             deliverer = Deliverer(outbox, catalog, sender, clock, patient=standing is not None)
             opened.push_async_callback(deliverer.close)
+            compactor = Compactor(ledger, catalog, outbox, asyncio.sleep, time.perf_counter)
             context = Context(
                 ledger, catalog, clock, new_id, new_secret, asyncio.sleep, outbox, settings.webhooks_allow_private,
-                lambda: announcer.look(clock()),
+                lambda: announcer.look(clock()), compactor.look,
             )  # fmt: skip
+            for scope in catalog.scopes():
+                # A server may have died before the ledger heard of a change.
+                await pay(context, scope)
             first_key = await ensure_key(context, settings.admin_key)
             # Each finds done what those before it do.
             workers: list[Worker] = [ledger, announcer, deliverer]
@@ -143,15 +163,23 @@ class Server:
             clock_mover = None if standing is None else ClockMover(standing, timekeeper, ledger.settle)
             # Whatever fails before this line closes what is open; from here on, `close` does.
             opened.pop_all()
-        return cls(context, ledger, catalog, outbox, announcer, deliverer, timekeeper, clock_mover, first_key)
+        return cls(
+            context, ledger, catalog, outbox, announcer, deliverer, timekeeper, compactor, clock_mover, first_key, claim
+        )
 
     @property
     def multi_tenancy(self) -> bool:
         """Whether requests with the first key have to name a tenant."""
         return self._catalog.environment(DEFAULT_SCOPE).multi_tenancy
 
-    def app(self, max_body_bytes: int, limiter: RateLimiter | None = None, origins: Origins = BY_DEFAULT) -> ASGIApp:
-        """The HTTP application."""
+    def app(
+        self,
+        max_body_bytes: int,
+        limiter: RateLimiter | None = None,
+        origins: Origins = BY_DEFAULT,
+        gate: Gate | None = None,
+    ) -> ASGIApp:
+        """The HTTP application; another `gate` than the usual one decides who comes in."""
         return build_app(
             self.context,
             Meter(time.perf_counter),
@@ -159,13 +187,14 @@ class Server:
             readiness=self._obstacle,
             ledger_figures=self._figures,
             clock_mover=self.clock_mover,
-            limiter=limiter,
+            gate=gate or Gate(self.context, limiter),
             origins=origins,
         )
 
     async def close(self) -> None:
         """Flush, checkpoint, and let go of the folder."""
         await self._timekeeper.close()
+        await self.compactor.close()
         await self.context.activations.close()
         self._refreshing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -175,6 +204,8 @@ class Server:
         await self._outbox.close()
         await self._ledger.close()
         await self._catalog.close()
+        if self._claim is not None:
+            await asyncio.to_thread(self._claim.close)
 
     async def _announce_the_last(self) -> None:
         try:
@@ -184,16 +215,37 @@ class Server:
             structlog.get_logger(__name__).exception("the last changes could not be announced")
 
     async def _refresh(self) -> None:
+        works = True
         while True:
             await asyncio.sleep(_REFRESH_SECONDS)
             try:
-                if await self._catalog.refresh():
-                    await self.context.take_note()
+                await self._look_at_database()
+                works = True
+            except Unavailable as error:
+                # It may stay away for hours: said once.
+                if works:
+                    structlog.get_logger(__name__).error("the catalog cannot be refreshed", reason=error.message)
+                works = False
             except Exception:
                 structlog.get_logger(__name__).exception("the catalog could not be refreshed")
 
+    async def _look_at_database(self) -> None:
+        await self._keep_claim()
+        if await self._catalog.refresh():
+            await self.context.take_note()
+
+    async def _keep_claim(self) -> None:
+        if self._claim is not None:
+            try:
+                await asyncio.to_thread(self._claim.keep)
+                self._claim_lost = None
+            except DatabaseInUse as error:
+                if self._claim_lost is None:
+                    structlog.get_logger(__name__).error("two servers use one database", reason=error.message)
+                self._claim_lost = error.message
+
     def _obstacle(self) -> str | None:
-        return self._ledger.obstacle or self._timekeeper.obstacle
+        return self._ledger.obstacle or self._timekeeper.obstacle or self._claim_lost
 
     def _figures(self) -> LedgerFigures:
         counted = self._ledger.figures
@@ -214,18 +266,51 @@ class Server:
         return BoardName(environment.key, "" if tenant is None else tenant.customer_id, board.key)
 
 
-async def open_catalog(data: Path, clock: Clock = system_clock, multi_tenancy: bool = False) -> SqlCatalog:
-    """The catalog of a data folder, which is made when missing; `multi_tenancy` is for its first environment."""
-    await asyncio.to_thread(data.mkdir, parents=True, exist_ok=True)
-    return await SqlCatalog.open(f"sqlite:///{data / 'catalog.sqlite3'}", clock, multi_tenancy)
+async def compact(settings: Settings) -> None:
+    """Remove from a data folder that no server has open what is left of erased users, all of it.
+
+    Raises `FolderInUse`, `DatabaseInUse`, and what keeps it from being done.
+    """
+    async with contextlib.AsyncExitStack() as opened:
+        claim = await _claimed(settings, opened)
+        catalog = await open_catalog(settings.data, database_url=settings.database_url)
+        opened.push_async_callback(catalog.close)
+        ledger = await _open_ledger(settings, catalog, system_clock, claim)
+        opened.push_async_callback(ledger.close)
+        outbox = await open_outbox(settings.data, settings.database_url)
+        opened.push_async_callback(outbox.close)
+        await Compactor(ledger, catalog, outbox, asyncio.sleep, time.perf_counter).settle()
 
 
-async def open_outbox(data: Path) -> SqlOutbox:
-    """The outbox of a data folder that exists."""
-    return await SqlOutbox.open(f"sqlite:///{data / 'outbox.sqlite3'}")
+async def _claimed(settings: Settings, opened: contextlib.AsyncExitStack) -> Claim | None:
+    """The claim to the database, if there is one; it is let go of with everything else that is open."""
+    if settings.database_url is None:
+        return None
+    claim = Claim(settings.database_url)
+    opened.push_async_callback(asyncio.to_thread, claim.close)
+    await asyncio.to_thread(claim.keep)
+    return claim
 
 
-async def _open_ledger(settings: Settings, catalog: SqlCatalog, clock: Clock) -> EmbeddedLedger:
+async def open_catalog(
+    data: Path, clock: Clock = system_clock, multi_tenancy: bool = False, database_url: str | None = None
+) -> SqlCatalog:
+    """The catalog of a data folder, in it or in a database; what is missing is made.
+
+    `multi_tenancy` is for its first environment. Raises `OtherDatabase` when the folder was begun with another catalog.
+    """
+    await asyncio.to_thread(check_folder, data, database_url)
+    if database_url is None:
+        await asyncio.to_thread(data.mkdir, parents=True, exist_ok=True)
+    return await SqlCatalog.open(address_of("catalog", data, database_url), clock, multi_tenancy)
+
+
+async def open_outbox(data: Path, database_url: str | None = None) -> SqlOutbox:
+    """The outbox of a data folder, which exists if the outbox is in it."""
+    return await SqlOutbox.open(address_of("outbox", data, database_url))
+
+
+async def _open_ledger(settings: Settings, catalog: SqlCatalog, clock: Clock, claim: Claim | None) -> EmbeddedLedger:
     boards = [
         board
         for scope in catalog.scopes()
@@ -246,13 +331,29 @@ async def _open_ledger(settings: Settings, catalog: SqlCatalog, clock: Clock) ->
         time.perf_counter,
         limits,
         streaks,
-        open_archive=partial(open_archive, settings.data),
+        open_archive=partial(
+            open_archive,
+            settings.data,
+            settings.database_url,
+            lambda: claim is not None and claim.away and _on_event_loop(),
+        ),
     )
 
 
-def open_archive(data: Path) -> SqlArchive:
-    """The archive of a data folder."""
-    return SqlArchive.open(f"sqlite:///{data / 'archive.sqlite3'}")
+def _on_event_loop() -> bool:
+    """Whether whoever waits here makes everybody wait."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def open_archive(
+    data: Path, database_url: str | None = None, is_away: Callable[[], bool] = lambda: False
+) -> SqlArchive:
+    """The archive of a data folder, in it or in a database that may be away."""
+    return SqlArchive.open(address_of("archive", data, database_url), is_away)
 
 
 async def _open_announcer(

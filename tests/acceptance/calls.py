@@ -68,6 +68,11 @@ class Caller:
         fixed = {"name": key.title(), "key": key, "rankBy": "metric", "metricId": metric_id, "status": "active"}
         return self._define("leaderboards", fixed | {"start": "2026-01-01"} | fields)
 
+    def define_points(self, key: str, metric_id: str, **fields: Any) -> str:
+        """Create a points system that pays one point for each whole unit of a metric; returns its id."""
+        trigger = {"type": "metric", "points": 1, "status": "active", "metricId": metric_id, "metricThreshold": 1}
+        return self._define("points", {"name": key.title(), "key": key, "triggers": [trigger]} | fields)
+
     def move_clock(self, now: datetime) -> None:
         """Move the test clock; everything that is due until then is done on return."""
         text = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")

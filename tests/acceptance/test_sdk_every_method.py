@@ -39,6 +39,7 @@ class World:
     laps: str
     pool: str
     board: str
+    gold: str
 
     def __post_init__(self) -> None:
         self._numbers = count(1)
@@ -66,6 +67,12 @@ class World:
     def tenant(self) -> str:
         return self.made("tenants", customerId=self.key(), name="Tenant")
 
+    def points_system(self) -> str:
+        return self.made("points", key=self.key(), name="Silver")
+
+    def trigger(self) -> str:
+        return self.made(f"points/{self.gold}/triggers", type="metric", points=1, metricId=self.laps, metricThreshold=5)
+
     def application_key(self) -> str:
         return self.made("application-api-keys", userId="ada")
 
@@ -82,9 +89,10 @@ def world(server: Process) -> Iterator[World]:
     with Caller(server.address, ADMIN_KEY) as caller:
         laps, pool = caller.define_metric("laps"), caller.define_attribute("pool")
         board = caller.define_board("weekly", laps, runUnit="day", runInterval=7, maxParticipants=100)
+        gold = caller.define_points("gold", laps, maxPoints=1000)
         for value, user in enumerate(("ada", "bob", "cleo"), 1):
             assert caller.event("laps", user, value, name=user.title()).status_code == 201
-        yield World(caller, laps, pool, board)
+        yield World(caller, laps, pool, board, gold)
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +174,41 @@ PAUSE = {"start": "2026-03-02", "end": "2026-03-04"}
 ANY_ID = {"id": UNKNOWN_ID}
 
 
-def in_a_system(comes: Callable[[Any], None] | type[ApiError], /, **arguments: Any) -> Line:
+def in_gold(
+    arguments: Callable[[World], Mapping[str, Any]], comes: Callable[[Any], None] | type[ApiError] = fine
+) -> Line:
     """A line about what belongs to a points system."""
-    return line(comes, system_id=UNKNOWN_ID, **arguments)
+    return Line(lambda world: {"system_id": world.gold, **arguments(world)}, comes)
+
+
+def new_trigger(world: World) -> trophy.CreatePointsTriggerRequestItem:
+    """One that never pays for the laps of these tests."""
+    return trophy.CreatePointsTriggerRequestItem(
+        type="metric",
+        points=-5,
+        status="active",
+        metric_id=world.laps,
+        metric_threshold=1_000_000,
+        user_attributes=[
+            trophy.CreatePointsTriggerRequestItemUserAttributesItem(attribute_id=world.pool, attribute_value="east")
+        ],
+        block_if_out_of_points=True,
+    )
+
+
+def earned(answer: trophy.EventResponse) -> None:
+    """An event that crossed at least one threshold of gold."""
+    gold = answer.points["gold"]
+    assert (gold.key, gold.added, gold.max_points) == ("gold", sum(award.awarded for award in gold.awards), 1000)
+    assert gold.awards[-1].total == gold.total
+    assert {award.trigger.metric_threshold for award in gold.awards} == {1}
+
+
+def held(answer: trophy.GetUserPointsResponse) -> None:
+    """Points that a user came to, with the newest awards."""
+    assert (answer.total, answer.level, answer.max_points) == (answer.awards[0].total, None, 1000)
+    assert 1 <= len(answer.awards) <= 5
+    assert answer.awards[0].trigger.metric_name == "Laps"
 
 
 # Each method by its name, as one calls it. Clients of another kind have the same.
@@ -179,13 +219,14 @@ LINES: dict[str, Line] = {
     "leaderboards.all_": line(include_finished=True),
     "leaderboards.get": line(key="weekly", user_id="bob", offset=-1, limit=2),
     "metrics.event": Line(
-        lambda world: {"key": "laps", "user": ADA, "value": 1.5, "idempotency_key": world.key(), "attributes": {}}
+        lambda world: {"key": "laps", "user": ADA, "value": 1.5, "idempotency_key": world.key(), "attributes": {}},
+        earned,
     ),
-    "points.boosts": line(NotFoundError, key="gold", include_finished=True),
-    "points.level_summary": line(NotFoundError, key="gold"),
-    "points.levels": line(NotFoundError, key="gold"),
-    "points.summary": line(NotFoundError, key="gold"),
-    "points.system": line(NotFoundError, key="gold"),
+    "points.boosts": line(nothing, key="gold", include_finished=True),
+    "points.level_summary": line(nothing, key="gold"),
+    "points.levels": line(nothing, key="gold"),
+    "points.summary": line(nothing, key="gold", user_attributes="pool:east"),
+    "points.system": line(key="gold"),
     "streaks.list": line(user_ids=["ada", "nobody"]),
     "users.achievements": line(nothing, id="ada", include_incomplete="true"),
     "users.all_metrics": line(id="ada"),
@@ -206,8 +247,8 @@ LINES: dict[str, Line] = {
     "users.identify": Line(lambda world: {"id": world.key(), "name": "Identified"}),
     "users.leaderboard": line(id="ada", key="weekly", num_events=5),
     "users.metric_event_summary": line(id="ada", key="laps", **DAYS),
-    "users.points": line(NotFoundError, id="ada", key="gold", awards=5),
-    "users.points_boosts": line(NotFoundError, id="ada", key="gold"),
+    "users.points": line(held, id="ada", key="gold", awards=5),
+    "users.points_boosts": line(nothing, id="ada", key="gold"),
     "users.points_event_summary": line(NotFoundError, id="ada", key="gold", **DAYS),
     "users.single_metric": line(id="ada", key="laps"),
     "users.streak": line(id="ada", history_periods=3),
@@ -278,14 +319,33 @@ LINES: dict[str, Line] = {
         days_off=[0],
         metrics=[trophy.StreakSettingsMetric(key="laps", threshold=1)],
     ),
-    # Admin API: points, of a system that is not there
-    "admin.points.systems.create": items(trophy.CreatePointsSystemRequestItem, ApiError, name="Gold", key=World.key),
-    "admin.points.systems.delete": line(ApiError, ids=[UNKNOWN_ID]),
-    "admin.points.systems.get": line(NotFoundError, **ANY_ID),
-    "admin.points.systems.list": line(ApiError, limit=5, skip=0),
-    "admin.points.systems.update": items(trophy.UpdatePointsSystemRequestItem, ApiError, **ANY_ID, name="Gold"),
+    # Admin API: points
+    "admin.points.systems.create": items(
+        trophy.CreatePointsSystemRequestItem,
+        name="Silver",
+        key=World.key,
+        badge=trophy.CreatePointsSystemRequestItemBadge(url="https://example.com/silver.png"),
+        max_points=1000,
+        triggers=lambda world: [new_trigger(world)],
+    ),
+    "admin.points.systems.delete": of(World.points_system),
+    "admin.points.systems.get": one(World.points_system),
+    "admin.points.systems.list": line(limit=5, skip=0),
+    "admin.points.systems.update": items(
+        trophy.UpdatePointsSystemRequestItem, id=World.points_system, name="Renamed", max_points=None
+    ),
+    "admin.points.triggers.create": in_gold(lambda world: {"request": [new_trigger(world)]}, done),
+    "admin.points.triggers.delete": in_gold(lambda world: {"ids": [world.trigger()]}, done),
+    "admin.points.triggers.get": in_gold(lambda world: {"id": world.trigger()}),
+    "admin.points.triggers.list": in_gold(lambda world: {"limit": 5, "skip": 0}),
+    "admin.points.triggers.update": in_gold(
+        lambda world: {
+            "request": [trophy.PatchPointsTriggersRequestItem(id=world.trigger(), points=6, user_attributes=None)]
+        },
+        done,
+    ),
     **{
-        f"admin.points.{things}.{method}": in_a_system(NotFoundError, **arguments)
+        f"admin.points.{things}.{method}": in_gold(lambda world, given=arguments: given, comes)
         for things, new, changed in (
             (
                 "levels",
@@ -297,19 +357,14 @@ LINES: dict[str, Line] = {
                 trophy.CreatePointsBoostRequestItem(name="Double", start="2026-03-02", multiplier=2),
                 trophy.PatchPointsBoostsRequestItem(**ANY_ID, name="Double"),
             ),
-            (
-                "triggers",
-                trophy.CreatePointsTriggerRequestItem(type="metric", points=5, metric_threshold=10),
-                trophy.PatchPointsTriggersRequestItem(**ANY_ID, points=6),
-            ),
         )
-        for method, arguments in {
-            "create": {"request": [new]},
-            "delete": {"ids": [UNKNOWN_ID]},
-            "get": ANY_ID,
-            "list": {"limit": 5, "skip": 0},
-            "update": {"request": [changed]},
-        }.items()
+        for method, arguments, comes in (
+            ("create", {"request": [new]}, refused),
+            ("delete", {"ids": [UNKNOWN_ID]}, refused),
+            ("get", ANY_ID, NotFoundError),
+            ("list", {"limit": 5, "skip": 0}, nothing),
+            ("update", {"request": [changed]}, refused),
+        )
     },
     # Admin API: what is not there
     "admin.achievements.create": items(trophy.CreateAchievementRequestItem, refused, name="Finish", trigger="api"),

@@ -60,14 +60,14 @@ LINES: dict[str, Line] = {
     "users.metricEventSummary": Line(["ada", "laps", DAYS]),
     "users.achievements": Line(["ada", {"includeIncomplete": "true"}], returns=[]),
     "users.streak": Line(["ada", {"historyPeriods": 3}]),
-    "users.points": Line(["ada", "gold", {"awards": 5}], fails="NotFoundError"),
+    "users.points": Line(["ada", "gold", {"awards": 5}]),
     "users.pointsEventSummary": Line(["ada", "gold", DAYS], fails="NotFoundError"),
     "users.leaderboard": Line(["ada", "weekly", {"numEvents": 5}]),
     "users.wrapped": Line(["ada", {"year": 2025}], fails="NotFoundError"),
     "streaks.list": Line([{"userIds": ["ada", "nobody"]}]),
     "streaks.rankings": Line([{"limit": 5, "type": "active"}]),
-    "points.summary": Line(["gold", {"userAttributes": "pool:east"}], fails="NotFoundError"),
-    "points.system": Line(["gold"], fails="NotFoundError"),
+    "points.summary": Line(["gold", {"userAttributes": "pool:east"}], returns=[]),
+    "points.system": Line(["gold"]),
     "leaderboards.all": Line([]),
     "leaderboards.get": Line(["weekly", {"userId": "ada", "offset": 0, "limit": 2}]),
     "admin.streaks.restore": Line([{"users": [USER]}]),
@@ -93,7 +93,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         Caller(process.address, ADMIN_KEY) as caller,
     ):
         caller.define_attribute("pool")
-        caller.define_board("weekly", caller.define_metric("laps"), runUnit="day", runInterval=7)
+        laps = caller.define_metric("laps")
+        caller.define_board("weekly", laps, runUnit="day", runInterval=7)
+        caller.define_points("gold", laps, maxPoints=1000)
         assert caller.event("laps", "ada", 1, name="Ada").status_code == 201
         yield process
 
@@ -130,6 +132,17 @@ def test_a_method_gets_its_answer_with_one_request(method: str, told: dict[str, 
     assert status < 500
     if line.returns is not None:
         assert answer["returned"] == line.returns
+
+
+def test_points_are_told_by_all_who_tell_of_them(told: dict[str, Any]) -> None:
+    """Of the system, of the event that earned some, and of the user."""
+    answers = {one["method"]: one.get("returned") for one in told["answers"]}
+    system, event, user = (answers[method] for method in ("points.system", "metrics.event", "users.points"))
+
+    assert [trigger["metricThreshold"] for trigger in system["triggers"]] == [1]
+    earned = event["points"]["gold"]
+    assert (earned["total"], earned["added"], earned["maxPoints"]) == (2, 1, 1000)
+    assert [award["total"] for award in user["awards"]] == [2, 1]
 
 
 def test_what_cannot_be_done_is_told_item_by_item(told: dict[str, Any]) -> None:

@@ -145,7 +145,7 @@ NOT_YET: dict[str, tuple[Collection[str], str]] = {
         ],
         (ALL, "nothing is kept of the ends of days"),
     ),
-    "test_a_board_of_points_is_followed_and_empty": (ALL, "boards that rank by points are refused"),
+    "test_a_board_of_points_is_empty_while_nobody_earned_any": (ALL, "boards that rank by points are refused"),
     "test_only_active_boards_are_told": (ALL, "boards that revise are refused until there are closing runs"),
 }
 GAPS = "each shard numbers its own users and lines, so together they have gaps, and another order"

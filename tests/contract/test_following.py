@@ -13,7 +13,7 @@ from palmares.domain.value import MICROS
 from palmares.ledger.contract import Entry
 from tests.contract.story import BOARD, BOARDS, all_that_is_told, tell_a_story
 from tests.ledger_world import LedgerWorld, run_on, swam, swim
-from tests.world import HOURS, LAPS, LEVEL, POOL, day, make_board
+from tests.world import HOURS, LAPS, LEVEL, POOL, day, make_board, make_system
 
 pytestmark = pytest.mark.anyio
 
@@ -279,9 +279,11 @@ async def test_a_later_end_keeps_what_was_counted(world: LedgerWorld) -> None:
     assert await world.ledger.runs(1) == [later.schedule.run_at(later.start)]
 
 
-async def test_a_board_of_points_is_followed_and_empty(world: LedgerWorld) -> None:
+async def test_a_board_of_points_is_empty_while_nobody_earned_any(world: LedgerWorld) -> None:
     """Events of metrics do not concern it."""
-    points = make_board(rank_by="points", metric=None, points_system_id="points", run_unit="day", run_interval=7)
+    points = make_board(
+        rank_by="points", metric=None, points_system=make_system().counter, run_unit="day", run_interval=7
+    )
     await world.follow(points)
     await world.swim("ann", 1)
     await world.advance("2026-03-12T12:00:00Z")

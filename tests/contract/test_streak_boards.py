@@ -1,5 +1,6 @@
 """Boards that rank by streak: who is on them, and who leaves them without an event."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -329,3 +330,13 @@ async def test_a_story_goes_on_after_a_start(world: LedgerWorld, how: str) -> No
 
     assert await all_that_is_told(world, BOARDS) == after
     assert len(USERS) >= len(await lengths(world)) > 1
+
+
+async def test_attributes_of_events_are_no_news_of_their_users_to_a_board_that_comes_late(world: LedgerWorld) -> None:
+    """They stand in the log where users have their profiles."""
+    for text in ("2026-03-04T12:00:00Z", "2026-03-05T12:00:00Z"):
+        world.at(text)
+        await world.record(replace(swim("a", 1, tz="Asia/Tokyo"), attributes={"stroke": "free"}))
+    await world.follow(BOARDS[0], BOARDS[2])
+
+    assert await lengths(world) == {"a": 2}

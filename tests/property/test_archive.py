@@ -2,16 +2,26 @@
 
 import tempfile
 from array import array
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from palmares.archive.sql import SqlArchive
 from palmares.domain.group import Group
 from palmares.domain.run import Run
 from palmares.domain.snapshot import Places, Rows
+from tests.databases import Place, Postgres, sqlite_in
 from tests.plain_archive import PlainArchive
 
 BOARDS = (1, 2)
@@ -58,13 +68,19 @@ def places_of(standing: dict[int, tuple[Group, int, int]], groups: list[Group]) 
     return places
 
 
+@contextmanager
+def sqlite_of_its_own() -> Iterator[Place]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield sqlite_in(Path(folder))
+
+
 class ArchiveAgainstDictionaries(RuleBasedStateMachine):
     """Every read of every run, after every step."""
 
     @initialize()
     def start(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.url = f"sqlite:///{Path(self.folder.name) / 'archive.sqlite3'}"
+        self.opened = ExitStack()
+        self.url = self.opened.enter_context(self.make_place()).url
         self.archive = SqlArchive.open(self.url)
         self.plain = PlainArchive()
         # Numbers of the same edition here and there, also of some that are gone.
@@ -73,7 +89,12 @@ class ArchiveAgainstDictionaries(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "archive"):
             self.archive.close()
-            self.folder.cleanup()
+            self.opened.close()
+
+    @staticmethod
+    def make_place() -> AbstractContextManager[Place]:
+        """An empty database."""
+        return sqlite_of_its_own()
 
     def pick(self, chance: int) -> tuple[int, int]:
         """An edition that is there, as it is called here and there."""
@@ -108,12 +129,16 @@ class ArchiveAgainstDictionaries(RuleBasedStateMachine):
             archive.keep_run(edition, run, orders, places, revision)
 
     @precondition(has_editions)
-    @rule(chance=st.integers(0, 9), runs=st.none() | st.sets(run_starts))
-    def install(self, chance: int, runs: set[int] | None) -> None:
+    @rule(
+        chance=st.integers(0, 9),
+        runs=st.none() | st.sets(run_starts),
+        complete=st.none() | st.dictionaries(run_starts, st.sampled_from(DAYS)),
+    )
+    def install(self, chance: int, runs: set[int] | None, complete: dict[int, int] | None) -> None:
         here, there = self.pick(chance)
         board = self.plain.editions[there].board
-        self.archive.install(board, here, runs)
-        self.plain.install(board, there, runs)
+        self.archive.install(board, here, runs, complete)
+        self.plain.install(board, there, runs, complete)
 
     @precondition(has_editions)
     @rule(chance=st.integers(0, 9))
@@ -161,3 +186,12 @@ class ArchiveAgainstDictionaries(RuleBasedStateMachine):
 
 TestArchiveAgainstDictionaries = ArchiveAgainstDictionaries.TestCase
 TestArchiveAgainstDictionaries.settings = settings(max_examples=30, stateful_step_count=20)
+
+
+def test_the_archive_on_postgresql_against_dictionaries(postgres: Postgres) -> None:
+    """The same, fewer times: the statements are the same."""
+
+    class OnPostgres(ArchiveAgainstDictionaries):
+        make_place = staticmethod(postgres.database)
+
+    run_state_machine_as_test(OnPostgres, settings=settings(max_examples=3, stateful_step_count=20))

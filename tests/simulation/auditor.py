@@ -1,6 +1,7 @@
 """The auditor: knows every entry that was ever asked for, and what became of it.
 
-Each entry carries a mark that ends up in the log: in the attributes of its event, else in the name of its user. So
+Each entry carries a mark that ends up in the log: in the attributes of its event, as the reason of a void, else in the
+name of its user. So
 the log tells which entries were recorded, in which order and how often.
 """
 
@@ -43,11 +44,20 @@ class Auditor:
 
     def acknowledged(self, request: Request, outcomes: Sequence[Outcome]) -> None:
         """It is stored, for ever. An event's id names its place in the log."""
-        for (mark, _), outcome in zip(request, outcomes, strict=True):
+        for (mark, entry), outcome in zip(request, outcomes, strict=True):
+            if entry.voids is not None:
+                # Whoever was first has left the mark.
+                (self._may if outcome.replayed else self._must).add(mark)
+                continue
             self._must.add(mark)
             if outcome.event_id is not None:
                 position = position_of(outcome.event_id)
                 assert self._positions.setdefault(mark, position) == position, "one event, two ids"
+
+    @property
+    def events(self) -> list[int]:
+        """The positions of the events that were acknowledged, oldest first."""
+        return sorted(self._positions.values())
 
     def refused(self, request: Request) -> None:
         """Nothing of it was stored, unless an earlier try was."""
@@ -120,5 +130,5 @@ def marks_of(lines: Sequence[Record]) -> list[str]:
     marks: list[str] = []
     for line in reversed(lines):
         body: dict[str, Any] = json.loads(line.body or "{}")
-        marks.append(body["mark"] if line.kind == "event" else body["name"] or marks[-1])
+        marks.append(body["name"] or marks[-1] if line.kind == "user" else body.get("mark") or body["reason"])
     return marks[::-1]

@@ -14,7 +14,7 @@ from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.errors import Invalid, PalmaresError, Unavailable
 from palmares.domain.local_time import HOUR, SECOND
 from palmares.domain.value import MICROS
-from palmares.ledger.contract import Entry
+from palmares.ledger.contract import Entry, void
 from palmares.ledger.embedded import checkpoint
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
 from tests.faults import broken_archive, faulty_log, faulty_projection, full_disk, write_wal_only
@@ -88,6 +88,13 @@ class Simulation:
                 entry.history = pick() < 0.3
         return mark, entry
 
+    def make_void(self) -> tuple[str, Entry]:
+        """A void of some event, mostly a late one; it may be void already."""
+        self._marks += 1
+        mark = f"mark-{self._marks}"
+        position = self.random.choice(self.auditor.events[-self.random.choice([3, 30, 3000]) :])
+        return mark, void(DEFAULT_SCOPE, position, mark)
+
     def make_changes(self, mark: str) -> dict[str, Any]:
         attributes = {
             key: self.random.choice([*values, None])
@@ -99,6 +106,8 @@ class Simulation:
     def make_request(self) -> Request:
         if self.retries and self.random.random() < 0.7:
             return self.retries.pop(0)
+        if self.auditor.events and self.random.random() < 0.1:
+            return [self.make_void()]
         request = [self.make_entry() for _ in range(self.random.choice([1, 1, 1, 2, 20]))]
         if self.random.random() < 0.05:
             request[-1][1].changes = {"tz": "nowhere"}
@@ -124,7 +133,7 @@ class Simulation:
         return answer
 
     def retry_later(self, request: Request) -> None:
-        if all(entry.idempotency_key is not None for _, entry in request):
+        if all(entry.idempotency_key is not None or entry.voids is not None for _, entry in request):
             self.retries.append(request)
 
     async def burst(self) -> list[PalmaresError]:

@@ -56,8 +56,11 @@ class Life:
 
     async def _act(self) -> None:
         kind = self._chance.random()
-        if kind < 0.55:
+        if kind < 0.5:
             await self._twins.record([[self._entry()] for _ in range(self._chance.randint(1, 4))])
+        elif kind < 0.55:
+            picks = [self._chance.randint(0, 9) for _ in range(self._chance.randint(1, 3))]
+            await self._twins.record([[await self._twins.entry_of_void(pick)] for pick in picks])
         elif kind < 0.65:
             await self._twins.record([[self._entry() for _ in range(self._chance.randint(2, 4))]])
         elif kind < 0.85:

@@ -13,6 +13,7 @@ def test_without_anything_said_the_defaults_hold() -> None:
 
     assert settings == Settings(
         data=Path("palmares-data"),
+        database_url=None,
         host="127.0.0.1",
         port=8787,
         admin_key=None,
@@ -38,8 +39,10 @@ def test_the_settings_have_exactly_the_fields_of_the_table() -> None:
     assert [field.name for field in fields(Settings)] == [row.name for row in SETTINGS]
 
 
+DATABASE = "postgresql://me:pass@db:5432/scores?sslmode=require"
 ANOTHER_VALUE = {
     "data": ("/srv/scores", Path("/srv/scores")),
+    "database_url": ("postgres://me:pass@db:5432/scores?sslmode=require", DATABASE),
     "host": ("::", "::"),
     "port": ("0", 0),
     "admin_key": ("abcd1234.very.long.secret", "abcd1234.very.long.secret"),
@@ -197,3 +200,15 @@ def test_the_admin_key_is_not_in_what_is_printed_of_the_settings() -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         load({}).port = 1
+
+
+@pytest.mark.parametrize("text", ["hunter2", "mysql://me:hunter2@db/scores", "postgresql://me:hunter2@my db/scores"])
+def test_a_wrong_database_url_is_refused_and_not_shown(text) -> None:
+    with pytest.raises(ConfigurationError, match="PALMARES_DATABASE_URL cannot be the value given") as caught:
+        load({"PALMARES_DATABASE_URL": text})
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_password_of_the_database_is_not_in_what_is_printed_of_the_settings() -> None:
+    assert "hunter2" not in repr(load({"PALMARES_DATABASE_URL": "postgresql://me:hunter2@db/scores"}))

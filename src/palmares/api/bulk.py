@@ -134,18 +134,19 @@ def _id_of(raw: msgspec.Raw) -> str | None:
 
 def created(done: Bulk[Thing], shape: Shape, show: Callable[[Thing], Any]) -> Answer:
     """What was created, in its wire form; 201 when that is at least one."""
-    return Answer(201 if done.things else 200, shape([*map(show, done.things)], _issues(done)))
+    return Answer(201 if done.things else 200, shape([*map(show, done.things)], issues(done)))
 
 
 def updated(done: Bulk[Thing], shape: Shape, show: Callable[[Thing], Any]) -> Answer:
     """What was updated, in its wire form."""
-    return Answer(200, shape([*map(show, done.things)], _issues(done)))
+    return Answer(200, shape([*map(show, done.things)], issues(done)))
 
 
 def deleted(done: Bulk[Any]) -> Answer:
     """What was deleted."""
-    return Answer(200, Deleted([DeletedItem(thing.id) for thing in done.things], _issues(done)))
+    return Answer(200, Deleted([DeletedItem(thing.id) for thing in done.things], issues(done)))
 
 
-def _issues(done: Bulk[Any]) -> list[Issue]:
+def issues(done: Bulk[Any]) -> list[Issue]:
+    """The issues of a request, in their wire form."""
     return [issue(found) for found in done.issues]

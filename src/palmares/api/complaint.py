@@ -17,6 +17,7 @@ from msgspec import inspect
 _PLACED = re.compile(r"(?P<problem>.*) - at (?P<key>`key` in )?`\$\.?(?P<place>[^`]*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`")
 _TYPES = re.compile(r"`([a-z| ]+)`")
+_LENGTH = re.compile(r"(?P<kind>string|array|object) of length (?P<limit>[<>]=) (?P<count>\d+)")
 # One step from a type into what it holds: [3] of a list, [...] of a dictionary, or else a field.
 _STEP = re.compile(r"\[[^]]*]|[^.[]+")
 _WORDS = {"str": "string", "int": "integer", "float": "number", "decimal": "number", "bool": "boolean"}
@@ -41,6 +42,7 @@ def _said(problem: str, kind: Any, place: str) -> str:
         return f"expected {_either(choices)}" if choices else "not one of the possible values"
     if problem.startswith("Expected"):
         problem = _TYPES.sub(lambda types: _in_words(types[1]), problem)
+        problem = _LENGTH.sub(_length_in_words, problem)
     return problem[:1].lower() + problem[1:]
 
 
@@ -48,6 +50,13 @@ def _in_words(types: str) -> str:
     """`int | null` is integer or null."""
     words = [_WORDS.get(name, name) for name in types.split(" | ")]
     return _either([*dict.fromkeys(words)])
+
+
+def _length_in_words(found: re.Match[str]) -> str:
+    """`string of length <= 3` is string of at most 3 characters."""
+    limit = "at least" if found["limit"] == ">=" else "at most"
+    unit = {"string": "character", "array": "item", "object": "field"}[found["kind"]]
+    return f"{found['kind']} of {limit} {found['count']} {unit}{'' if found['count'] == '1' else 's'}"
 
 
 def _either(words: Sequence[str]) -> str:

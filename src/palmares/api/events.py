@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -16,17 +17,19 @@ from palmares.api.wire import (
     Batch,
     BatchAnswer,
     BatchItem,
-    EventAnswer,
     EventRequest,
     amount,
     breakdown_values,
     profile_changes,
 )
+from palmares.api.wire_event import EventAnswer
+from palmares.api.wire_points import event_points
 from palmares.api.wire_streak import streak_json
 from palmares.domain.errors import PalmaresError
 from palmares.domain.local_time import parse_instant
 from palmares.domain.value import exact
 from palmares.ledger.contract import BoardOutcome
+from palmares.service.read_points import UserPoints, earned_points
 from palmares.service.read_streak import ShownStreak, shown_streak
 from palmares.service.record import NewEvent, Recorded, record
 
@@ -41,12 +44,13 @@ class BatchQuery(Struct, frozen=True):
 
 async def post_event(call: Call) -> Answer:
     """Contract: an event is on disk, counted and ranked when this answers."""
-    key = _idempotency_key(call)
+    key = idempotency_key_of(call)
     event = _event(read_body(call, EVENT_DECODER), call.path["key"], key)
     [recorded] = await record(call.context, call.scope, [event])
     outcome = recorded.outcome
     streak = shown_streak(call.context, outcome.user, outcome.streak)
-    return Answer(202 if outcome.replayed else 201, event_json(recorded, streak, key))
+    points = earned_points(call.context, call.scope, outcome.awards) if outcome.awards else ()
+    return Answer(202 if outcome.replayed else 201, event_json(recorded, streak, points, key))
 
 
 async def post_events(call: Call) -> Answer:
@@ -58,7 +62,9 @@ async def post_events(call: Call) -> Answer:
     return Answer(202, BatchAnswer(len(events)))
 
 
-def event_json(recorded: Recorded, streak: ShownStreak, idempotency_key: str | None) -> bytes:
+def event_json(
+    recorded: Recorded, streak: ShownStreak, points: Sequence[UserPoints], idempotency_key: str | None
+) -> bytes:
     """`EventAnswer` as JSON, with what each board gives taken from where it is kept."""
     outcome = recorded.outcome
     answer: dict[str, Any] = {
@@ -67,7 +73,7 @@ def event_json(recorded: Recorded, streak: ShownStreak, idempotency_key: str | N
         "total": exact(outcome.total),
         "achievements": [],
         "currentStreak": streak_json(streak, outcome.streak_extended),
-        "points": {},
+        "points": {earned.system.key: event_points(earned) for earned in points},
         "leaderboards": {counted.board.key: msgspec.Raw(_board_json(counted)) for counted in outcome.boards},
     }
     if idempotency_key is not None:
@@ -89,8 +95,8 @@ def _board_json(counted: BoardOutcome) -> bytes:
     return extended(fields, breakdown_values(counted.board, counted.group))
 
 
-def _idempotency_key(call: Call) -> str | None:
-    """The header's text; an empty one counts as absent."""
+def idempotency_key_of(call: Call) -> str | None:
+    """The text of the header Idempotency-Key; an empty one counts as absent."""
     raw = call.headers.get(b"idempotency-key")
     if not raw:
         return None

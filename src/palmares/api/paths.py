@@ -109,11 +109,13 @@ def application(doors: Iterable[tuple[str, str, ASGIApp]]) -> ASGIApp:
 
 
 def raw_path(scope: Scope) -> str:
-    """The path as it was sent, percent-encoding kept, without one trailing slash."""
+    """The path as it was sent, percent-encoding kept, without one trailing slash, from where this is mounted."""
     sent = scope.get("raw_path")
     if sent is None:
         sent = quote(scope["path"]).encode()
     path: str = sent.decode() if sent.isascii() else quote(sent, safe=_ASCII)
+    if mounted := scope.get("root_path"):
+        path = path.removeprefix(quote(mounted))
     return path[:-1] if path[-1:] == "/" and len(path) > 1 else path
 
 

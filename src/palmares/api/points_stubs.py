@@ -1,13 +1,17 @@
 """What clients can ask of points that is not there: levels, boosts and summaries.
 
-As in `stubs.py`, but that a points system, and a user, have to exist.
+`points.py` and `admin_points.py` have what there is. Here it is as in `stubs.py`, but that a points system, and a user,
+have to exist.
 """
 
 from __future__ import annotations
 
+from palmares.api.admin_points import system_of
 from palmares.api.endpoint import Answer, Call, Endpoint, Own
+from palmares.api.resource import definitions_of
 from palmares.api.stubs import Nothing, definitions, empty
 from palmares.domain.errors import NotFound
+from palmares.service.read_points import points_system_with
 from palmares.service.read_user import read_user
 
 LEVELS = "levels of points are not supported"
@@ -17,12 +21,12 @@ _NONE = {200: Nothing}
 
 def system_by_key(call: Call) -> None:
     """The points system with the key in the path has to exist."""
-    raise NotFound(f"points system {call.path['key'][:64]!r} was not found")
+    points_system_with(definitions_of(call), call.path["key"])
 
 
 def system_by_id(call: Call) -> None:
     """The points system with the id in the path has to exist."""
-    raise NotFound(f"points system {call.path['system_id'][:64]!r} was not found")
+    system_of(call)
 
 
 async def list_user_boosts(call: Call) -> Answer:

@@ -28,6 +28,11 @@ def definitions_of(call: Call) -> Definitions:
     return call.context.catalog.definitions(call.scope)
 
 
+def scope_of(call: Call) -> int:
+    """Where most things are."""
+    return call.scope
+
+
 @dataclass(frozen=True, slots=True)
 class Write(Generic[Thing, Request]):
     """A create or an update: how one item is read, the action on all of them, and the body of the answer.
@@ -37,7 +42,7 @@ class Write(Generic[Thing, Request]):
 
     decoder: msgspec.json.Decoder[Request]
     fields: Callable[[Request], Mapping[str, Any]]
-    action: Callable[[Context, int, Sequence[Item]], Awaitable[Bulk[Thing]]]
+    action: Callable[[Context, Any, Sequence[Item]], Awaitable[Bulk[Thing]]]
     shape: type[msgspec.Struct]
 
 
@@ -45,8 +50,9 @@ class Write(Generic[Thing, Request]):
 class Resource(Generic[Thing]):
     """What one kind of definition has of its own.
 
-    `name` is the word for one on the wire, and with an s that for many. Of what `source` finds for a request, `things`
-    are all, oldest first, and `by_id` finds one. `show` makes the wire form, a `form`, of a thing at an instant.
+    `name` is the word for one on the wire, and with an s that for many, and the `path` if none is given. Of what
+    `source` finds for a request, `things` are all, oldest first, and `by_id` finds one. `show` makes the wire form, a
+    `form`, of a thing at an instant. `within` is what actions are told of where the things are.
     """
 
     name: str
@@ -56,9 +62,11 @@ class Resource(Generic[Thing]):
     show: Callable[[Thing, int], msgspec.Struct]
     creating: Write[Thing, Any]
     updating: Write[Thing, Any]
-    deleting: Callable[[Context, int, Sequence[str]], Awaitable[Bulk[Thing]]]
+    deleting: Callable[[Context, Any, Sequence[str]], Awaitable[Bulk[Thing]]]
     article: str = "a"
+    path: str | None = None
     source: Callable[[Call], Any] = definitions_of
+    within: Callable[[Call], Any] = scope_of
 
     async def get_list(self, call: Call) -> Answer:
         """A part of the things, oldest first."""
@@ -73,23 +81,23 @@ class Resource(Generic[Thing]):
     async def create(self, call: Call) -> Answer:
         """Create things."""
         items = bulk.read_items(call, self.creating.decoder, self.creating.fields)
-        done = await self.creating.action(call.context, call.scope, items)
+        done = await self.creating.action(call.context, self.within(call), items)
         return bulk.created(done, self.creating.shape, self._shown(call))
 
     async def update(self, call: Call) -> Answer:
         """Update things."""
         items = bulk.read_items(call, self.updating.decoder, self.updating.fields)
-        done = await self.updating.action(call.context, call.scope, items)
+        done = await self.updating.action(call.context, self.within(call), items)
         return bulk.updated(done, self.updating.shape, self._shown(call))
 
     async def delete(self, call: Call) -> Answer:
         """Delete things."""
-        return bulk.deleted(await self.deleting(call.context, call.scope, bulk.read_ids(call)))
+        return bulk.deleted(await self.deleting(call.context, self.within(call), bulk.read_ids(call)))
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The lines of the route table."""
         names, creating, updating = f"{self.name}s", self.creating, self.updating
-        path, one = f"/{names}", f"{self.article} {self.name}"
+        path, one = self.path or f"/{names}", f"{self.article} {self.name}"
         created, listed = {200: creating.shape, 201: creating.shape}, {200: bulk.list_of(self.form)}
         new, changed = bulk.many(creating.decoder.type), bulk.many(updating.decoder.type)
         return (

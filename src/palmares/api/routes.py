@@ -17,14 +17,19 @@ from palmares.api import (
     admin_attributes,
     admin_boards,
     admin_environments,
+    admin_events,
     admin_metrics,
+    admin_points,
     admin_settings,
     admin_streaks,
     admin_tenants,
     admin_test_clock,
+    admin_totals,
+    admin_users,
     admin_webhooks,
     events,
     leaderboards,
+    points,
     points_stubs,
     preferences,
     streaks,
@@ -41,7 +46,6 @@ from palmares.api.meter import Meter
 from palmares.api.openapi import described
 from palmares.api.paths import application
 from palmares.service.context import Context
-from palmares.service.rate_limit import RateLimiter
 from palmares.service.test_clock import ClockMover
 
 APPLICATION_BASE = "/v1"
@@ -67,6 +71,7 @@ APPLICATION = described(
             *streaks.ENDPOINTS,
             *users.ENDPOINTS,
             *preferences.ENDPOINTS,
+            *points.ENDPOINTS,
             *stubs.ENDPOINTS,
             *points_stubs.ENDPOINTS,
         ),
@@ -85,15 +90,19 @@ def admin(*others: Endpoint) -> tuple[Endpoint, ...]:
         *admin_webhooks.ENDPOINTS,
         *admin_streaks.ENDPOINTS,
         *admin_settings.ENDPOINTS,
+        *admin_points.ENDPOINTS,
         *stubs.ADMIN_ENDPOINTS,
         *points_stubs.ADMIN_ENDPOINTS,
         *admin_application_keys.ENDPOINTS,
         *admin_tenants.ENDPOINTS,
         *admin_environments.ENDPOINTS,
+        *admin_events.ENDPOINTS,
+        *admin_users.ENDPOINTS,
+        *admin_totals.ENDPOINTS,
         *others,
     )
     # No application key opens any of it, and its routes count together.
-    whole = [replace(endpoint, admin=True, rate="events") for endpoint in endpoints]
+    whole = [replace(endpoint, admin=True, rate="events") for endpoint in sorted(endpoints, key=_segments_behind_id)]
     return described("Palmares Admin API", ADMIN_BASE, whole)
 
 
@@ -108,16 +117,16 @@ def build_app(
     readiness: Readiness,
     ledger_figures: Callable[[], LedgerFigures],
     clock_mover: ClockMover | None = None,
-    limiter: RateLimiter | None = None,
+    gate: Gate | None = None,
     origins: Origins = BY_DEFAULT,
 ) -> ASGIApp:
     """The HTTP application.
 
     `readiness` says what keeps the ledger from its work, None when nothing does; `ledger_figures` are shown to
-    Prometheus; `clock_mover` moves the clock of a server that has one for tests. Without a `limiter`, keys may send
-    as much as they like. Pages of the `origins` may call from browsers.
+    Prometheus; `clock_mover` moves the clock of a server that has one for tests. Without a `gate`, keys decide who
+    comes in, and may send as much as they like. Pages of the `origins` may call from browsers.
     """
-    gate = Gate(context, limiter)
+    gate = gate or Gate(context)
     admin_endpoints = ADMIN if clock_mover is None else admin(*admin_test_clock.endpoints_of(clock_mover))
 
     def doors(base: str, endpoints: Sequence[Endpoint], *aliases: str) -> Iterator[tuple[str, str, ASGIApp]]:

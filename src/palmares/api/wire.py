@@ -193,8 +193,8 @@ def board_fields(board: Board, status: Status, run: Run | None = None) -> dict[s
         "rank_by": board.rank_by,
         "metric_key": board.metric.key if board.metric else None,
         "metric_name": board.metric.name if board.metric else None,
-        "points_system_key": None,
-        "points_system_name": None,
+        "points_system_key": board.points_system.key if board.points_system else None,
+        "points_system_name": board.points_system.name if board.points_system else None,
         "breakdown_attribute": breakdown[0] if len(breakdown) == 1 else None,
         "breakdown_attributes": breakdown,
         "user_attributes": [KeyValue(attribute.key, value) for attribute, value in board.filters],
@@ -286,7 +286,7 @@ def user_answer(user: User) -> UserAnswer:
         sign_up_date=day_or_none(user.sign_up_date),
         device_tokens=None if user.device_tokens is None else list(user.device_tokens),
         subscribe_to_emails=user.subscribe_to_emails,
-        attributes=dict(user.attributes),
+        attributes=dict(user.own_attributes),
         control=user.control,
         created=format_instant(user.created),
         updated=format_instant(user.updated),
@@ -299,20 +299,6 @@ def metric_state(metric: Metric, total: int) -> MetricState:
 
 
 # Answers about events
-
-
-class EventAnswer(Struct, rename="camel"):
-    """What an event did. The last two fields are there when an idempotency key was sent."""
-
-    event_id: Uuid
-    metric_id: Uuid
-    total: Exact
-    achievements: list[dict[str, Any]]
-    current_streak: StreakState
-    points: dict[str, Any]
-    leaderboards: dict[str, EventLeaderboard]
-    idempotency_key: str | UnsetType = UNSET
-    idempotent_replayed: bool | UnsetType = UNSET
 
 
 class BatchAnswer(Struct):
@@ -391,11 +377,15 @@ def sign_up_day(text: str) -> int:
     return parse_day(text, "signUpDate") if len(text) <= 10 else day_of(parse_instant(text, "signUpDate"))
 
 
+# What a JSON value is that begins with this and is no number.
+_JSON_TYPES = {'"': "a string", "{": "an object", "[": "an array", "t": "true", "f": "false", "n": "null"}
+
+
 def amount(number: msgspec.Raw, name: str = "value") -> int:
     """The number in micros, exactly; `Invalid` for any other JSON value and for what does not fit."""
     text = bytes(number).decode()
     if text[0] not in "-0123456789":
-        raise Invalid(f"{name}: expected a number")
+        raise Invalid(f"{name}: expected a number, got {_JSON_TYPES[text[0]]}")
     return parse(text, name)
 
 

@@ -14,7 +14,7 @@ from palmares.api.wire import Day, Text, Uuid
 from palmares.domain.board import MOST, Aggregation, Board, LateEvents, Numbering, Order, RankBy, Ties
 from palmares.domain.board import Status as BoardStatus
 from palmares.domain.local_time import format_day, parse_day
-from palmares.domain.metric import Attribute, Metric, UnitType
+from palmares.domain.metric import Attribute, AttributeKind, Metric, UnitType
 from palmares.domain.run import RunUnit
 from palmares.service import bulk
 
@@ -27,7 +27,6 @@ Count = Annotated[int, Meta(ge=1, le=MOST)]
 Cap = Annotated[Count, Meta(description="Most ranked users of a group and run; null is no cap.")]
 _TIME = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$"
 Time = Annotated[str, Meta(description="Local time, HH:mm or HH:mm:ss.", extra_json_schema={"pattern": _TIME})]
-AttributeKind = Literal["user", "event"]
 Participants = Literal["users"]
 Late = Annotated[
     LateEvents, Meta(description="What events do that are recorded after their run is final: nothing, or revise it.")
@@ -330,7 +329,7 @@ def admin_board(
         status=board.status_at(now),
         rank_by=board.rank_by,
         metric_id=UNSET if board.metric is None else board.metric.id,
-        points_system_id=_or_unset(board.points_system_id),
+        points_system_id=UNSET if board.points_system is None else board.points_system.id,
         max_participants=board.max_participants,
         start=format_day(board.start),
         end=UNSET if board.end is None else format_day(board.end),

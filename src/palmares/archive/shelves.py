@@ -72,10 +72,16 @@ def make_current(writer: Connection, edition: int) -> None:
     writer.execute(update(tables.editions).where(tables.editions.c.number == edition).values(current=True))
 
 
-def take_over(writer: Connection, edition: int, former: int, run_start: int) -> None:
-    """Move the shelves of a run to a former edition, in place of the same days and the same end there."""
+def take_over(writer: Connection, edition: int, former: int, run_start: int, complete: int | None) -> None:
+    """Move the shelves of a run to a former edition, in place of the same days and the same end there, and of all days
+    before the one up to which it is complete."""
     taken = {day for _, day in days_of(writer, edition, run_start)}
-    drop_days(writer, [(shelf, day) for shelf, day in days_of(writer, former, run_start) if day in taken])
+    replaced = [
+        (shelf, day)
+        for shelf, day in days_of(writer, former, run_start)
+        if day in taken or (complete is not None and day < complete)
+    ]
+    drop_days(writer, replaced)
     _revise(writer, final_of(writer, edition, run_start), final_of(writer, former, run_start))
     shelf = tables.shelves
     moving = update(shelf).where(shelf.c.edition == edition, shelf.c.run_start == run_start)

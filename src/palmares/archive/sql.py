@@ -15,14 +15,16 @@ from sqlalchemy import Connection, Row, Select, and_, delete, select
 
 from palmares.archive import shelves, tables
 from palmares.archive.columns import CHUNK, place_of, unpacked, unpacked_groups
-from palmares.archive.database import Database, migrate
 from palmares.archive.order import NO_HEADS, FinalOrder, Heads, Sorting
 from palmares.archive.shelves import Final, current
 from palmares.domain.errors import NotFound, Unavailable
 from palmares.domain.group import Group
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DAYS_KEPT, DayStanding, FinalPlace, FinalRun, Places, Rows
+from palmares.sql.database import Database, Part
 
+# Some builds of SQLite overwrite with zeros whatever is deleted, which would write every day that is let go once more.
+_PART = Part("archive", "palmares.archive:migrations", sqlite_pragmas={"secure_delete": "OFF"})
 # A chunk of either kind takes about 24 KiB in memory.
 _CHUNKS_REMEMBERED = 512
 _SHELVES_REMEMBERED = 128
@@ -54,21 +56,22 @@ class SqlArchive:
     forgotten.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, is_away: Callable[[], bool]) -> None:
         """Use `open`, which also brings the tables up to date."""
-        self._database = Database(url)
+        self._database = Database(url, _PART, is_away)
         self._groups = lru_cache(_SHELVES_REMEMBERED)(self._read_groups)
         self._heads = lru_cache(_SHELVES_REMEMBERED)(self._read_heads)
         self._rows = lru_cache(_CHUNKS_REMEMBERED)(self._read_rows)
         self._places = lru_cache(_CHUNKS_REMEMBERED)(self._read_places)
 
     @classmethod
-    def open(cls, url: str) -> Self:
-        """The archive at a database URL (`sqlite:///path`), made or brought up to date when needed.
+    def open(cls, url: str, is_away: Callable[[], bool] = lambda: False) -> Self:
+        """The archive at a database URL, made or brought up to date when needed.
 
-        Editions that were never installed are forgotten. Raises `Unavailable` when the database cannot be used.
+        Editions that were never installed are forgotten. Reads are refused at once while `is_away` says that nobody
+        should wait for the database. Raises `Unavailable` when the database cannot be used.
         """
-        archive = cls(url)
+        archive = cls(url, is_away)
         try:
             archive._prepare()
         except BaseException:
@@ -101,13 +104,20 @@ class SqlArchive:
         with self._database.reading() as reader:
             return reader.scalar(select(current(board))) is not None
 
-    def install(self, board: int, edition: int, runs: Collection[int] | None = None) -> None:
+    def install(
+        self,
+        board: int,
+        edition: int,
+        runs: Collection[int] | None = None,
+        complete: Mapping[int, int] | None = None,
+    ) -> None:
         """Make an edition current instead of the former, all at once.
 
         A run that is final in both goes on with the revision that it had, raised by one if any of its rows differs.
         With `runs` (first days), only those are taken over into the former edition, which stays current, and the other
         runs stay as they are: of a run that the new edition has as final, the end replaces the former one; days that
-        the new edition has replace the former ones.
+        the new edition has replace the former ones. Days before the one that `complete` names for a run are as the new
+        edition has them, also those that it has not.
         """
         with self._database.writing() as writer:
             _require(writer, edition)
@@ -120,7 +130,7 @@ class SqlArchive:
                 shelves.make_current(writer, edition)
             else:
                 for run_start in runs:
-                    shelves.take_over(writer, edition, former, run_start)
+                    shelves.take_over(writer, edition, former, run_start, (complete or {}).get(run_start))
                 shelves.drop_edition(writer, edition)
 
     def discard(self, edition: int) -> None:
@@ -234,7 +244,7 @@ class SqlArchive:
 
     def _prepare(self) -> None:
         with self._database.writing() as writer:
-            migrate(writer)
+            self._database.migrate(writer)
             writer.execute(delete(tables.editions).where(~tables.editions.c.current))
 
     def _final(self, board: int, run_start: int) -> Final | None:

@@ -111,5 +111,11 @@ def find_keys(reader: Connection, scope: int, ids: Sequence[str]) -> list[Applic
     return [_key(row) for row in reader.execute(wanted)]
 
 
+def find_keys_of(reader: Connection, scope: int, user_ids: Sequence[str]) -> list[ApplicationKey]:
+    """The keys of some users of a scope, oldest first."""
+    wanted = select(_table).where(_table.c.scope == scope, _table.c.user_id.in_(user_ids)).order_by(_table.c.number)
+    return [_key(row) for row in reader.execute(wanted)]
+
+
 def _key(row: Row[Any]) -> ApplicationKey:
     return ApplicationKey(**{name: row._mapping[name] for name in _KEY})

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.points import PointsSystem, PointsTrigger
 from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.webhook import Webhook
@@ -92,7 +93,10 @@ class ApplicationKey:
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """What one scope has defined, without what was deleted. Lists are oldest first."""
+    """What one scope has defined, without what was deleted. Lists are oldest first.
+
+    Only `points_triggers`, by their ids, has the deleted ones too: what they have paid still refers to them.
+    """
 
     metrics: Sequence[Metric] = ()
     attributes: Sequence[Attribute] = ()
@@ -104,6 +108,10 @@ class Definitions:
     event_attribute_keys: frozenset[str] = frozenset()
     board_by_key: Mapping[str, Board] = field(default_factory=dict)
     board_by_id: Mapping[str, Board] = field(default_factory=dict)
+    points_systems: Sequence[PointsSystem] = ()
+    points_system_by_key: Mapping[str, PointsSystem] = field(default_factory=dict)
+    points_system_by_id: Mapping[str, PointsSystem] = field(default_factory=dict)
+    points_triggers: Mapping[str, PointsTrigger] = field(default_factory=dict)
     streaks: StreakSettings = field(default_factory=StreakSettings)
     webhooks: Sequence[Webhook] = ()
     webhook_by_id: Mapping[str, Webhook] = field(default_factory=dict)
@@ -143,11 +151,16 @@ class Catalog(Protocol):
     async def application_keys(self, scope: int, ids: Sequence[str]) -> list[ApplicationKey]:
         """Those of a scope among the application keys with these ids."""
 
+    async def application_keys_of(self, scope: int, user_ids: Sequence[str]) -> list[ApplicationKey]:
+        """The application keys of some users. A pass over all keys of the scope."""
+
     def changing(self) -> AbstractAsyncContextManager[None]:
         """Hold this while checking and then saving definitions: within this process one holds it at a time.
 
-        Begins with a `refresh`, so what is checked is what the others left behind. Two processes that give the same
-        key all the same are kept apart by the database: the later one's save raises `Unavailable` and stores nothing.
+        Begins with a `refresh`, so what is checked is what the others left behind. On PostgreSQL one of all processes
+        holds it at a time; raises `Unavailable` after having waited for ten seconds. On SQLite, two processes that
+        give the same key all the same are kept apart by the database: the later one's save raises `Unavailable` and
+        stores nothing.
         """
 
     async def save_environment(self, environment: Environment) -> Environment:
@@ -168,6 +181,10 @@ class Catalog(Protocol):
     async def save_boards(self, boards: Sequence[Board]) -> list[Board]:
         """Insert (number 0) or update boards, all or none; returns them with their numbers."""
 
+    async def save_points_systems(self, systems: Sequence[PointsSystem]) -> list[PointsSystem]:
+        """Insert (number 0) or update points systems with the triggers that they have, all or none; returns them with
+        their numbers. Triggers that a system does not have any more stay until they are deleted."""
+
     async def save_streaks(self, scope: int, settings: StreakSettings) -> None:
         """Keep what counts for the streaks of a scope."""
 
@@ -185,6 +202,12 @@ class Catalog(Protocol):
 
     async def delete_boards(self, ids: Sequence[str]) -> None:
         """Delete boards; their numbers are never given again."""
+
+    async def delete_points_systems(self, ids: Sequence[str]) -> None:
+        """Delete points systems; their numbers are never given again."""
+
+    async def delete_points_triggers(self, ids: Sequence[str], now: int) -> None:
+        """Delete triggers of points systems."""
 
     async def delete_webhooks(self, ids: Sequence[str]) -> None:
         """Delete webhooks and their secrets."""
@@ -209,6 +232,9 @@ class Catalog(Protocol):
 
     async def refresh(self) -> bool:
         """Write which keys were used and take up what other processes changed; True when anything changed."""
+
+    async def compact(self) -> None:
+        """Leave nothing in the files of what was deleted; `Unavailable` when that is not possible now."""
 
     async def close(self) -> None:
         """Let go of the database."""

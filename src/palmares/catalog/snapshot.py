@@ -13,18 +13,21 @@ from palmares.catalog import tables
 from palmares.catalog.contract import ApiKey, Definitions, Environment, Tenant, Tenants
 from palmares.domain.board import Board
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.points import Filters, PointsSystem, PointsTrigger
 from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.webhook import Webhook
 
 # What belongs to one scope.
-Scoped = TypeVar("Scoped", Metric, Attribute, Board, Webhook)
+Scoped = TypeVar("Scoped", Metric, Attribute, Board, PointsSystem, Webhook)
 
-# What a thing and its row have alike. A board's metric, breakdown and filters are stored as references.
+# What a thing and its row have alike. Metrics, points systems and attributes that others name are stored as references.
 _ENVIRONMENT = "id key name priority created multi_tenancy".split()
 _TENANT = "id customer_id name created updated".split()
 _METRIC = "id scope key name unit_type units".split()
 _ATTRIBUTE = "id scope kind key name".split()
+_POINTS_SYSTEM = "id scope key name description badge_url max_points".split()
+_POINTS_TRIGGER = "id points threshold status block_if_out_of_points created updated".split()
 _STREAKS = "frequency evaluation_mode metrics days_off customization_enabled version".split()
 _WEBHOOK = "id scope name url status secret created".split()
 _SETTINGS = (
@@ -32,7 +35,7 @@ _SETTINGS = (
 ).split()
 _KEY = "id scope name prefix secret_hash active created last_used".split()
 _BOARD = (
-    "id scope key name description asked_status rank_by points_system_id max_participants start end start_time "
+    "id scope key name description asked_status rank_by max_participants start end start_time "
     "end_time run_unit run_interval aggregation order ties numbering late_events ready finished_position"
 ).split()
 
@@ -112,10 +115,29 @@ def board_row(board: Board) -> dict[str, Any]:
     """The columns of a board that is not deleted, but for its number."""
     return {name: getattr(board, name) for name in _BOARD} | {
         "metric_number": board.metric.number if board.metric else None,
+        "points_system_id": board.points_system.id if board.points_system else None,
         "breakdown": [attribute.id for attribute in board.breakdown],
-        "filters": [[attribute.id, value] for attribute, value in board.filters],
+        "filters": _filter_rows(board.filters),
         "deleted": False,
     }
+
+
+def points_system_row(system: PointsSystem) -> dict[str, Any]:
+    """The columns of a points system that is not deleted, but for its number."""
+    return {name: getattr(system, name) for name in _POINTS_SYSTEM} | {"deleted": False}
+
+
+def points_trigger_row(trigger: PointsTrigger) -> dict[str, Any]:
+    """The columns of a trigger, but for its number and that of its system."""
+    return {name: getattr(trigger, name) for name in _POINTS_TRIGGER} | {
+        "metric_number": trigger.metric.number,
+        "user_filters": _filter_rows(trigger.user_filters),
+        "event_filters": _filter_rows(trigger.event_filters),
+    }
+
+
+def _filter_rows(filters: Filters) -> list[list[str]]:
+    return [[attribute.id, value] for attribute, value in filters]
 
 
 def streak_row(settings: StreakSettings) -> dict[str, Any]:
@@ -186,7 +208,18 @@ def _definitions(connection: Connection, scopes: Sequence[int]) -> dict[int, Def
     attributes = {
         row.id: (Attribute(**_fields(row, _ATTRIBUTE)), row.deleted) for row in _rows(connection, tables.attributes)
     }
-    boards = _by_scope(_board(row, metrics, attributes) for row in _rows(connection, tables.boards) if not row.deleted)
+    triggers = _triggers(connection, metrics, attributes)
+    systems = {
+        row.id: (_points_system(row, triggers[row.number]), row.deleted)
+        for row in _rows(connection, tables.points_systems)
+    }
+    boards = _by_scope(
+        _board(row, metrics, attributes, systems) for row in _rows(connection, tables.boards) if not row.deleted
+    )
+    live_systems = _by_scope(system for system, deleted in systems.values() if not deleted)
+    triggers_ever: defaultdict[int, dict[str, PointsTrigger]] = defaultdict(dict)
+    for system, _ in systems.values():
+        triggers_ever[system.scope].update((trigger.id, trigger) for trigger in triggers[system.number])
     live_metrics = _by_scope(metric for metric, deleted in metrics.values() if not deleted)
     live_attributes = _by_scope(attribute for attribute, deleted in attributes.values() if not deleted)
     webhooks = _by_scope(_webhook(row) for row in _rows(connection, tables.webhooks))
@@ -197,6 +230,8 @@ def _definitions(connection: Connection, scopes: Sequence[int]) -> dict[int, Def
             live_metrics[scope],
             live_attributes[scope],
             boards[scope],
+            live_systems[scope],
+            triggers_ever[scope],
             streaks.get(scope, StreakSettings()),
             webhooks[scope],
             settings.get(scope, EnvironmentSettings()),
@@ -214,15 +249,46 @@ def _by_scope(things: Iterable[Scoped]) -> defaultdict[int, list[Scoped]]:
 
 
 def _board(
-    row: Row[Any], metrics: Mapping[int, tuple[Metric, bool]], attributes: Mapping[str, tuple[Attribute, bool]]
+    row: Row[Any],
+    metrics: Mapping[int, tuple[Metric, bool]],
+    attributes: Mapping[str, tuple[Attribute, bool]],
+    systems: Mapping[str, tuple[PointsSystem, bool]],
 ) -> Board:
     return Board(
         number=row.number,
         metric=None if row.metric_number is None else metrics[row.metric_number][0],
+        points_system=None if row.points_system_id is None else systems[row.points_system_id][0].counter,
         breakdown=tuple(attributes[attribute_id][0] for attribute_id in row.breakdown),
-        filters=tuple((attributes[attribute_id][0], value) for attribute_id, value in row.filters),
+        filters=_filters(row.filters, attributes),
         **_fields(row, _BOARD),
     )
+
+
+def _filters(stored: Sequence[Sequence[str]], attributes: Mapping[str, tuple[Attribute, bool]]) -> Filters:
+    return tuple((attributes[attribute_id][0], value) for attribute_id, value in stored)
+
+
+def _triggers(
+    connection: Connection,
+    metrics: Mapping[int, tuple[Metric, bool]],
+    attributes: Mapping[str, tuple[Attribute, bool]],
+) -> defaultdict[int, list[PointsTrigger]]:
+    """The triggers of each system by its number, archived ones too, oldest first."""
+    grouped: defaultdict[int, list[PointsTrigger]] = defaultdict(list)
+    for row in _rows(connection, tables.points_triggers):
+        trigger = PointsTrigger(
+            metric=metrics[row.metric_number][0],
+            user_filters=_filters(row.user_filters, attributes),
+            event_filters=_filters(row.event_filters, attributes),
+            **_fields(row, _POINTS_TRIGGER),
+        )
+        grouped[row.system_number].append(trigger)
+    return grouped
+
+
+def _points_system(row: Row[Any], triggers: Sequence[PointsTrigger]) -> PointsSystem:
+    present = tuple(trigger for trigger in triggers if trigger.status != "archived")
+    return PointsSystem(number=row.number, triggers=present, **_fields(row, _POINTS_SYSTEM))
 
 
 def _streaks(row: Row[Any]) -> StreakSettings:
@@ -248,6 +314,8 @@ def _of_scope(
     metrics: Sequence[Metric],
     attributes: Sequence[Attribute],
     boards: Sequence[Board],
+    points_systems: Sequence[PointsSystem],
+    points_triggers: Mapping[str, PointsTrigger],
     streaks: StreakSettings,
     webhooks: Sequence[Webhook],
     settings: EnvironmentSettings,
@@ -263,6 +331,10 @@ def _of_scope(
         event_attribute_keys=frozenset(attribute.key for attribute in attributes if attribute.kind == "event"),
         board_by_key={board.key: board for board in boards},
         board_by_id={board.id: board for board in boards},
+        points_systems=tuple(points_systems),
+        points_system_by_key={system.key: system for system in points_systems},
+        points_system_by_id={system.id: system for system in points_systems},
+        points_triggers=points_triggers,
         streaks=streaks,
         webhooks=tuple(webhooks),
         webhook_by_id={webhook.id: webhook for webhook in webhooks},

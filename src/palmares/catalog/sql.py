@@ -1,4 +1,4 @@
-"""The catalog in a SQL database: SQLite now, PostgreSQL by the same statements.
+"""The catalog in a SQL database.
 
 All SQL runs in one worker thread, one transaction after the other, so the event loop never waits for a disk and no
 two of our own transactions meet. Each that changes something raises the `revision` row first; `refresh` compares
@@ -11,17 +11,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, Table, create_engine, event, func, insert, make_url, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import Connection, Table, func, insert, select, update
 
 from palmares.catalog import tables
-from palmares.catalog.application_keys import ApplicationKeys, find_keys, insert_keys
+from palmares.catalog.application_keys import ApplicationKeys, find_keys, find_keys_of, insert_keys
 from palmares.catalog.contract import (
     DEFAULT_SCOPE,
     ApiKey,
@@ -39,6 +35,8 @@ from palmares.catalog.snapshot import (
     key_row,
     load,
     metric_row,
+    points_system_row,
+    points_trigger_row,
     settings_row,
     streak_row,
     tenant_row,
@@ -48,16 +46,17 @@ from palmares.catalog.snapshot import (
 from palmares.domain.board import Board
 from palmares.domain.errors import Unavailable
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.points import PointsSystem
 from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.webhook import Webhook
+from palmares.sql.database import Database, Part
 
 Result = TypeVar("Result")
 
 _NOTHING = Definitions()
 _NOBODY = Tenants()
-# For how long a process waits while another one writes.
-_BUSY_SECONDS = 10
+_PART = Part("catalog", "palmares.catalog:migrations")
 
 
 class SqlCatalog:
@@ -65,7 +64,7 @@ class SqlCatalog:
 
     def __init__(self, url: str) -> None:
         """Use `open`, which also brings the tables up to date."""
-        self._reading_engine, self._writing_engine = _engines(url)
+        self._database = Database(url, _PART)
         self._worker = ThreadPoolExecutor(1, "catalog")
         self._snapshot = EMPTY
         self._application_keys = ApplicationKeys()
@@ -74,7 +73,7 @@ class SqlCatalog:
 
     @classmethod
     async def open(cls, url: str, clock: Callable[[], int], multi_tenancy: bool = False) -> Self:
-        """The catalog at a database URL (`sqlite:///path`), made or brought up to date when needed.
+        """The catalog at a database URL, made or brought up to date when needed.
 
         `multi_tenancy` is for the production environment, if it is made now.
         Raises `Unavailable` when the database cannot be used.
@@ -128,12 +127,20 @@ class SqlCatalog:
         """Those of a scope among the application keys with these ids."""
         return await self._read(lambda reader: find_keys(reader, scope, ids))
 
+    async def application_keys_of(self, scope: int, user_ids: Sequence[str]) -> list[ApplicationKey]:
+        """The application keys of some users."""
+        return await self._read(lambda reader: find_keys_of(reader, scope, user_ids))
+
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[None]:
         """Hold while checking and saving."""
         async with self._change:
-            await self.refresh()
-            yield
+            give_back = await self._take_turn()
+            try:
+                await self.refresh()
+                yield
+            finally:
+                await asyncio.to_thread(give_back)
 
     async def save_environment(self, environment: Environment) -> Environment:
         """Insert or update an environment by its id."""
@@ -164,6 +171,12 @@ class SqlCatalog:
         """Insert or update boards by their id."""
         await self._save(tables.boards, [board_row(board) for board in boards])
         return [self.definitions(board.scope).board_by_id[board.id] for board in boards]
+
+    async def save_points_systems(self, systems: Sequence[PointsSystem]) -> list[PointsSystem]:
+        """Insert or update points systems and their triggers by their ids."""
+        if systems:
+            await self._write(lambda writer: _upsert_points_systems(writer, systems))
+        return [self.definitions(system.scope).points_system_by_id[system.id] for system in systems]
 
     async def save_streaks(self, scope: int, settings: StreakSettings) -> None:
         """Insert or update the settings of a scope."""
@@ -196,6 +209,17 @@ class SqlCatalog:
     async def delete_boards(self, ids: Sequence[str]) -> None:
         """Mark boards deleted."""
         await self._mark_deleted(tables.boards, ids)
+
+    async def delete_points_systems(self, ids: Sequence[str]) -> None:
+        """Mark points systems deleted."""
+        await self._mark_deleted(tables.points_systems, ids)
+
+    async def delete_points_triggers(self, ids: Sequence[str], now: int) -> None:
+        """Mark triggers archived."""
+        if ids:
+            trigger = tables.points_triggers
+            archiving = update(trigger).where(trigger.c.id.in_(ids)).values(status="archived", updated=now)
+            await self._write(lambda writer: writer.execute(archiving))
 
     async def delete_webhooks(self, ids: Sequence[str]) -> None:
         """Remove webhooks for good: nothing refers to them but the log of deliveries, by their ids."""
@@ -251,8 +275,17 @@ class SqlCatalog:
             with suppress(Unavailable):
                 await self.refresh()
         # In the worker, because a connection of SQLite belongs to the thread that opened it.
-        self._worker.submit(self._reading_engine.dispose)
+        self._worker.submit(self._database.close)
         await asyncio.to_thread(self._worker.shutdown)
+
+    async def _take_turn(self) -> Callable[[], None]:
+        """Wait for the turn of this process, not in the worker: what others ask of the catalog does not wait along."""
+        taking = asyncio.ensure_future(asyncio.to_thread(self._database.take_turn))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(_give_back)
+            raise
 
     async def _write(self, change: Callable[[Connection], object]) -> None:
         await self._run(lambda: self._commit(change))
@@ -263,7 +296,7 @@ class SqlCatalog:
 
     async def _read(self, read: Callable[[Connection], Result]) -> Result:
         def step() -> Result:
-            with self._reading_engine.connect() as reader:
+            with self._database.reading() as reader:
                 return read(reader)
 
         return await self._run(step)
@@ -274,37 +307,36 @@ class SqlCatalog:
             await self._write(lambda writer: writer.execute(marking))
 
     async def _run(self, step: Callable[[], Result]) -> Result:
-        """Run a step in the worker thread; what the database complains of becomes `Unavailable`."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._worker, step)
-        except IntegrityError as error:
-            raise Unavailable("another process has just changed the same definitions; try again") from error
-        except SQLAlchemyError as error:
-            raise Unavailable("the catalog's database does not work at present; nothing was stored") from error
+        """Run a step in the worker thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, step)
+
+    async def compact(self) -> None:
+        """Leave nothing in the files of what was deleted."""
+        await self._run(self._database.compact)
 
     # The steps: each runs in the worker thread.
 
     def _prepare(self, now: int, multi_tenancy: bool) -> None:
-        with self._writing() as writer:
-            _migrate(writer)
+        with self._database.writing() as writer:
+            self._database.migrate(writer)
             if writer.scalar(select(tables.revision.c.number)) is None:
                 _insert_first_rows(writer, now, multi_tenancy)
             snapshot = load(writer)
         self._snapshot = snapshot
 
     def _commit(self, change: Callable[[Connection], object]) -> None:
-        with self._writing() as writer:
+        with self._database.writing() as writer:
             writer.execute(update(tables.revision).values(number=tables.revision.c.number + 1))
             change(writer)
             snapshot = load(writer)
         self._snapshot = snapshot
 
     def _insert_application_keys(self, keys: Sequence[ApplicationKey]) -> None:
-        with self._writing() as writer:
+        with self._database.writing() as writer:
             insert_keys(writer, keys)
 
     def _delete_application_keys(self, keys: Sequence[ApplicationKey]) -> None:
-        with self._writing() as writer:
+        with self._database.writing() as writer:
             deletions = self._application_keys.delete(writer, keys)
         self._application_keys.forget(keys, deletions)
 
@@ -314,7 +346,7 @@ class SqlCatalog:
             self._snapshot = with_use(self._snapshot, used)
             self._application_keys.remember_use(used_by_users)
         changed = bool(used or used_by_users)
-        with self._reading_engine.connect() as reader:
+        with self._database.reading() as reader:
             revision = reader.execute(select(tables.revision)).one()
             self._application_keys.follow(revision.key_deletions)
             if revision.number == self._snapshot.revision:
@@ -325,20 +357,32 @@ class SqlCatalog:
     def _note_use(self, used: Mapping[str, int], used_by_users: Mapping[str, int]) -> None:
         """No new revision: nobody else needs to hear of it."""
         key = tables.api_keys
-        with self._writing() as writer:
+        with self._database.writing() as writer:
             for key_id, now in used.items():
                 writer.execute(update(key).where(key.c.id == key_id).values(last_used=now))
             if used_by_users:
                 self._application_keys.store_use(writer, used_by_users)
 
-    def _writing(self) -> AbstractContextManager[Connection]:
-        return self._writing_engine.begin()
+
+def _give_back(taking: asyncio.Future[Callable[[], None]]) -> None:
+    """A turn that nobody waits for any more."""
+    if taking.exception() is None:
+        taking.result()()
 
 
 def _upsert(writer: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: str = "id") -> None:
     for row in rows:
         if not writer.execute(update(table).where(table.c[key] == row[key]).values(**row)).rowcount:
             writer.execute(insert(table).values(**row))
+
+
+def _upsert_points_systems(writer: Connection, systems: Sequence[PointsSystem]) -> None:
+    table = tables.points_systems
+    for system in systems:
+        _upsert(writer, table, [points_system_row(system)])
+        number = writer.scalar(select(table.c.number).where(table.c.id == system.id))
+        rows = [points_trigger_row(trigger) | {"system_number": number} for trigger in system.triggers]
+        _upsert(writer, tables.points_triggers, rows)
 
 
 def _upsert_environment(writer: Connection, environment: Environment) -> None:
@@ -369,48 +413,9 @@ def _next_id(writer: Connection, table: Table) -> int:
     return (greatest or 0) + 1
 
 
-def _migrate(writer: Connection) -> None:
-    """Bring the tables up to date, all steps and the note of them in the present transaction."""
-    config = Config()
-    config.set_main_option("script_location", "palmares.catalog:migrations")
-    config.attributes["connection"] = writer
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise Unavailable("the catalog was made by a newer version of Palmares") from error
-
-
 def _insert_first_rows(writer: Connection, now: int, multi_tenancy: bool) -> None:
     """What exists from the start: the production environment and its scope without a tenant."""
     production = Environment(1, "production", "Production", 1, now, multi_tenancy)
     writer.execute(insert(tables.environments).values(**environment_row(production)))
     writer.execute(insert(tables.scopes).values(id=DEFAULT_SCOPE, environment_id=1, tenant_id=None))
     writer.execute(insert(tables.revision).values(id=1, number=0))
-
-
-def _engines(url: str) -> tuple[Engine, Engine]:
-    """For reading and for writing. A reader sees one state of all tables; writers take turns from their first step."""
-    if make_url(url).get_backend_name() == "sqlite":
-        engine = _sqlite_engine(url)
-        return engine, engine.execution_options(palmares_writes=True)
-    engine = create_engine(url, pool_pre_ping=True)
-    return engine.execution_options(isolation_level="REPEATABLE READ"), engine
-
-
-def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: Any, _record: object) -> None:
-        # Python's driver would begin transactions by itself, but not around the statements of a migration.
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @event.listens_for(engine, "begin")
-    def began(connection: Connection) -> None:
-        # A writer takes its turn at once: one that had read before could not wait for another, only fail.
-        writes = connection.get_execution_options().get("palmares_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine

@@ -23,6 +23,9 @@ from sqlalchemy import (
     text,
 )
 
+# In a database that the catalog shares, it notes its migrations apart.
+VERSION_TABLE = "alembic_version"
+
 # Names by rule, so that both databases, and migrations to come, call a constraint the same.
 metadata = MetaData(
     naming_convention={
@@ -173,6 +176,39 @@ boards = Table(
     Column("finished_position", BigInteger),
     Column("deleted", Boolean, nullable=False),
     _unique_while_not_deleted("scope", "key"),
+)
+
+points_systems = Table(
+    "points_systems",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("scope", Integer, ForeignKey("scopes.id"), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("description", Text),
+    Column("badge_url", Text),
+    Column("max_points", BigInteger),
+    Column("deleted", Boolean, nullable=False),
+    _unique_while_not_deleted("scope", "key"),
+)
+
+# Filters are lists of [attribute id, value]. A deleted trigger is archived: what it has paid refers to it.
+points_triggers = Table(
+    "points_triggers",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("system_number", Integer, ForeignKey("points_systems.number"), nullable=False),
+    Column("points", BigInteger, nullable=False),
+    Column("metric_number", Integer, ForeignKey("metrics.number"), nullable=False),
+    Column("threshold", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("user_filters", JSON, nullable=False),
+    Column("event_filters", JSON, nullable=False),
+    Column("block_if_out_of_points", Boolean, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
 )
 
 # One row for each scope that has set anything; metrics is a list of [metric number, threshold in micros].

@@ -14,8 +14,11 @@ COMMANDS = {
     "serve": ("palmares.cli.serve", "serve_command"),
     "demo": ("palmares.cli.demo", "demo"),
     "import": ("palmares.cli.import_", "import_command"),
+    "events": ("palmares.cli.events", "events"),
     "environments": ("palmares.cli.environments", "environments"),
     "keys": ("palmares.cli.keys", "keys"),
+    "users": ("palmares.cli.users", "users"),
+    "compact": ("palmares.cli.compact", "compact_command"),
     "webhooks": ("palmares.cli.webhooks", "webhooks"),
 }
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import http.client
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ class Refused(Exception):
     """The server understood the request and refused it."""
 
     def __init__(self, status: int, message: str) -> None:
+        self.status = status
         super().__init__(f"the server answers {status}: {message}")
 
 
@@ -46,40 +48,59 @@ class Reply(NamedTuple):
 
 
 class Client:
-    """One connection to one server. `wait` lets so many seconds pass.
+    """One connection to one server. `wait` lets so many seconds pass; `headers` go with every request.
 
     Raises ValueError when `url` is no address of a server.
     """
 
-    def __init__(self, url: str, key: str, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        wait: Callable[[float], None] = time.sleep,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         address = urlsplit(url)
         if address.scheme not in ("http", "https") or not address.hostname:
             raise ValueError(f"{url!r} is not the address of a server, such as http://127.0.0.1:8787")
         kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
         self._connection = kind(address.hostname, address.port, timeout=TIMEOUT_SECONDS)
         self._prefix = address.path.rstrip("/")
-        self._headers = {"X-API-KEY": key, "Content-Type": "application/json"}
+        self._headers = {"X-API-KEY": key, "Content-Type": "application/json", **headers}
         self._wait = wait
         self.retries = 0
 
-    def call(self, method: str, path: str, body: bytes | None = None, tries: int = MOST_TRIES) -> Reply:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        tries: int = MOST_TRIES,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Reply:
         """The reply to a request, whatever it says but "later"; raises `ServerUnreachable` after that many tries."""
         for number in range(1, tries):
             try:
-                return self._once(method, path, body)
+                return self._once(method, path, body, headers)
             except _Later as later:
                 self.retries += 1
                 self._wait(_seconds(later.seconds, number))
         try:
-            return self._once(method, path, body)
+            return self._once(method, path, body, headers)
         except _Later as later:
             raise ServerUnreachable(str(later)) from later.__cause__
 
     def fetch(
-        self, kind: type[Answered], method: str, path: str, body: object = None, tries: int = MOST_TRIES
+        self,
+        kind: type[Answered],
+        method: str,
+        path: str,
+        body: object = None,
+        tries: int = MOST_TRIES,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> Answered:
         """The body of a successful reply, as `kind`; raises `Refused` for any other status."""
-        reply = self.call(method, path, None if body is None else msgspec.json.encode(body), tries)
+        reply = self.call(method, path, None if body is None else msgspec.json.encode(body), tries, headers)
         if reply.status >= 300:
             raise Refused(reply.status, message_of(reply))
         try:
@@ -95,9 +116,9 @@ class Client:
         """Let go of the connection."""
         self._connection.close()
 
-    def _once(self, method: str, path: str, body: bytes | None) -> Reply:
+    def _once(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         try:
-            self._connection.request(method, self._prefix + path, body, self._headers)
+            self._connection.request(method, self._prefix + path, body, {**self._headers, **headers})
             response = self._connection.getresponse()
             reply = Reply(response.status, response.read(), _number(response.getheader("Retry-After")))
         except (OSError, http.client.HTTPException) as error:

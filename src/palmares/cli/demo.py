@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import NamedTuple
 
 import click
@@ -51,6 +52,8 @@ def demo(data: str | None, limit: int | None, keep: bool, **given: str | None) -
         # A demo is for people: what the server logs as it goes would hide what it shows.
         # Its calls name no tenant.
         settings = settings_from({**given, "data": folder, "multi_tenancy": "false"}, log_level="warning")
+        # Nothing of a demo stays, so it keeps out of databases.
+        settings = replace(settings, database_url=None)
         telling = Telling(_read(limit), settings.admin_key, stay=keep or sys.stdout.isatty(), temporary=data is None)
         serve(settings, telling.begin)
         telling.leave()

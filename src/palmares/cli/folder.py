@@ -9,9 +9,13 @@ from typing import TypeVar
 
 from palmares.catalog.contract import Catalog
 from palmares.cli.options import Failed, plain_errors, settings_from
+from palmares.config import Settings
 from palmares.server import new_id, new_secret, open_catalog, system_clock
 
 Result = TypeVar("Result")
+
+# The options that say where the catalog is.
+PLACE_OPTIONS = ("data", "database_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +28,13 @@ class Folder:
     new_secret: Callable[[int], str] = new_secret
 
 
-def on_folder(data: str | None, action: Callable[[Folder], Awaitable[Result]]) -> Result:
-    """Run an action on the catalog of a data folder, which has to exist: a misspelt one is not made."""
-    folder = settings_from({"data": data}).data
-    if not folder.is_dir():
-        raise Failed(f"there is no data folder {folder}; `palmares serve` makes one")
+def on_folder(data: str | None, database_url: str | None, action: Callable[[Folder], Awaitable[Result]]) -> Result:
+    """Run an action on the catalog of a data folder, or of a database."""
+    settings = settings_from({"data": data, "database_url": database_url})
+    require_folder(settings)
 
     async def run() -> Result:
-        catalog = await open_catalog(folder)
+        catalog = await open_catalog(settings.data, database_url=settings.database_url)
         try:
             return await action(Folder(catalog))
         finally:
@@ -39,3 +42,9 @@ def on_folder(data: str | None, action: Callable[[Folder], Awaitable[Result]]) -
 
     with plain_errors():
         return asyncio.run(run())
+
+
+def require_folder(settings: Settings) -> None:
+    """Raise `Failed` when the catalog would be in a data folder that does not exist: a misspelt one is not made."""
+    if settings.database_url is None and not settings.data.is_dir():
+        raise Failed(f"there is no data folder {settings.data}; `palmares serve` makes one")

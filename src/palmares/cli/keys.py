@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from palmares.catalog.contract import ApiKey
-from palmares.cli.folder import Folder, on_folder
+from palmares.cli.folder import PLACE_OPTIONS, Folder, on_folder
 from palmares.cli.options import setting_options
 from palmares.domain.local_time import format_instant
 from palmares.service import keys as actions
@@ -29,22 +29,22 @@ def keys() -> None:
 
 
 @keys.command()
-@setting_options("data")
+@setting_options(*PLACE_OPTIONS)
 @click.option("--name", default="admin", show_default=True, help="What the key is for.")
 @click.option("--environment", default="production", show_default=True, help="The key of the environment it opens.")
-def create(data: str | None, name: str, environment: str) -> None:
+def create(data: str | None, database_url: str | None, name: str, environment: str) -> None:
     """Make a key and print it; it is shown only now."""
-    _, text = on_folder(data, lambda folder: _create(folder, name, environment))
+    _, text = on_folder(data, database_url, lambda folder: _create(folder, name, environment))
     click.echo(text)
 
 
 @keys.command("list")
-@setting_options("data")
+@setting_options(*PLACE_OPTIONS)
 @click.option("--environment", help="Only the keys of the environment with this key.")
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-def list_command(data: str | None, environment: str | None, as_json: bool) -> None:
+def list_command(data: str | None, database_url: str | None, environment: str | None, as_json: bool) -> None:
     """Show all keys, oldest first, without their secrets."""
-    found = on_folder(data, lambda folder: _listed(folder, environment))
+    found = on_folder(data, database_url, lambda folder: _listed(folder, environment))
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
@@ -53,37 +53,37 @@ def list_command(data: str | None, environment: str | None, as_json: bool) -> No
 
 @keys.command()
 @NAMED
-@setting_options("data")
-def revoke(prefix: str, data: str | None) -> None:
+@setting_options(*PLACE_OPTIONS)
+def revoke(prefix: str, data: str | None, database_url: str | None) -> None:
     """Let a key open nothing until it is activated again."""
-    on_folder(data, lambda folder: actions.revoke_key(folder, prefix))
+    on_folder(data, database_url, lambda folder: actions.revoke_key(folder, prefix))
     click.echo(f"{prefix} is revoked")
 
 
 @keys.command()
 @NAMED
-@setting_options("data")
-def activate(prefix: str, data: str | None) -> None:
+@setting_options(*PLACE_OPTIONS)
+def activate(prefix: str, data: str | None, database_url: str | None) -> None:
     """Let a revoked key work again, unchanged."""
-    on_folder(data, lambda folder: actions.activate_key(folder, prefix))
+    on_folder(data, database_url, lambda folder: actions.activate_key(folder, prefix))
     click.echo(f"{prefix} is active")
 
 
 @keys.command()
 @NAMED
-@setting_options("data")
-def rotate(prefix: str, data: str | None) -> None:
+@setting_options(*PLACE_OPTIONS)
+def rotate(prefix: str, data: str | None, database_url: str | None) -> None:
     """Replace a key by a new one and print it; the old one is dead at once."""
-    _, text = on_folder(data, lambda folder: actions.rotate_key(folder, prefix))
+    _, text = on_folder(data, database_url, lambda folder: actions.rotate_key(folder, prefix))
     click.echo(text)
 
 
 @keys.command()
 @NAMED
-@setting_options("data")
-def delete(prefix: str, data: str | None) -> None:
+@setting_options(*PLACE_OPTIONS)
+def delete(prefix: str, data: str | None, database_url: str | None) -> None:
     """Remove a key for good."""
-    on_folder(data, lambda folder: actions.delete_key(folder, prefix))
+    on_folder(data, database_url, lambda folder: actions.delete_key(folder, prefix))
     click.echo(f"{prefix} is deleted")
 
 

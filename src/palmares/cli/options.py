@@ -62,6 +62,12 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except PalmaresError as error:
-        raise Failed(error.message) from None
+        raise Failed(error.message + _told_by_driver(error.__cause__)) from None
     except OSError as error:
         raise Failed(str(error)) from None
+
+
+def _told_by_driver(cause: BaseException | None) -> str:
+    """What a database said, which helps the person at the terminal and is nobody else's business."""
+    said = str(getattr(cause, "orig", "")).splitlines()
+    return f" ({said[0]})" if said else ""

@@ -35,14 +35,17 @@ MOST = 2**31 - 1
 
 # What may not change while a board is not inactive: everything that decides who stands where, except its end.
 LOCKED = frozenset(
-    "key rank_by metric points_system_id max_participants start start_time end_time breakdown filters run_unit "
+    "key rank_by metric points_system max_participants start start_time end_time breakdown filters run_unit "
     "run_interval aggregation order ties numbering late_events".split()
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """A leaderboard's definition. `start` and `end` are days, both included; times are local `HH:mm[:ss]`."""
+    """A leaderboard's definition. `start` and `end` are days, both included; times are local `HH:mm[:ss]`.
+
+    A points system stands here as its counter (`domain/points.py`).
+    """
 
     number: int
     id: str
@@ -53,7 +56,7 @@ class Board:
     asked_status: Literal["inactive", "active", "finished"] = "inactive"
     rank_by: RankBy
     metric: Metric | None = None
-    points_system_id: str | None = None
+    points_system: Metric | None = None
     max_participants: int | None = DEFAULT_MAX_PARTICIPANTS
     start: int
     end: int | None = None
@@ -72,6 +75,11 @@ class Board:
     ready: bool = True
     # Place in the log after which nothing counts any more; set when the board was finished by hand.
     finished_position: int | None = None
+
+    @property
+    def counted(self) -> Metric | None:
+        """What the board counts the events of: its metric, or the awards of its points system; None for streaks."""
+        return self.metric or self.points_system
 
     @property
     def schedule(self) -> Schedule:
@@ -117,11 +125,11 @@ def _check_texts(board: Board) -> None:
 def _check_subject(board: Board) -> None:
     if board.rank_by == "metric" and board.metric is None:
         raise Invalid("metricId: a board that ranks by metric needs one")
-    if board.rank_by == "points" and board.points_system_id is None:
+    if board.rank_by == "points" and board.points_system is None:
         raise Invalid("pointsSystemId: a board that ranks by points needs one")
     if board.rank_by != "metric" and board.metric is not None:
         raise Invalid("metricId: only a board that ranks by metric has one")
-    if board.rank_by != "points" and board.points_system_id is not None:
+    if board.rank_by != "points" and board.points_system is not None:
         raise Invalid("pointsSystemId: only a board that ranks by points has one")
     keys = [attribute.key for attribute in board.breakdown]
     if len(set(keys)) < len(keys):

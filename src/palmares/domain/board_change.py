@@ -24,7 +24,7 @@ from palmares.domain.run import opens_at
 # Fields whose name on the wire is not just theirs in camel case.
 _WIRE_NAMES = {
     "metric": "metricId",
-    "points_system_id": "pointsSystemId",
+    "points_system": "pointsSystemId",
     "breakdown": "breakdownAttributes",
     "filters": "userAttributes",
 }
@@ -83,16 +83,18 @@ def _with_consequences(fields: dict[str, Any]) -> dict[str, Any]:
     if fields.get("rank_by", "metric") != "metric":
         fields.setdefault("metric", None)
     if fields.get("rank_by", "points") != "points":
-        fields.setdefault("points_system_id", None)
+        fields.setdefault("points_system", None)
     return fields
 
 
 def _check_locks(present: Status, differing: list[str]) -> None:
     if present == "finished" and "end" in differing:
-        raise Invalid("end: locked, because the board is finished and its rankings are final")
+        raise Invalid("end: locked, because the board is finished and its rankings are final; make a new board")
     for name in differing:
         if name in LOCKED and present != "inactive":
-            raise Invalid(f"{_wire_name(name)}: locked while the board is not inactive")
+            raise Invalid(
+                f"{_wire_name(name)}: locked while the board is not inactive; set its status to inactive first"
+            )
 
 
 def _wire_name(name: str) -> str:

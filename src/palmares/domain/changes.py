@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from palmares.domain.board import Board
-from palmares.domain.group import Group, group_of
+from palmares.domain.group import Group, group_of, own_group
+from palmares.domain.hidden import MARK, is_hidden
 from palmares.domain.local_time import DAY, EPOCH_ORDINAL, SECOND, parse_time
 from palmares.domain.run import Run, closes_at, opens_at
 from palmares.domain.streak_board import concerns_run
@@ -30,10 +31,10 @@ class Plan:
 
     def __init__(self, board: Board) -> None:
         self.board = board
-        self.attribute_keys = frozenset(
-            [attribute.key for attribute, _ in board.filters] + [attribute.key for attribute in board.breakdown]
-        )
-        self.grouped = bool(self.attribute_keys)
+        keys = [attribute.key for attribute, _ in board.filters] + [attribute.key for attribute in board.breakdown]
+        self.attribute_keys = frozenset([*keys, MARK])
+        # Whether attributes matter, but for that of who is hidden.
+        self.grouped = bool(keys)
         self.opening = parse_time(board.start_time, "startTime") * SECOND if board.start_time else 0
         self.closing = parse_time(board.end_time, "endTime") * SECOND if board.end_time else DAY
         self._opens = opens_at(board.start)
@@ -71,7 +72,13 @@ class Plan:
 
     def group_of(self, attributes: Mapping[str, str]) -> Group | None:
         """The group of a user with these attributes; None when the user takes no part."""
-        return group_of(self.board, attributes) if self.grouped else ()
+        if not self.grouped:
+            return None if is_hidden(attributes) else ()
+        return group_of(self.board, attributes)
+
+    def own_group(self, attributes: Mapping[str, str]) -> Group | None:
+        """The group of a user with these attributes, who may be hidden there."""
+        return own_group(self.board, attributes) if self.grouped else ()
 
     def _remember(self, day: int) -> Run | None:
         if len(self._runs) >= _MOST_DAYS_REMEMBERED:

@@ -4,6 +4,10 @@ An event takes effect when it is recorded, and one imported as history when it h
 then. A run is final once its last day is over everywhere; whoever comes after that is *late*. Boards that ignore late
 events stay as they are; boards that revise count them as if they had come in the last moment.
 
+A *void* takes an event back, and takes effect when its event did: rankings are as if the event had not been. In a run
+that is final it is late as an event would be, and a board that ignores late events keeps the event and ignores the
+void. Where an event has no effect, its void has none either.
+
 Rankings and the days of their history are the fold of the events in the order in which they take effect, so a board
 that is followed later than its events came ends up like one that was there from the start.
 """
@@ -42,6 +46,14 @@ def effect_at(run: Run, late_events: LateEvents, recorded_at: int, occurred_at: 
     return final - 1 if late_events == "revise" else None
 
 
+def void_effect_at(run: Run, late_events: LateEvents, effect: int | None, voided_at: int) -> int | None:
+    """The instant at which a void of an event that takes effect at `effect` does so in the run: the same.
+
+    None where the event takes none; and when the void came late and is ignored, so that the event stays.
+    """
+    return effect if is_live(run, voided_at) or late_events == "revise" else None
+
+
 def is_late(run: Run, recorded_at: int) -> bool:
     """Whether an event of a run was recorded after the run was final."""
     return not is_live(run, recorded_at)
@@ -50,6 +62,11 @@ def is_late(run: Run, recorded_at: int) -> bool:
 def changes_past_days(recorded_at: int, occurred_at: int, history: bool) -> bool:
     """Whether an event takes effect on a UTC day that was over when it was recorded."""
     return history and day_of(occurred_at) < day_of(recorded_at)
+
+
+def changes_what_is_over(run: Run, effect: int, recorded_at: int) -> bool:
+    """Whether what takes effect at an instant, but was recorded at another, finds the run final or that day over."""
+    return is_late(run, recorded_at) or day_of(effect) < day_of(recorded_at)
 
 
 def next_boundary(instant: int) -> int:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from palmares.domain.errors import Invalid
 
+AttributeKind = Literal["user", "event"]
 UnitType = Literal["number", "currency"]
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 LONGEST_TEXT = 255
@@ -32,7 +33,7 @@ class Attribute:
 
     id: str
     scope: int
-    kind: Literal["user", "event"]
+    kind: AttributeKind
     key: str
     name: str
 

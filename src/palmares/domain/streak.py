@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from palmares.domain.local_time import begins_at, day_of
 from palmares.domain.period import LAST_DAY, Period, end_of_period, period_before, start_of_period, weekday_of
+from palmares.domain.points import is_counter
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.value import LEAST
 
@@ -101,14 +102,14 @@ def blank(settings: StreakSettings) -> Streak:
 
 def concerns(settings: StreakSettings, metric: int, amount: int) -> bool:
     """Whether such an event can matter to the streak of a user with these settings."""
-    if not settings.enabled:
+    if not settings.enabled or is_counter(metric):
         return False
     return settings.uses(metric) if settings.metrics else amount > 0
 
 
 def may_concern(settings: StreakSettings, metric: int, amount: int) -> bool:
     """Whether such an event can matter to the streak of anybody in a scope with these settings."""
-    return settings.customization_enabled or concerns(settings, metric, amount)
+    return (settings.customization_enabled and not is_counter(metric)) or concerns(settings, metric, amount)
 
 
 def in_order(state: Streak, occurred_at: int) -> bool:

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from palmares.domain.erased import anonymous_id
 from palmares.domain.errors import Invalid, NotAllowed
+from palmares.domain.hidden import is_hidden, marked, unmarked
 from palmares.domain.local_time import day_of, format_day, local_at, zone
 from palmares.domain.metric import check_text
 from palmares.domain.preferences import DEFAULTS, Preferences, merged
@@ -18,7 +20,7 @@ from palmares.domain.preferences import DEFAULTS, Preferences, merged
 LONGEST_ID = 255
 
 # What does not simply replace a field of the same name.
-_MERGED = ("attributes", "preferences", "subscribe_to_emails")
+_MERGED = ("attributes", "hidden", "preferences", "subscribe_to_emails")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,21 @@ class User:
         """Whether emails may be sent: there is an address, and the user did not decline."""
         return self.email is not None
 
+    @property
+    def hidden(self) -> bool:
+        """Whether rankings leave the user out."""
+        return is_hidden(self.attributes)
+
+    @property
+    def erased(self) -> bool:
+        """Whether nothing is left of the user but a number."""
+        return self.id == anonymous_id(self.number)
+
+    @property
+    def own_attributes(self) -> Mapping[str, str]:
+        """The attributes as the customer gave them."""
+        return unmarked(self.attributes) if self.hidden else self.attributes
+
 
 def check_id(user_id: str) -> str:
     """The id itself, or `Invalid`: 1 to 255 characters that UTF-8 can carry, without NUL."""
@@ -60,7 +77,7 @@ def check_id(user_id: str) -> str:
 def changed(user: User, changes: Mapping[str, Any], now: int) -> User:
     """The user after a change; the very same object when nothing differs.
 
-    `changes` holds any of email, name, tz, sign_up_date, device_tokens, subscribe_to_emails, attributes and
+    `changes` holds any of email, name, tz, sign_up_date, device_tokens, subscribe_to_emails, attributes, hidden and
     preferences, of the types that `User` has (attributes may carry None to remove a key; preferences are as
     `preferences.merged` takes them). Raises `Invalid` for an unknown zone, a new sign-up day after the user's today or
     preferences that do not fit, `NotAllowed` when emails are asked for without an address.
@@ -71,6 +88,8 @@ def changed(user: User, changes: Mapping[str, Any], now: int) -> User:
     _settle_email(user, given, changes.get("subscribe_to_emails"))
     if "attributes" in changes:
         given["attributes"] = _merged(user.attributes, changes["attributes"])
+    if "hidden" in changes:
+        given["attributes"] = marked(given.get("attributes", user.attributes), changes["hidden"])
     if "preferences" in changes:
         given["preferences"] = merged(user.preferences, changes["preferences"])
     differing = {name: value for name, value in given.items() if getattr(user, name) != value}

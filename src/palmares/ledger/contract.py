@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from palmares.domain.board import Board
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
+from palmares.domain.points import Scheme
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
 from palmares.domain.streak import CountedPeriod, Streak
@@ -32,9 +33,20 @@ class Entry:
     """One thing to record: a change of a user, an event of that user, or both at once.
 
     `changes` are the given profile fields (`domain/user.py`). Without a metric there is no event. `occurred_at` None
-    means the instant of recording. With `must_exist` an unknown user raises `NotFound` instead of being created. With
-    `history` an event with an `occurred_at` takes effect as if it had been recorded when it happened, also in runs
-    that are final and in days that are over. `control` puts a user who is created now into the control group.
+    means the instant of recording. With `must_exist` an unknown user raises `NotFound` instead of being created; a
+    change of `hidden` goes with it. With `history` an event with an `occurred_at` takes effect as if it had been
+    recorded when it happened, also in runs that are final and in days that are over. `control` puts a user who is
+    created now into the control group.
+
+    With `total` in place of an amount the event adds what leads from the user's present total of the metric to that
+    one; where that is nothing, no event is recorded and the outcome has no `event_id`.
+
+    With `voids` the entry says nothing but that the event at that position is void (`void` makes such entries), and
+    everything is as if that had not been; only its idempotency key stays used. `domain/effect.py` tells what becomes
+    of final runs. The user is the event's.
+
+    `erase` erases a user, who must exist, and does nothing else: the id is unknown from then on, live rankings and
+    lists have nobody there, and rows of final runs are anonymous. `compact` is what removes the data from the files.
     """
 
     scope: int
@@ -48,6 +60,15 @@ class Entry:
     must_exist: bool = False
     history: bool = False
     control: bool = False
+    total: int | None = None
+    voids: int | None = None
+    reason: str | None = None
+    erase: bool = False
+
+
+def void(scope: int, position: int, reason: str | None = None) -> Entry:
+    """The entry that says that an event is void, and why."""
+    return Entry(scope, "", voids=position, reason=reason)
 
 
 class BoardOutcome(NamedTuple):
@@ -61,12 +82,26 @@ class BoardOutcome(NamedTuple):
     threshold: int
 
 
+class Award(NamedTuple):
+    """Points that an event earned its user, or took: by one trigger, told by its id, of one points system, told by the
+    number of its counter. `total` are the user's points after it; amounts are micros."""
+
+    id: str
+    system: int
+    trigger: str
+    amount: int
+    total: int
+    occurred_at: int
+
+
 @dataclass(slots=True)
 class Outcome:
-    """What recording one entry did. `event_id`, `total` and `boards` belong to its event, if it had one.
+    """What recording one entry did. `event_id`, `total`, `boards` and `awards` belong to its event, if it had one.
 
     `streak` is the user's after the event, and `streak_extended` says that the event made it longer. A replayed entry
-    changed nothing: `event_id` is the first one's, everything else the present state.
+    changed nothing: `event_id` is the first one's, everything else the present state, without awards.
+
+    Of a void, `event_id` is that of the event, and `replayed` says that it was void already; there are no `boards`.
     """
 
     user: User
@@ -77,6 +112,7 @@ class Outcome:
     boards: Sequence[BoardOutcome] = ()
     streak: Streak = NO_STREAK
     streak_extended: bool = False
+    awards: Sequence[Award] = ()
 
 
 class Row(NamedTuple):
@@ -130,7 +166,12 @@ class StreakRow(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One line of the log, as stored. `body` is JSON text: the profile of a user record, the attributes of an event."""
+    """One line of the log, as stored: an event, a void of one (`target` is its position), a user, or points.
+
+    `body` is JSON text: the profile of a user, the attributes of an event, an object with the reason of a void. An
+    award is an event on the counter of its points system, and has its trigger in the body. A record of the kind
+    `points` has no user (0), and in the body the schemes by which its scope pays from then on.
+    """
 
     position: int
     kind: str
@@ -143,7 +184,65 @@ class Record(NamedTuple):
     local_at: int | None
     total: int | None
     idempotency_key: str | None
+    target: int | None
     body: str | None
+
+
+class VoidNote(NamedTuple):
+    """When an event was taken back, and why, if that was told."""
+
+    at: int
+    reason: str | None
+
+
+class StoredEvent(NamedTuple):
+    """An event as it was recorded, and what has become of it. Amount and total are in micros; the total is the user's
+    right behind the event."""
+
+    id: str
+    position: int
+    user_id: str
+    metric: int
+    amount: int
+    total: int
+    attributes: Mapping[str, str]
+    idempotency_key: str | None
+    occurred_at: int
+    recorded_at: int
+    history: bool
+    void: VoidNote | None
+
+
+class WantedEvents(NamedTuple):
+    """Which events of a scope to show: those that fit all that is given, in front of a position if one is given.
+
+    They were recorded at `recorded_from` or later, and earlier than `recorded_before`.
+    """
+
+    scope: int
+    limit: int
+    before: int | None = None
+    user: User | None = None
+    metric: Metric | None = None
+    recorded_from: int | None = None
+    recorded_before: int | None = None
+    idempotency_key: str | None = None
+
+
+class EventPage(NamedTuple):
+    """Some events, newest first. More may come in front of the position `before`; none when it is None."""
+
+    events: Sequence[StoredEvent]
+    before: int | None
+
+
+class Erasure(NamedTuple):
+    """A user who was erased, when, and the id until then; None when that is not kept any more."""
+
+    scope: int
+    number: int
+    user_id: str | None
+    erased_at: int
 
 
 class Ledger(Protocol):
@@ -153,10 +252,12 @@ class Ledger(Protocol):
         """Record entries in order, all or none; returns after they are on disk, ranked and readable.
 
         Exactly once per (scope, metric, user, idempotency key). Raises `Invalid` when a total or a value leaves its
-        range or a change is malformed, `NotAllowed` and `NotFound` as `domain/user.py` and `must_exist` say,
-        `Overloaded` when too many entries wait; then nothing was stored. Of several entries, the message tells the
-        place of the one that was refused, such as `[3]`. Calls that arrive together share one flush.
-        Cost: one append per entry, and per board counted O(log participants).
+        range or a change is malformed, `NotAllowed` and `NotFound` as `domain/user.py`, `domain/points.py` and
+        `must_exist` say, `NotFound` also when there is no event of the scope where one is to be void, `Overloaded`
+        when too many entries wait; then nothing was stored. Of several entries, the message tells the place of the
+        one that was refused, such as `[3]`. Calls that arrive together share one flush.
+        Cost: one append per entry, and per board counted O(log participants); for a void, linear in the user's events
+        of the metric in the run.
         """
 
     async def advance(self, now: int) -> None:
@@ -210,7 +311,10 @@ class Ledger(Protocol):
         """Whether a run is final, and what happened to it since."""
 
     async def group(self, board_number: int, run: Run, user: User) -> Group | None:
-        """The group that the user stands in: by the present attributes, in a final run by those of its end."""
+        """The group that the user stands in: by the present attributes, in a final run by those of its end.
+
+        Who is hidden has the group of a live run in which they would stand.
+        """
 
     async def history(
         self, board_number: int, run: Run, user: User, first_day: int, last_day: int
@@ -230,7 +334,10 @@ class Ledger(Protocol):
         """The rows from `start` up to `stop` of the union of the groups, ranked as one. O(log n + rows) for one."""
 
     async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
-        """The user's place in the union of the groups; None for a user without a value there. O(groups · log n)."""
+        """The user's place in the union of the groups; None for a user without a value there. O(groups · log n).
+
+        In a live run, who is hidden has the place that they would have among those who are not.
+        """
 
     async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
         """Everybody's rank in a group of a run, at one moment. O(participants)."""
@@ -274,13 +381,44 @@ class Ledger(Protocol):
         """Every period that counted for the user's streaks, ascending. Linear in the user's events."""
 
     async def streak_rankings(self, scope: int, order: StreakOrder, limit: int) -> list[StreakRow]:
-        """The users with the longest streaks, the longest first: those alive now, or those of all times.
+        """The users with the longest streaks, the longest first: those alive now, or those of all times; nobody hidden.
 
         Of equal ones, that which was reached earlier stands higher, then the smaller id. One pass over the users.
         """
 
+    async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
+        """Pay points by these schemes for what is recorded from now on; durable, and kept until they are set again.
+
+        What was paid before stays as it is. Schemes as they are change nothing.
+        """
+
+    async def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
+        """The newest awards of a user in a points system, told by its counter, the newest first.
+
+        The newest are those of the events that happened last on the user's clock. O(limit).
+        """
+
+    async def unfinished_erasures(self) -> list[Erasure]:
+        """The erased users of whom the files still hold something, oldest first."""
+
+    async def compact(self, numbers: Sequence[int]) -> None:
+        """Remove what the files still hold of erased users but numbers, amounts and times; durable on return.
+
+        Recording goes on meanwhile. Whatever is raised, nothing that was answered is lost, and it may be done again.
+        Cost: a pass over the log, and writing the files beside the log anew.
+        """
+
     async def records(self, after: int, limit: int) -> list[Record]:
         """The log in order, from the position behind `after`."""
+
+    async def events(self, wanted: WantedEvents) -> EventPage:
+        """Events of users as they were recorded, newest first, void ones too; the last to be answered are there.
+
+        A page may be short, even empty, and not be the last: only so much is looked through for one.
+        """
+
+    async def events_with(self, scope: int, ids: Sequence[str]) -> list[StoredEvent | None]:
+        """The events of a scope with these ids, in the same order; None for an id that no event has."""
 
     async def close(self) -> None:
         """Flush, checkpoint and let go of the files."""

@@ -10,7 +10,7 @@ They raise `Unavailable` when the store cannot be written or read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from palmares.domain.group import Group
@@ -56,13 +56,20 @@ class Archive(Protocol):
     def holds(self, board: int) -> bool:
         """Whether there is a current edition of a board."""
 
-    def install(self, board: int, edition: int, runs: Collection[int] | None = None) -> None:
+    def install(
+        self,
+        board: int,
+        edition: int,
+        runs: Collection[int] | None = None,
+        complete: Mapping[int, int] | None = None,
+    ) -> None:
         """Make an edition current instead of the former, all at once.
 
         A run that is final in both goes on with the revision that it had, raised by one if any of its rows differs.
         With `runs` (first days), only those are taken over into the former edition, which stays current, and the other
         runs stay as they are: of a run that the new edition has as final, the end replaces the former one; days that
-        the new edition has replace the former ones.
+        the new edition has replace the former ones. Days before the one that `complete` names for a run are as the new
+        edition has them, also those that it has not.
         """
 
     def discard(self, edition: int) -> None:

@@ -7,7 +7,7 @@ none is missing and none is written twice. What came of each delivery is kept as
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -200,6 +200,16 @@ class Outbox(Protocol):
 
         A bounded number at a time: True when there may be more.
         """
+
+    async def rewrite(self, scope: int, change: Callable[[int, bytes], bytes | None]) -> None:
+        """Let every message of a scope be what `change` makes of its instant and body, in another thread.
+
+        The very same bytes leave it alone; None removes it with its deliveries, also those that wait. Some messages at
+        a time: when it fails, a part is done.
+        """
+
+    async def compact(self) -> None:
+        """Leave nothing in the files of what was removed; `Unavailable` when that is not possible now."""
 
     async def close(self) -> None:
         """Let go of the database."""

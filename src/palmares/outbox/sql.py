@@ -1,4 +1,4 @@
-"""The outbox in a SQL database: SQLite now, PostgreSQL by the same statements.
+"""The outbox in a SQL database.
 
 All SQL runs in one worker thread, one transaction after the other, so the event loop never waits for a disk. What is
 to be written while a transaction is on its way is gathered and shares the next one.
@@ -16,9 +16,7 @@ from itertools import chain
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, literal_column, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
-from palmares.domain.errors import Unavailable
 from palmares.outbox import rows, tables
 from palmares.outbox.contract import (
     NO_WATCH,
@@ -32,10 +30,12 @@ from palmares.outbox.contract import (
     Wanted,
     WatchNote,
 )
-from palmares.outbox.database import make_engines, migrate
+from palmares.sql.database import Database, Part
 
 Result = TypeVar("Result")
+_PART = Part("outbox", "palmares.outbox:migrations")
 _MOST_PRUNED = 10_000
+_MOST_REWRITTEN = 2_000
 # Written out, because a parameter would keep SQLite from the index of what is pending.
 _PENDING = tables.deliveries.c.status == literal_column("'pending'")
 
@@ -45,7 +45,7 @@ class SqlOutbox:
 
     def __init__(self, url: str) -> None:
         """Use `open`, which also prepares it."""
-        self._reading_engine, self._writing_engine = make_engines(url)
+        self._database = Database(url, _PART)
         self._worker = ThreadPoolExecutor(1, "outbox")
         self._waiting: dict[str, int] = {}
         self._queue: list[tuple[Entry, asyncio.Future[None]]] = []
@@ -53,7 +53,7 @@ class SqlOutbox:
 
     @classmethod
     async def open(cls, url: str) -> Self:
-        """The outbox at a database URL (`sqlite:///path`), made or brought up to date when needed.
+        """The outbox at a database URL, made or brought up to date when needed.
 
         Raises `Unavailable` when the database cannot be used.
         """
@@ -101,12 +101,22 @@ class SqlOutbox:
         """Forget what is over and old."""
         return await self._run(lambda: self._prune(before))
 
+    async def rewrite(self, scope: int, change: Callable[[int, bytes], bytes | None]) -> None:
+        """Change or remove messages, some at a time."""
+        after: int | None = 0
+        while after is not None:
+            after = await self._run(lambda after=after: self._rewrite(scope, change, after))  # type: ignore[misc]
+
+    async def compact(self) -> None:
+        """Leave nothing in the files of what was removed."""
+        await self._run(self._database.compact)
+
     async def close(self) -> None:
         """Write what is to be written, and let go of the database."""
         if self._writing is not None:
             await asyncio.wait([self._writing])
         # In the worker, because a connection of SQLite belongs to the thread that opened it.
-        self._worker.submit(self._reading_engine.dispose)
+        self._worker.submit(self._database.close)
         await asyncio.to_thread(self._worker.shutdown)
 
     async def _write_queue(self) -> None:
@@ -131,21 +141,18 @@ class SqlOutbox:
         return None
 
     async def _run(self, step: Callable[[], Result]) -> Result:
-        """Run a step in the worker thread; what the database complains of becomes `Unavailable`."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._worker, step)
-        except SQLAlchemyError as error:
-            raise Unavailable("the outbox's database does not work at present; nothing was stored") from error
+        """Run a step in the worker thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, step)
 
     # The steps: each runs in the worker thread.
 
     def _prepare(self) -> None:
-        with self._writing_engine.begin() as writer:
-            migrate(writer)
+        with self._database.writing() as writer:
+            self._database.migrate(writer)
             self._waiting = _first_due(writer, _webhooks(writer))
 
     def _read_notes(self) -> Notes:
-        with self._reading_engine.begin() as reader:
+        with self._database.reading() as reader:
             boards = reader.execute(select(tables.board_notes).order_by(tables.board_notes.c.board)).all()
             rankings = reader.execute(select(tables.ranking_notes).order_by(tables.ranking_notes.c.number)).all()
             batches = reader.execute(select(tables.batches).order_by(tables.batches.c.number)).all()
@@ -167,7 +174,7 @@ class SqlOutbox:
             .order_by(table.c.due, table.c.number)
             .limit(limit)
         )
-        with self._reading_engine.begin() as reader:
+        with self._database.reading() as reader:
             return [Due(*row) for row in reader.execute(query)]
 
     def _read_deliveries(self, wanted: Wanted) -> list[Delivery]:
@@ -177,12 +184,12 @@ class SqlOutbox:
             if getattr(wanted, name) is not None:
                 query = query.where(table.c[name] == getattr(wanted, name))
         order = table.c.number.desc() if wanted.newest_first else table.c.number
-        with self._reading_engine.begin() as reader:
+        with self._database.reading() as reader:
             found = reader.execute(query.order_by(order).offset(wanted.skip).limit(wanted.limit)).all()
         return [rows.delivery(row) for row in found]
 
     def _write(self, entries: Sequence[Entry]) -> None:
-        with self._writing_engine.begin() as writer:
+        with self._database.writing() as writer:
             for entry in entries:
                 _write_notes(writer, entry)
             _write_messages(writer, [message for entry in entries for message in entry.messages])
@@ -198,7 +205,7 @@ class SqlOutbox:
     def _give_up(self, webhook: str, problem: str) -> None:
         table = tables.deliveries
         failing = update(table).where(table.c.webhook == webhook, _PENDING)
-        with self._writing_engine.begin() as writer:
+        with self._database.writing() as writer:
             writer.execute(failing.values(status="failed", due=None, problem=problem))
         self._now_waiting([webhook], {})
 
@@ -207,12 +214,32 @@ class SqlOutbox:
         old = select(table.c.number).where(table.c.created < before, table.c.status != "pending").limit(_MOST_PRUNED)
         told = exists().where(table.c.message == messages.c.number)
         silent = select(messages.c.number).where(messages.c.created < before, ~told).limit(_MOST_PRUNED)
-        with self._writing_engine.begin() as writer:
+        with self._database.writing() as writer:
             found = [
                 writer.execute(delete(table).where(table.c.number.in_(old))),
                 writer.execute(delete(messages).where(messages.c.number.in_(silent))),
             ]
         return any(result.rowcount >= _MOST_PRUNED for result in found)
+
+    def _rewrite(self, scope: int, change: Callable[[int, bytes], bytes | None], after: int) -> int | None:
+        """Look at the next messages behind a number; how far that went, None at the end."""
+        messages, deliveries = tables.messages, tables.deliveries
+        others = exists().where(deliveries.c.message == messages.c.number, deliveries.c.scope != scope)
+        asked = select(messages).where(messages.c.number > after).order_by(messages.c.number).limit(_MOST_REWRITTEN)
+        with self._database.writing() as writer:
+            found = writer.execute(asked.add_columns(others.label("others"))).all()
+            changed = [(row, change(row.created, row.body)) for row in found if not row.others]
+            gone = [row.number for row, body in changed if body is None]
+            for row, body in changed:
+                if body is not None and body != row.body:
+                    writer.execute(update(messages).where(messages.c.number == row.number).values(body=body))
+            of_gone = deliveries.c.message.in_(gone)
+            touched = writer.scalars(select(deliveries.c.webhook).where(of_gone).distinct()).all() if gone else ()
+            writer.execute(delete(deliveries).where(of_gone))
+            writer.execute(delete(messages).where(messages.c.number.in_(gone)))
+            waiting = _first_due(writer, touched)
+        self._now_waiting(touched, waiting)
+        return found[-1].number if found else None
 
     def _now_waiting(self, touched: Collection[str], waiting: Mapping[str, int]) -> None:
         # A new dictionary, because the event loop may be reading the former one.

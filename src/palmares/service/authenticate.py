@@ -28,7 +28,7 @@ async def authenticate(context: Context, text: str | None) -> ApiKey | Applicati
     A few dictionary look-ups, and a small read for an application key that was not used lately.
     """
     if not text:
-        raise Unauthorized("the X-API-KEY header is missing")
+        raise Unauthorized("the X-API-KEY header is missing; it holds a key, as prefix.secret")
     prefix, _, secret = text.partition(".")
     key = await _key(context.catalog, prefix)
     # All secrets are compared, also with nothing: how long the answer takes must not tell a prefix from its absence.

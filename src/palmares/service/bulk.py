@@ -13,10 +13,11 @@ from typing import Any, Generic, Literal, TypeVar
 
 from palmares.domain.errors import Invalid, NotAllowed, NotFound
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.points import PointsSystem
 
 Thing = TypeVar("Thing")
 # What an update changes field by field; a board has rules of its own.
-Plain = TypeVar("Plain", Metric, Attribute)
+Plain = TypeVar("Plain", Metric, Attribute, PointsSystem)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,18 @@ async def _nothing() -> None:
     """Where nothing is announced."""
 
 
+def _no_files() -> None:
+    """Where there are no files to compact."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The parts that actions work with.
 
     `clock` tells the present instant, `new_id` makes a UUID, `new_secret` random letters and digits, so many of them,
     and `sleep` waits for so many seconds. `allow_private_webhooks` says whether webhooks may lie in private networks.
-    `take_note` lets announcements begin at once with boards and webhooks that were just defined.
+    `take_note` lets announcements begin at once with boards and webhooks that were just defined. `compact_soon` has
+    what is left of erased users removed from the files.
     """
 
     ledger: Ledger
@@ -33,6 +38,7 @@ class Context:
     outbox: Outbox
     allow_private_webhooks: bool = False
     take_note: Callable[[], Awaitable[None]] = _nothing
+    compact_soon: Callable[[], None] = _no_files
     activations: Activations = field(init=False)
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from palmares.domain.errors import NotAllowed
 from palmares.domain.metric import Attribute, check_key, check_name
 from palmares.service.bulk import Bulk, Finder, Item, changed, judge_and_save, named, take_key
 from palmares.service.context import Context
+from palmares.service.define_points import filtered_by, system_paying
 
 _FIXED = {"key": "key", "kind": "type"}
 
@@ -40,7 +41,7 @@ async def update_attributes(context: Context, scope: int, items: Sequence[Item])
 
 
 async def delete_attributes(context: Context, scope: int, ids: Sequence[str]) -> Bulk[Attribute]:
-    """Delete attributes that no board uses. Values that users have stay stored."""
+    """Delete attributes that no board and no trigger uses. Values that users have stay stored."""
     async with context.catalog.changing():
         definitions = context.catalog.definitions(scope)
         attributes = Finder("attribute", definitions.attribute_by_id)
@@ -49,7 +50,10 @@ async def delete_attributes(context: Context, scope: int, ids: Sequence[str]) ->
         def judge(item: Item) -> Attribute:
             attribute = attributes.find(item)
             if attribute.id in users:
-                raise NotAllowed(f"the leaderboard {users[attribute.id].key!r} uses it")
+                raise NotAllowed(f"the leaderboard {users[attribute.id].key!r} uses it; delete it first")
+            paying = system_paying(definitions, lambda trigger: attribute in filtered_by(trigger))
+            if paying is not None:
+                raise NotAllowed(f"a trigger of the points system {paying.key!r} filters by it; delete that first")
             return attribute
 
         bulk = Bulk[Attribute]()

@@ -18,8 +18,8 @@ from palmares.domain.board import Board
 from palmares.domain.board_change import Change, changed, created, keeps_rankings
 from palmares.domain.errors import Invalid
 from palmares.domain.local_time import day_of
-from palmares.domain.metric import Attribute
 from palmares.service.activate import Patience, inactive
+from palmares.service.attributes import attribute_with
 from palmares.service.bulk import Bulk, Finder, Item, named, take_key
 from palmares.service.context import Context
 
@@ -52,8 +52,8 @@ class _Step(NamedTuple):
 async def create_boards(context: Context, scope: int, items: Sequence[Item]) -> Bulk[Board]:
     """Make boards.
 
-    The fields of an item are those of `Board`, but metric_id for the metric, attribute ids in `breakdown`, pairs of
-    attribute id and value in `filters`, and in `status` the status asked for.
+    The fields of an item are those of `Board`, but metric_id and points_system_id for these, attribute ids in
+    `breakdown`, pairs of attribute id and value in `filters`, and in `status` the status asked for.
     """
     async with context.catalog.changing():
         definitions, now = context.catalog.definitions(scope), context.clock()
@@ -134,29 +134,26 @@ def _remark(bulk: Bulk[Any], item: Item, change: Change) -> None:
 def _resolved(fields: Mapping[str, Any], definitions: Definitions) -> dict[str, Any]:
     """The fields with metrics and attributes in place of their ids; `Invalid` for an id that names nothing usable."""
     resolved = dict(fields)
-    if resolved.get("points_system_id") is not None:
-        raise Invalid("pointsSystemId: unknown points system")
+    if "points_system_id" in resolved:
+        system_id = resolved.pop("points_system_id")
+        system = None if system_id is None else definitions.points_system_by_id.get(system_id)
+        if system_id is not None and system is None:
+            raise Invalid("pointsSystemId: there is no points system with this id")
+        resolved["points_system"] = system and system.counter
     if "metric_id" in resolved:
         metric_id = resolved.pop("metric_id")
         resolved["metric"] = metric_id if metric_id is None else definitions.metric_by_id.get(metric_id)
         if metric_id is not None and resolved["metric"] is None:
             raise Invalid("metricId: there is no metric with this id")
     if "breakdown" in resolved:
-        keys = [_user_attribute(key, definitions, "breakdownAttributes") for key in resolved["breakdown"]]
+        keys = [attribute_with(definitions, key, "user", "breakdownAttributes") for key in resolved["breakdown"]]
         resolved["breakdown"] = tuple(keys)
     if "filters" in resolved:
-        pairs = [(_user_attribute(key, definitions, "userAttributes"), value) for key, value in resolved["filters"]]
+        pairs = [
+            (attribute_with(definitions, key, "user", "userAttributes"), value) for key, value in resolved["filters"]
+        ]
         resolved["filters"] = tuple(pairs)
     return resolved
-
-
-def _user_attribute(attribute_id: str, definitions: Definitions, field: str) -> Attribute:
-    attribute = definitions.attribute_by_id.get(attribute_id)
-    if attribute is None:
-        raise Invalid(f"{field}: there is no attribute with the id {attribute_id!r}")
-    if attribute.kind != "user":
-        raise Invalid(f"{field}: {attribute.key!r} is an attribute of events, not of users")
-    return attribute
 
 
 # Saving, and telling the ledger

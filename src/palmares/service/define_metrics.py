@@ -9,6 +9,7 @@ from palmares.domain.errors import NotAllowed
 from palmares.domain.metric import Metric, check_key, check_name, check_units
 from palmares.service.bulk import Bulk, Finder, Item, changed, judge_and_save, named, take_key
 from palmares.service.context import Context
+from palmares.service.define_points import system_paying
 
 _FIXED = {"key": "key"}
 
@@ -40,7 +41,10 @@ async def update_metrics(context: Context, scope: int, items: Sequence[Item]) ->
 
 
 async def delete_metrics(context: Context, scope: int, ids: Sequence[str]) -> Bulk[Metric]:
-    """Delete metrics that no unfinished board ranks by and no streak counts. What was recorded stays in the log."""
+    """Delete metrics that no unfinished board ranks by, no streak counts and no trigger pays for.
+
+    What was recorded stays in the log.
+    """
     async with context.catalog.changing():
         definitions = context.catalog.definitions(scope)
         metrics = Finder("metric", definitions.metric_by_id)
@@ -49,9 +53,15 @@ async def delete_metrics(context: Context, scope: int, ids: Sequence[str]) -> Bu
         def judge(item: Item) -> Metric:
             metric = metrics.find(item)
             if metric.number in users:
-                raise NotAllowed(f"the leaderboard {users[metric.number].key!r}, which is not finished, ranks by it")
+                board = users[metric.number].key
+                raise NotAllowed(
+                    f"the leaderboard {board!r}, which is not finished, ranks by it; finish or delete it first"
+                )
             if definitions.streaks.uses(metric.number):
-                raise NotAllowed("the streak settings name it")
+                raise NotAllowed("the streak settings name it; take it out of their metrics first")
+            paying = system_paying(definitions, lambda trigger: trigger.metric.id == metric.id)
+            if paying is not None:
+                raise NotAllowed(f"a trigger of the points system {paying.key!r} pays for it; delete that first")
             return metric
 
         bulk = Bulk[Metric]()

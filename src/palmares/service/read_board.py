@@ -80,8 +80,16 @@ def shown_run(board: Board, day: int | None, user: User | None, now: int) -> Run
         return run or (board.schedule.run_at(board.start) if opens_at(board.start) <= now else None)
     run = board.schedule.run_at(day)
     if run is None or opens_at(run.start) > now:
-        raise NotFound(f"leaderboard {board.key!r} has no run on {format_day(day)}")
+        raise NotFound(f"leaderboard {board.key!r} has no run on {format_day(day)}; {_told_runs(board, now)}")
     return run
+
+
+def _told_runs(board: Board, now: int) -> str:
+    """Where to look for a run instead."""
+    if opens_at(board.start) > now:
+        return f"it begins on {format_day(board.start)}"
+    ending = "" if board.end is None else f" and ends on {format_day(board.end)}"
+    return f"it begins on {format_day(board.start)}{ending}, and runs to come are not open yet"
 
 
 async def read_page(context: Context, scope: int, key: str, asked: PageRequest) -> Page:
@@ -113,14 +121,18 @@ def _check(board: Board, asked: PageRequest) -> None:
         raise Invalid("offset: may be negative only together with userId")
     if asked.attributes is None:
         if board.breakdown and asked.user_id is None:
-            raise Invalid("userAttributes: a leaderboard with breakdown attributes needs them, or a userId")
+            pairs = ",".join(f"{attribute.key}:VALUE" for attribute in board.breakdown)
+            raise Invalid(
+                f"userAttributes: required on a leaderboard with breakdown, such as {pairs}, or else a userId"
+            )
         return
     if not board.breakdown:
-        raise Invalid("userAttributes: this leaderboard has no breakdown attributes")
+        raise Invalid("userAttributes: this leaderboard has no breakdown attributes; leave it out")
     keys = {attribute.key for attribute in board.breakdown}
     for key, _ in asked.attributes:
         if key not in keys:
-            raise Invalid(f"userAttributes: {key[:64]!r} is not a breakdown attribute of this leaderboard")
+            known = ", ".join(sorted(map(repr, keys)))
+            raise Invalid(f"userAttributes: {key[:64]!r} is not a breakdown attribute of this leaderboard; {known} are")
 
 
 async def _groups(ledger: Ledger, board: Board, run: Run, asked: PageRequest, user: User | None) -> Collection[Group]:

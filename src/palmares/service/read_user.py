@@ -71,7 +71,9 @@ async def read_standing(
     if place is not None and place.rank is None:
         place = None
     total = await context.ledger.size(board.number, run, groups)
-    today = None if state.final else DayStanding(day_of(now), place and place.rank, place and place.value)
+    # In the end a day on which a user is hidden has no place, so today has none either.
+    shown = None if user.hidden else place
+    today = None if state.final else DayStanding(day_of(now), shown and shown.rank, shown and shown.value)
     history = await read_history(context.ledger, board, run, user, today, days + 1, now)
     first = max(len(history) - days, 0)
     preceding = history[first - 1] if first else None

@@ -66,7 +66,7 @@ def _entry(definitions: Definitions, scope: int, event: NewEvent, now: int) -> E
     metric = metric_with(definitions, event.metric_key)
     check_attributes(definitions, event.changes.get("attributes"), event.attributes)
     if event.idempotency_key is not None:
-        _check_key(event.idempotency_key)
+        check_idempotency_key(event.idempotency_key)
     for key, text in (event.attributes or {}).items():
         check_text(text, f"attributes.{key}")
     if event.occurred_at is not None:
@@ -78,7 +78,8 @@ def _entry(definitions: Definitions, scope: int, event: NewEvent, now: int) -> E
     )  # fmt: skip
 
 
-def _check_key(key: str) -> None:
+def check_idempotency_key(key: str) -> None:
+    """`Invalid` for what cannot be an idempotency key."""
     if not 1 <= len(key) <= LONGEST_TEXT:
         raise Invalid("idempotencyKey: expected 1 to 255 characters")
     check_text(key, "idempotencyKey")

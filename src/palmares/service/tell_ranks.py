@@ -289,6 +289,9 @@ class TellRanks:
         status = board.status_at(now)
         messages = []
         for (group, change), user in zip(found, users, strict=True):
+            if user.hidden or user.erased:
+                # Left the ranking, but that is nobody's business.
+                continue
             body = self._teller.bodies.rank(RANK_CHANGED, now, board, status, watched.run, group, user, change)
             messages.append(self._teller.message(board.scope, RANK_CHANGED, now, body))
         batch = _batch(board.number, watched.run, now + self._interval, found)

@@ -122,12 +122,18 @@ async def fill(desk: Desk) -> None:
         ("attributes", {"name": "Stroke", "key": "stroke", "type": "event"}),
     ):
         desk.ids[item["key"]] = await create(desk, things, item)
+    fast = {"attributeId": desk.ids["stroke"], "attributeValue": "free"}
+    trigger = {"type": "metric", "points": 1, "metricId": desk.ids["laps"], "metricThreshold": 9}
+    gold = {"name": "Gold", "key": "gold", "triggers": [trigger | {"status": "active", "eventAttributes": [fast]}]}
+    desk.ids["gold"] = await create(desk, "points", gold)
     board = {"rankBy": "metric", "metricId": desk.ids["laps"], "start": "2026-03-02", "status": "active"}
     weekly = {"breakdownAttributes": [desk.ids["pool"]], "runUnit": "day", "runInterval": 7}
     for item in (
         board | {"name": "All", "key": "all-time"},
         board | {"name": "Weekly", "key": "weekly"} | weekly,
         board | {"name": "Draft", "key": "draft", "status": "inactive"},
+        board
+        | {"name": "Rich", "key": "rich", "rankBy": "points", "metricId": None, "pointsSystemId": desk.ids["gold"]},
     ):
         desk.ids[item["key"]] = await create(desk, "leaderboards", item)
     swimmer = {"user": {"id": "ann", "attributes": {"pool": "east"}}, "value": 2}
@@ -193,7 +199,9 @@ BODY_ROUTES = [
     ("POST", "/v1/users"),
     ("PUT", "/v1/users/bob"),
     ("PATCH", "/v1/users/ann"),
-    *itertools.product(["POST", "PATCH"], ["/admin/v1/metrics", "/admin/v1/attributes", "/admin/v1/leaderboards"]),
+    *itertools.product(
+        ["POST", "PATCH"], [f"/admin/v1/{things}" for things in ("metrics", "attributes", "leaderboards", "points")]
+    ),
 ]
 
 
@@ -447,10 +455,10 @@ async def test_a_malformed_event_summary_is_refused(desk: Desk, field: str, valu
 # Definitions
 
 
-@pytest.mark.parametrize("things", ["metrics", "attributes", "leaderboards"])
+@pytest.mark.parametrize("things", ["metrics", "attributes", "leaderboards", "points", "points/{gold}/triggers"])
 async def test_a_bulk_request_that_is_unusable_is_refused(desk: Desk, things: str) -> None:
     """Too many items or ids, or none; an id in the path that is no UUID."""
-    path = f"/admin/v1/{things}"
+    path = f"/admin/v1/{things.format_map(desk.ids)}"
     for method in ("POST", "PATCH"):
         await desk.refuse(422, method, path, [{"name": "x", "key": f"x{number}"} for number in range(101)])
     await desk.refuse(422, "DELETE", path)
@@ -493,6 +501,26 @@ BOARD_FIELDS = {
     "numbering": [5, "roman"],
     "participants": [5, "teams"],
 }
+SYSTEM_FIELDS = {
+    "name": NAMES,
+    "key": [*KEYS, "gold"],
+    "description": [5, [], "x" * 5000],
+    "badge": [5, "x", [], {}, {"url": 5}, {"url": ""}, {"url": "x" * 5000}, {"url": "a\0"}],
+    "maxPoints": [0, -1, "5", 1.5, True, [], 2**31],
+    "triggers": [5, {}, [5], [{}], [{"type": "metric", "points": 5}], [{"type": "time", "points": 5}]],
+    "levels": [5, {}],
+    "boosts": ["x"],
+}
+TRIGGER_FIELDS = {
+    "type": [ABSENT, None, 5, "", "level", "achievement", "streak", "time", "user_creation"],
+    "points": [ABSENT, None, 0, "5", 1.5, True, 2**31, -(2**31)],
+    "status": [5, "", "archived"],
+    "metricId": [ABSENT, None, 5, "laps", UNKNOWN_ID],
+    "metricThreshold": [ABSENT, None, 0, -1, 0.5, "1", 2**31],
+    "userAttributes": ["x", [5], [{}], [{"attributeId": UNKNOWN_ID, "attributeValue": "x"}], {}],
+    "eventAttributes": ["x", [{"attributeId": UNKNOWN_ID}], [{"attributeId": UNKNOWN_ID, "attributeValue": LONG}]],
+    "blockIfOutOfPoints": [0, "true", []],
+}
 METRIC = {"name": "Hours", "key": "hours"}
 ATTRIBUTE = {"name": "Level", "key": "level", "type": "user"}
 
@@ -513,6 +541,28 @@ async def test_a_currency_has_an_iso_code(desk: Desk) -> None:
 async def test_an_attribute_with_a_bad_field_becomes_an_issue(desk: Desk, field: str, value: Any) -> None:
     """And is not created."""
     await desk.issue("POST", "/admin/v1/attributes", with_field(ATTRIBUTE, field, value))
+
+
+@bad(SYSTEM_FIELDS)
+async def test_a_points_system_with_a_bad_field_becomes_an_issue(desk: Desk, field: str, value: Any) -> None:
+    """And is not created."""
+    await desk.issue("POST", "/admin/v1/points", with_field({"name": "Silver", "key": "silver"}, field, value))
+
+
+@bad(TRIGGER_FIELDS)
+async def test_a_trigger_with_a_bad_field_becomes_an_issue(desk: Desk, field: str, value: Any) -> None:
+    """And is not created; nor is it with its system."""
+    trigger = {"type": "metric", "points": 5, "metricId": desk.ids["laps"], "metricThreshold": 10}
+    wrong = with_field(trigger, field, value)
+    await desk.issue("POST", f"/admin/v1/points/{desk.ids['gold']}/triggers", wrong)
+    await desk.issue("POST", "/admin/v1/points", {"name": "Silver", "key": "silver", "triggers": [trigger, wrong]})
+
+
+async def test_attributes_filter_only_what_they_belong_to(desk: Desk) -> None:
+    trigger = {"type": "metric", "points": 5, "metricId": desk.ids["laps"], "metricThreshold": 10}
+    for field, key in (("userAttributes", "stroke"), ("eventAttributes", "pool")):
+        filters = [{"attributeId": desk.ids[key], "attributeValue": "x"}]
+        await desk.issue("POST", f"/admin/v1/points/{desk.ids['gold']}/triggers", trigger | {field: filters})
 
 
 def board(desk: Desk) -> dict[str, Any]:
@@ -555,7 +605,9 @@ async def test_attributes_of_events_do_not_break_down_a_leaderboard(desk: Desk) 
 
 async def test_updates_of_what_is_not_there_or_never_changes_become_issues(desk: Desk) -> None:
     """No id, an unknown one, a key or kind that stays, a locked field of an active board."""
-    for things, key in (("metrics", "laps"), ("attributes", "pool"), ("leaderboards", "weekly")):
+    for things, key in (
+        ("metrics", "laps"), ("attributes", "pool"), ("leaderboards", "weekly"), ("points", "gold"),
+    ):  # fmt: skip
         path = f"/admin/v1/{things}"
         for item in ({"name": "x"}, {"id": None, "name": "x"}, {"id": 5}, {"id": "laps"}, {"id": UNKNOWN_ID}):
             await desk.issue("PATCH", path, item)
@@ -572,10 +624,10 @@ async def test_updates_of_what_is_not_there_or_never_changes_become_issues(desk:
 
 
 async def test_what_is_in_use_is_not_deleted(desk: Desk) -> None:
-    """A metric that a board ranks by, an attribute that breaks one down; what is not there cannot be deleted."""
-    for things, key in (("metrics", "laps"), ("attributes", "pool")):
+    """What a board ranks by or is broken down by, what a trigger looks at; what is not there cannot be deleted."""
+    for things, key in (("metrics", "laps"), ("attributes", "pool"), ("points", "gold"), ("attributes", "stroke")):
         await delete_nothing(desk, things, desk.ids[key])
-    for things in ("metrics", "attributes", "leaderboards"):
+    for things in ("metrics", "attributes", "leaderboards", "points", f"points/{desk.ids['gold']}/triggers"):
         await delete_nothing(desk, things, UNKNOWN_ID)
         await delete_nothing(desk, things, "no-uuid")
 

@@ -75,12 +75,12 @@ def test_types_have_the_names_of_json(text: str, kind: Any, complaint: str) -> N
     ("text", "complaint"),
     [
         ('{"user": {"id": 5}}', "user.id: expected string, got integer"),
-        ('{"user": {"id": ""}}', "user.id: expected string of length >= 1"),
+        ('{"user": {"id": ""}}', "user.id: expected string of at least 1 character"),
         ('{"user": {"id": "a"}, "laps": 0}', "laps: expected integer >= 1"),
         ('{"user": {"id": "a", "attributes": {"b": 5}}}', "user.attributes[...]: expected string or null, got integer"),
         (
             '{"user": {"id": "a", "attributes": {"long": "c"}}}',
-            "user.attributes: in a key, expected string of length <= 3",
+            "user.attributes: in a key, expected string of at most 3 characters",
         ),
     ],
 )

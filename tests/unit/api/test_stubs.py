@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.http import check_documented, client
-from tests.world import World
+from tests.world import World, make_system, make_trigger
 
 pytestmark = pytest.mark.anyio
 
@@ -13,8 +13,9 @@ UNKNOWN = "00000000-0000-4000-8000-00000000ffff"
 
 
 async def answer(method: str, path: str, body: Any = None, base: str = "/v1", documented: str = "") -> tuple[int, Any]:
-    """Status and body, which have to fit the document, of a request where only the user `org/7` is known."""
+    """Status and body, which have to fit the document, of a request where the user `org/7` and gold are known."""
     world = World()
+    await world.pay(make_system(make_trigger()))
     await world.change("org/7")
     async with client(world, base) as http:
         found = await http.request(method, path, json=body)
@@ -37,11 +38,17 @@ async def admin(method: str, path: str, body: Any = None, documented: str = "") 
         ("GET", "/users/org/7/wrapped?year=2025", "/users/{id}/wrapped", 404),
         ("GET", "/users/nobody/wrapped", "/users/{id}/wrapped", 404),
         ("POST", "/achievements/finish/complete", "/achievements/{key}/complete", 404),
-        ("GET", "/points/gold/levels", "/points/{key}/levels", 404),
-        ("GET", "/points/gold/boosts", "/points/{key}/boosts", 404),
-        ("GET", "/points/gold/summary", "/points/{key}/summary", 404),
-        ("GET", "/points/gold/level-summary", "/points/{key}/level-summary", 404),
-        ("GET", "/users/org/7/points/gold/boosts", "/users/{id}/points/{key}/boosts", 404),
+        ("GET", "/points/gold/levels", "/points/{key}/levels", 200),
+        ("GET", "/points/silver/levels", "/points/{key}/levels", 404),
+        ("GET", "/points/gold/boosts", "/points/{key}/boosts", 200),
+        ("GET", "/points/silver/boosts", "/points/{key}/boosts", 404),
+        ("GET", "/points/gold/summary", "/points/{key}/summary", 200),
+        ("GET", "/points/silver/summary", "/points/{key}/summary", 404),
+        ("GET", "/points/gold/level-summary", "/points/{key}/level-summary", 200),
+        ("GET", "/points/silver/level-summary", "/points/{key}/level-summary", 404),
+        ("GET", "/users/org/7/points/gold/boosts", "/users/{id}/points/{key}/boosts", 200),
+        ("GET", "/users/org/7/points/silver/boosts", "/users/{id}/points/{key}/boosts", 404),
+        ("GET", "/users/nobody/points/gold/boosts", "/users/{id}/points/{key}/boosts", 404),
         ("GET", "/users/org/7/points/gold/event-summary", "/users/{id}/points/{key}/event-summary", 404),
     ],
 )

@@ -24,6 +24,7 @@ from palmares.domain.tally import Tally
 from palmares.ledger.embedded._index import Index, merge_places
 from palmares.ledger.embedded.union import Union
 from palmares.ledger.keeping import Archive
+from tests.databases import Place, sqlite_in
 
 BOARD = 7
 RUN = Run(100, 106)
@@ -35,8 +36,8 @@ Standings = dict[Group, dict[int, tuple[int, int]]]
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'archive.sqlite3'}"
+def url(place: Place) -> str:
+    return place.url
 
 
 @pytest.fixture
@@ -447,7 +448,7 @@ def test_an_edition_in_the_making_outlives_the_current_one(archive: SqlArchive) 
     assert archive.place(BOARD, RUN.start, 1) == FinalPlace(DE, 0, 1, 20)
 
 
-def test_a_forgotten_board_leaves_nothing_behind(archive: SqlArchive, tmp_path: Path) -> None:
+def test_a_forgotten_board_leaves_nothing_behind(archive: SqlArchive, place: Place) -> None:
     """No row of any table; other boards stay, and its numbers are not given again."""
     other = archive.edition(BOARD + 1)
     keep_run(archive, other, {DE: {1: (10, 0)}})
@@ -459,15 +460,12 @@ def test_a_forgotten_board_leaves_nothing_behind(archive: SqlArchive, tmp_path: 
     assert archive.final_runs(BOARD) == []
     assert archive.final_runs(BOARD + 1) == [RUN.start]
     assert archive.begin_edition(BOARD) > last
-    with closing(sqlite3.connect(tmp_path / "archive.sqlite3")) as database:
-        for table in ("shelves", "shelf_groups", "final_runs", "final_groups", "final_rows", "final_places"):
-            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,)
-        assert database.execute(
-            "SELECT (SELECT count(*) FROM days) + (SELECT count(*) FROM day_places)"
-        ).fetchone() == (0,)
+    for table in ("shelves", "shelf_groups", "final_runs", "final_groups", "final_rows", "final_places"):
+        assert place.execute(f"SELECT count(*) FROM {table}") == [(1,)]
+    assert place.execute("SELECT (SELECT count(*) FROM days) + (SELECT count(*) FROM day_places)") == [(0,)]
 
 
-def test_shelves_that_were_emptied_are_gone(archive: SqlArchive, tmp_path: Path) -> None:
+def test_shelves_that_were_emptied_are_gone(archive: SqlArchive, place: Place) -> None:
     """However often a run is revised, it has no more shelves than it needs."""
     current = archive.edition(BOARD)
     keep_day(archive, current, 101, {DE: {1: (10, 0)}})
@@ -477,12 +475,11 @@ def test_shelves_that_were_emptied_are_gone(archive: SqlArchive, tmp_path: Path)
         keep_run(archive, new, {DE: {1: (value, 0)}})
         archive.install(BOARD, new, [RUN.start])
 
-    with closing(sqlite3.connect(tmp_path / "archive.sqlite3")) as database:
-        assert database.execute("SELECT count(*) FROM shelves").fetchone() == (2,)
+    assert place.execute("SELECT count(*) FROM shelves") == [(2,)]
     assert archive.history(BOARD, RUN.start, 1, 0, 999) == [DayStanding(101, 1, 10), DayStanding(102, 1, 4)]
 
 
-def test_a_shelf_goes_with_its_last_day(archive: SqlArchive, tmp_path: Path) -> None:
+def test_a_shelf_goes_with_its_last_day(archive: SqlArchive, place: Place) -> None:
     """When the day is too old for anybody to ask for."""
     current, new = archive.edition(BOARD), archive.begin_edition(BOARD)
     for edition, day in ((current, 101), (new, 102)):
@@ -490,8 +487,7 @@ def test_a_shelf_goes_with_its_last_day(archive: SqlArchive, tmp_path: Path) -> 
     archive.install(BOARD, new, [RUN.start])
     keep_day(archive, current, 101 + DAYS_KEPT, {DE: {1: (5, 0)}})
 
-    with closing(sqlite3.connect(tmp_path / "archive.sqlite3")) as database:
-        assert database.execute("SELECT count(*) FROM shelves").fetchone() == (1,)
+    assert place.execute("SELECT count(*) FROM shelves") == [(1,)]
     assert [standing.day for standing in archive.history(BOARD, RUN.start, 1, 0, 999)] == [102, 101 + DAYS_KEPT]
 
 
@@ -579,31 +575,55 @@ def test_what_was_kept_is_there_after_opening_again(url: str) -> None:
         assert archive.place(BOARD, RUN.start, 1) == FinalPlace(DE, 0, 1, 10)
 
 
-def test_a_file_that_is_no_database_cannot_be_opened(tmp_path: Path, url: str) -> None:
+def test_a_file_that_is_no_database_cannot_be_opened(tmp_path: Path) -> None:
     """Nor is it written over."""
-    (tmp_path / "archive.sqlite3").write_bytes(b"something else" * 100)
+    (tmp_path / "test.sqlite3").write_bytes(b"something else" * 100)
     with pytest.raises(Unavailable, match="does not work"):
-        SqlArchive.open(url)
-    assert (tmp_path / "archive.sqlite3").read_bytes() == b"something else" * 100
+        SqlArchive.open(sqlite_in(tmp_path).url)
+    assert (tmp_path / "test.sqlite3").read_bytes() == b"something else" * 100
 
 
-def test_an_archive_of_a_newer_version_is_left_alone(archive: SqlArchive, url: str, tmp_path: Path) -> None:
+def test_an_archive_of_a_newer_version_is_left_alone(archive: SqlArchive, url: str, place: Place) -> None:
     """Its tables may mean something else."""
-    with closing(sqlite3.connect(tmp_path / "archive.sqlite3")) as database, database:
-        database.execute("UPDATE archive_version SET version_num = '9999'")
+    place.execute("UPDATE archive_version SET version_num = '9999'")
     with pytest.raises(Unavailable, match="newer version"):
         SqlArchive.open(url)
 
 
-def test_a_disk_that_fails_is_told_plainly(archive: SqlArchive, tmp_path: Path) -> None:
+def test_a_disk_that_fails_is_told_plainly(archive: SqlArchive, place: Place) -> None:
     """Reading as well as writing, and both work again when it does."""
     edition = archive.edition(BOARD)
     keep_day(archive, edition, 101, {DE: {1: (10, 0)}})
-    with closing(sqlite3.connect(tmp_path / "archive.sqlite3")) as database:
-        database.execute("ALTER TABLE days RENAME TO elsewhere")
-        with pytest.raises(Unavailable, match="does not work"):
-            keep_day(archive, edition, 102, {})
-        with pytest.raises(Unavailable, match="does not work"):
-            archive.history(BOARD, RUN.start, 1, 0, 999)
-        database.execute("ALTER TABLE elsewhere RENAME TO days")
+    place.execute("ALTER TABLE days RENAME TO elsewhere")
+    with pytest.raises(Unavailable, match="does not work"):
+        keep_day(archive, edition, 102, {})
+    with pytest.raises(Unavailable, match="does not work"):
+        archive.history(BOARD, RUN.start, 1, 0, 999)
+    place.execute("ALTER TABLE elsewhere RENAME TO days")
     assert archive.history(BOARD, RUN.start, 1, 0, 999) == [DayStanding(101, 1, 10)]
+
+
+def test_a_run_is_taken_over_whole_up_to_a_day(archive: SqlArchive) -> None:
+    """Days before it that the new edition does not have are gone; later ones stay, and so do other runs."""
+    current = archive.edition(BOARD)
+    for day in (101, 102, 103):
+        keep_day(archive, current, day, {DE: {1: (10, 0)}})
+    new = archive.begin_edition(BOARD)
+    keep_day(archive, new, 102, {DE: {1: (12, 0)}})
+    archive.install(BOARD, new, [RUN.start, 200], {RUN.start: 103})
+
+    assert archive.history(BOARD, RUN.start, 1, 0, 999) == [DayStanding(102, 1, 12), DayStanding(103, 1, 10)]
+
+
+def test_a_run_of_which_nothing_is_left_is_taken_over_too(archive: SqlArchive) -> None:
+    """It is final and empty, one revision further, without days."""
+    current = archive.edition(BOARD)
+    keep_day(archive, current, 101, {DE: {1: (10, 0)}})
+    keep_run(archive, current, {DE: {1: (10, 0)}})
+    new = archive.begin_edition(BOARD)
+    keep_run(archive, new, {})
+    archive.install(BOARD, new, [RUN.start], {RUN.start: 999})
+
+    assert archive.final_run(BOARD, RUN.start) == FinalRun(RUN, 1, {})
+    assert archive.place(BOARD, RUN.start, 1) is None
+    assert archive.history(BOARD, RUN.start, 1, 0, 999) == []

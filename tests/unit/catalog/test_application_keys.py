@@ -10,7 +10,8 @@ from palmares.catalog import application_keys
 from palmares.catalog.contract import ApplicationKey, Catalog
 from palmares.catalog.sql import SqlCatalog
 from palmares.domain.errors import Unavailable
-from tests.definitions import SCOPE, Clock, url
+from tests.databases import Place, sqlite_in
+from tests.definitions import SCOPE, Clock
 
 pytestmark = pytest.mark.anyio
 
@@ -20,22 +21,22 @@ MINUTE = 60_000_000
 
 
 @pytest.fixture
-async def catalog(tmp_path: Path) -> AsyncIterator[SqlCatalog]:
-    catalog = await open_at(tmp_path)
+async def catalog(place: Place) -> AsyncIterator[SqlCatalog]:
+    catalog = await open_at(place)
     yield catalog
     await catalog.close()
 
 
 @pytest.fixture
-async def other(tmp_path: Path, catalog: SqlCatalog) -> AsyncIterator[SqlCatalog]:
-    """A second process on the same file."""
-    other = await open_at(tmp_path)
+async def other(place: Place, catalog: SqlCatalog) -> AsyncIterator[SqlCatalog]:
+    """A second process on the same database."""
+    other = await open_at(place)
     yield other
     await other.close()
 
 
-async def open_at(folder: Path) -> SqlCatalog:
-    return await SqlCatalog.open(url(folder), Clock("2026-03-04 10:00"))
+async def open_at(place: Place) -> SqlCatalog:
+    return await SqlCatalog.open(place.url, Clock("2026-03-04 10:00"))
 
 
 async def found(catalog: Catalog) -> list[ApplicationKey | None]:
@@ -65,7 +66,7 @@ async def test_saving_is_all_or_none(catalog: SqlCatalog) -> None:
 
 
 async def test_a_key_in_use_is_not_read_again(
-    catalog: SqlCatalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    catalog: SqlCatalog, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every request asks for it."""
     await catalog.save_application_keys([ANN])
@@ -130,9 +131,9 @@ async def test_ones_own_deletion_forgets_no_other_keys(catalog: SqlCatalog) -> N
     assert list(catalog._application_keys._by_prefix) == [BOB.prefix]
 
 
-async def test_the_last_use_is_written_once_a_minute(tmp_path: Path) -> None:
+async def test_the_last_use_is_written_once_a_minute(place: Place) -> None:
     """With a refresh, or when the catalog closes."""
-    catalog = await open_at(tmp_path)
+    catalog = await open_at(place)
     await catalog.save_application_keys([ANN, BOB])
     for now in (77, 78, 77 + MINUTE - 1):
         [ann, _] = await found(catalog)
@@ -148,7 +149,7 @@ async def test_the_last_use_is_written_once_a_minute(tmp_path: Path) -> None:
     catalog.touch_application_key(bob, 99)
     await catalog.close()
 
-    again = await open_at(tmp_path)
+    again = await open_at(place)
     assert await found(again) == [replace(ANN, last_used=77 + MINUTE), replace(BOB, last_used=99)]
     await again.close()
 
@@ -174,3 +175,30 @@ async def test_a_use_that_could_not_be_written_is_written_later(
 
 def unavailable(*_: object) -> bool:
     raise Unavailable("the disk is full")
+
+
+async def test_the_keys_of_users_are_found_in_their_scope(catalog: SqlCatalog) -> None:
+    """Oldest first, of all who are named."""
+    second = replace(ANN, id="key-3", prefix="app_ccccc")
+    await catalog.save_application_keys([ANN, BOB, second])
+
+    assert await catalog.application_keys_of(SCOPE, ["ann", "nobody"]) == [ANN, second]
+    assert await catalog.application_keys_of(SCOPE, ["bob é/7", "ann"]) == [ANN, BOB, second]
+    assert await catalog.application_keys_of(SCOPE + 1, ["ann"]) == []
+
+
+def files_with(folder: Path, text: bytes) -> list[str]:
+    return [path.name for path in folder.iterdir() if text in path.read_bytes()]
+
+
+async def test_after_compacting_the_files_hold_nothing_of_deleted_keys(tmp_path: Path) -> None:
+    """And everything of the others."""
+    catalog = await open_at(sqlite_in(tmp_path))
+    many = [replace(ANN, id=f"many-{n}", prefix=f"app_{n:05}", user_id=f"xyzzy-{n}") for n in range(100)]
+    await catalog.save_application_keys([*many, BOB])
+    await catalog.delete_application_keys(many)
+    await catalog.compact()
+
+    assert files_with(tmp_path, b"xyzzy") == []
+    assert await catalog.application_key(BOB.prefix) == BOB
+    await catalog.close()

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,8 @@ from palmares.catalog.contract import Environment, Tenant, Tenants
 from palmares.catalog.sql import SqlCatalog
 from palmares.domain.errors import Unavailable
 from palmares.domain.metric import Metric
-from tests.definitions import SCOPE, Clock, url
+from tests.databases import Place
+from tests.definitions import SCOPE, Clock
 
 pytestmark = pytest.mark.anyio
 
@@ -20,32 +20,32 @@ GLOBEX = Tenant("tenant-2", 1, "globex", "Globex", 5, 6)
 
 
 @pytest.fixture
-async def catalog(tmp_path: Path) -> AsyncIterator[SqlCatalog]:
-    catalog = await open_at(tmp_path)
+async def catalog(place: Place) -> AsyncIterator[SqlCatalog]:
+    catalog = await open_at(place)
     yield catalog
     await catalog.close()
 
 
 @pytest.fixture
-async def other(tmp_path: Path, catalog: SqlCatalog) -> AsyncIterator[SqlCatalog]:
-    """A second process on the same file."""
-    other = await open_at(tmp_path)
+async def other(place: Place, catalog: SqlCatalog) -> AsyncIterator[SqlCatalog]:
+    """A second process on the same database."""
+    other = await open_at(place)
     yield other
     await other.close()
 
 
-async def open_at(folder: Path) -> SqlCatalog:
-    return await SqlCatalog.open(url(folder), Clock("2026-03-04 10:00"))
+async def open_at(place: Place) -> SqlCatalog:
+    return await SqlCatalog.open(place.url, Clock("2026-03-04 10:00"))
 
 
-async def test_what_was_saved_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+async def test_what_was_saved_is_there_when_it_is_opened_again(place: Place) -> None:
     """Environments and tenants get scopes in the order in which they are made."""
-    first = await open_at(tmp_path)
+    first = await open_at(place)
     staging = await first.save_environment(STAGING)
     acme, beta = await first.save_tenants([ACME, replace(ACME, id="tenant-3", environment=2)])
     await first.close()
 
-    second = await open_at(tmp_path)
+    second = await open_at(place)
     await second.close()
 
     assert (staging.id, staging.scope, acme.scope, beta.scope) == (2, 2, 3, 4)

@@ -1,9 +1,9 @@
 """The catalog in a database: what is saved is there for the next one who opens it, and for those who have it open."""
 
-import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -13,9 +13,11 @@ from palmares.catalog.sql import SqlCatalog
 from palmares.domain.board import Board
 from palmares.domain.errors import Unavailable
 from palmares.domain.metric import Attribute, Metric
+from palmares.domain.points import PointsSystem, PointsTrigger
 from palmares.domain.settings import EnvironmentSettings
 from palmares.domain.streak_settings import StreakSettings
-from tests.definitions import SCOPE, Clock, day, url
+from tests.databases import Place, sqlite_in
+from tests.definitions import SCOPE, Clock, day
 
 pytestmark = pytest.mark.anyio
 
@@ -27,22 +29,22 @@ BOARD = Board(number=0, id="board-1", scope=SCOPE, key="laps", name="Laps", rank
 
 
 @pytest.fixture
-async def catalog(tmp_path: Path) -> AsyncIterator[SqlCatalog]:
-    catalog = await open_at(tmp_path)
+async def catalog(place: Place) -> AsyncIterator[SqlCatalog]:
+    catalog = await open_at(place)
     yield catalog
     await catalog.close()
 
 
 @pytest.fixture
-async def other(tmp_path: Path, catalog: SqlCatalog) -> AsyncIterator[SqlCatalog]:
-    """A second process on the same file."""
-    other = await open_at(tmp_path)
+async def other(place: Place, catalog: SqlCatalog) -> AsyncIterator[SqlCatalog]:
+    """A second process on the same database."""
+    other = await open_at(place)
     yield other
     await other.close()
 
 
-async def open_at(folder: Path) -> SqlCatalog:
-    return await SqlCatalog.open(url(folder), Clock("2026-03-04 10:00"))
+async def open_at(place: Place) -> SqlCatalog:
+    return await SqlCatalog.open(place.url, Clock("2026-03-04 10:00"))
 
 
 def full_board(metric: Metric) -> Board:
@@ -57,7 +59,6 @@ def full_board(metric: Metric) -> Board:
         asked_status="finished",
         rank_by="metric",
         metric=metric,
-        points_system_id="points-1",
         max_participants=None,
         start=day("2026-03-02"),
         end=day("2026-04-02"),
@@ -85,16 +86,16 @@ async def test_it_keeps_the_contract(catalog: SqlCatalog) -> None:
     assert kept.keys() == ()
 
 
-async def test_what_was_saved_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
+async def test_what_was_saved_is_there_when_it_is_opened_again(place: Place) -> None:
     """Every field of everything, as it was."""
-    first = await open_at(tmp_path)
+    first = await open_at(place)
     [metric] = await first.save_metrics([LAPS])
     await first.save_attributes([POOL, STROKE])
     [board] = await first.save_boards([full_board(metric)])
     await first.save_key(KEY)
     await first.close()
 
-    second = await open_at(tmp_path)
+    second = await open_at(place)
     definitions = second.definitions(SCOPE)
     await second.close()
 
@@ -170,6 +171,74 @@ async def test_a_board_keeps_a_metric_and_attributes_that_were_deleted(catalog: 
     assert (definitions.boards[0].metric, definitions.boards[0].breakdown) == (metric, (POOL,))
 
 
+def system(metric: Metric, **fields: Any) -> PointsSystem:
+    """A points system with a trigger, every field at something other than its default."""
+    trigger = PointsTrigger(
+        id="trigger-1", points=-5, metric=metric, threshold=10, status="active", user_filters=((POOL, "east"),),
+        event_filters=((STROKE, "free"),), block_if_out_of_points=True, created=7, updated=8,
+    )  # fmt: skip
+    made: dict[str, Any] = {
+        "number": 0, "id": "points-1", "scope": SCOPE, "key": "gold", "name": "Gold", "description": "What shines",
+        "badge_url": "https://example.org/gold.png", "max_points": 100, "triggers": (trigger,),
+    }  # fmt: skip
+    return PointsSystem(**made | fields)
+
+
+async def test_points_systems_are_kept_with_their_triggers(place: Place) -> None:
+    """And boards know the systems that they rank by."""
+    first = await open_at(place)
+    [metric] = await first.save_metrics([LAPS])
+    await first.save_attributes([POOL, STROKE])
+    [gold] = await first.save_points_systems([system(metric)])
+    board = replace(BOARD, rank_by="points", points_system=gold.counter)
+    await first.save_boards([board])
+    await first.close()
+
+    second = await open_at(place)
+    definitions = second.definitions(SCOPE)
+    await second.close()
+
+    assert gold == replace(system(metric), number=1)
+    assert (definitions.points_systems, definitions.points_triggers) == ((gold,), {"trigger-1": gold.triggers[0]})
+    assert (definitions.points_system_by_key, definitions.points_system_by_id) == ({"gold": gold}, {"points-1": gold})
+    assert definitions.boards == (replace(board, number=1),)
+    assert gold.counter.number == -1
+
+
+async def test_a_change_of_a_points_system_changes_its_triggers_too(catalog: SqlCatalog) -> None:
+    [metric] = await catalog.save_metrics([LAPS])
+    await catalog.save_attributes([POOL, STROKE])
+    [gold] = await catalog.save_points_systems([system(metric)])
+    more = replace(gold.triggers[0], id="trigger-2", user_filters=(), points=1)
+
+    [changed] = await catalog.save_points_systems(
+        [replace(gold, badge_url=None, triggers=(replace(gold.triggers[0], points=3), more))]
+    )
+
+    assert catalog.definitions(SCOPE).points_systems == (changed,)
+    assert [(trigger.id, trigger.points) for trigger in changed.triggers] == [("trigger-1", 3), ("trigger-2", 1)]
+    assert (changed.number, changed.badge_url) == (1, None)
+
+
+async def test_what_is_deleted_of_points_is_still_told(catalog: SqlCatalog) -> None:
+    """A deleted trigger is archived, a deleted system is known to boards; its number is never given again."""
+    [metric] = await catalog.save_metrics([LAPS])
+    await catalog.save_attributes([POOL, STROKE])
+    [gold] = await catalog.save_points_systems([system(metric)])
+    await catalog.save_boards([replace(BOARD, rank_by="points", points_system=gold.counter)])
+
+    await catalog.delete_points_triggers(["trigger-1"], 99)
+    definitions = catalog.definitions(SCOPE)
+    archived = definitions.points_triggers["trigger-1"]
+    assert (definitions.points_systems[0].triggers, archived.status, archived.updated) == ((), "archived", 99)
+
+    await catalog.delete_points_systems(["points-1"])
+    [again] = await catalog.save_points_systems([system(metric, id="points-2", triggers=())])
+    definitions = catalog.definitions(SCOPE)
+    assert (definitions.points_systems, again.number) == ((again,), 2)
+    assert definitions.boards[0].points_system == gold.counter
+
+
 async def test_saving_is_all_or_none(catalog: SqlCatalog, other: SqlCatalog) -> None:
     """The second of the three has a key that another process has just given."""
     await other.save_metrics([LAPS])
@@ -240,14 +309,14 @@ async def test_the_last_use_of_a_key_is_written_with_the_next_refresh(catalog: S
     assert not await other.refresh()
 
 
-async def test_the_last_use_of_a_key_is_written_when_the_catalog_closes(tmp_path: Path) -> None:
+async def test_the_last_use_of_a_key_is_written_when_the_catalog_closes(place: Place) -> None:
     """Only a crash loses it."""
-    first = await open_at(tmp_path)
+    first = await open_at(place)
     await first.save_key(KEY)
     first.touch_key(KEY.id, 77)
     await first.close()
 
-    second = await open_at(tmp_path)
+    second = await open_at(place)
     await second.close()
 
     assert second.keys() == (replace(KEY, last_used=77),)
@@ -279,12 +348,12 @@ async def test_a_deleted_key_is_gone_at_once_and_its_prefix_free(catalog: SqlCat
 
 
 async def test_a_database_that_does_not_work_is_unavailable_and_then_works_again(
-    tmp_path: Path, catalog: SqlCatalog
+    place: Place, catalog: SqlCatalog
 ) -> None:
     """The time of last use that was to be written with the failed refresh is written with the next."""
     await catalog.save_key(KEY)
     catalog.touch_key(KEY.id, 77)
-    rename(tmp_path, "revision", "away")
+    rename(place, "revision", "away")
 
     with pytest.raises(Unavailable):
         await catalog.save_metrics([LAPS])
@@ -292,18 +361,18 @@ async def test_a_database_that_does_not_work_is_unavailable_and_then_works_again
         await catalog.refresh()
     assert catalog.definitions(SCOPE).metrics == ()
 
-    rename(tmp_path, "away", "revision")
+    rename(place, "away", "revision")
     await catalog.save_metrics([LAPS])
     await catalog.refresh()
     assert (len(catalog.definitions(SCOPE).metrics), catalog.keys()[0].last_used) == (1, 77)
 
 
-async def test_two_processes_may_open_a_new_catalog_at_once(tmp_path: Path) -> None:
+async def test_two_processes_may_open_a_new_catalog_at_once(place: Place) -> None:
     """One makes the tables, the other waits and finds them made."""
     opened: list[SqlCatalog] = []
 
     async def open_one() -> None:
-        opened.append(await open_at(tmp_path))
+        opened.append(await open_at(place))
 
     async with anyio.create_task_group() as group:
         for _ in range(4):
@@ -317,18 +386,16 @@ async def test_two_processes_may_open_a_new_catalog_at_once(tmp_path: Path) -> N
 async def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     """Opening fails; it makes no folders."""
     with pytest.raises(Unavailable):
-        await open_at(tmp_path / "nowhere")
+        await open_at(sqlite_in(tmp_path / "nowhere"))
 
 
-async def test_a_catalog_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
+async def test_a_catalog_of_a_newer_version_is_not_touched(place: Place) -> None:
     """A program must not guess at tables that it does not know."""
-    await (await open_at(tmp_path)).close()
-    with sqlite3.connect(tmp_path / "catalog.db") as database:
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
-    database.close()
+    await (await open_at(place)).close()
+    place.execute("UPDATE alembic_version SET version_num = '9999'")
 
     with pytest.raises(Unavailable, match="newer version"):
-        await open_at(tmp_path)
+        await open_at(place)
 
 
 async def test_it_works_in_memory_too() -> None:
@@ -341,22 +408,20 @@ async def test_it_works_in_memory_too() -> None:
     await catalog.close()
 
 
-def rename(folder: Path, table: str, name: str) -> None:
-    database = sqlite3.connect(folder / "catalog.db")
-    database.execute(f"ALTER TABLE {table} RENAME TO {name}")
-    database.close()
+def rename(place: Place, table: str, name: str) -> None:
+    place.execute(f"ALTER TABLE {table} RENAME TO {name}")
 
 
-async def test_a_scope_keeps_its_settings_of_streaks(tmp_path: Path) -> None:
+async def test_a_scope_keeps_its_settings_of_streaks(place: Place) -> None:
     """Every field, and the newest; until something is saved, the defaults hold."""
-    first = await open_at(tmp_path)
+    first = await open_at(place)
     before = first.definitions(SCOPE).streaks
     await first.save_streaks(SCOPE, StreakSettings("weekly", version=1))
     saved = StreakSettings("daily", "AND", ((2, 5_000_000), (1, 1_000_000)), (0, 6), True, 2)
     await first.save_streaks(SCOPE, saved)
     await first.close()
 
-    second = await open_at(tmp_path)
+    second = await open_at(place)
     found = second.definitions(SCOPE).streaks
     await second.close()
 
@@ -371,9 +436,9 @@ async def test_another_process_picks_up_the_settings_of_streaks(catalog: SqlCata
     assert other.definitions(SCOPE).streaks.frequency == "monthly"
 
 
-async def test_settings_belong_to_an_environment_with_all_its_tenants(tmp_path: Path) -> None:
+async def test_settings_belong_to_an_environment_with_all_its_tenants(place: Place) -> None:
     """They are there again after a restart, and another environment has its own."""
-    first = await open_at(tmp_path)
+    first = await open_at(place)
     staging = await first.save_environment(Environment(0, "staging", "Staging", 2, created=5))
     [tenant] = await first.save_tenants([Tenant("tenant-1", 1, "acme", "Acme", created=5, updated=5)])
     set_ = EnvironmentSettings(
@@ -385,7 +450,7 @@ async def test_settings_belong_to_an_environment_with_all_its_tenants(tmp_path: 
     await first.save_settings(tenant.scope, set_)
     await first.close()
 
-    second = await open_at(tmp_path)
+    second = await open_at(place)
     found = [second.definitions(scope).settings for scope in (SCOPE, tenant.scope, staging.scope)]
     await second.close()
 

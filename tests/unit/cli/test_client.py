@@ -22,6 +22,7 @@ class Scripted(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.script = script
         self.asked: list[tuple[str, str, bytes, str | None]] = []
+        self.headers: list[dict[str, str]] = []
         self.connections: set[tuple[str, int]] = set()
         self.clients: list[Client] = []
 
@@ -40,9 +41,16 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.answer()
 
+    def do_PUT(self) -> None:
+        self.answer()
+
+    def do_DELETE(self) -> None:
+        self.answer()
+
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.asked.append((self.command, self.path, body, self.headers["X-API-KEY"]))
+        self.server.headers.append(dict(self.headers))
         self.server.connections.add(self.client_address)
         status, headers, reply = self.server.script.pop(0)
         if status == 0:
@@ -82,6 +90,18 @@ def test_a_request_carries_the_key_and_the_body() -> None:
 
     assert (reply.status, reply.body) == (202, b'{"accepted": 1}')
     assert server.asked == [("POST", "/admin/v1/metrics/events", b"[1]", "abcd1234.secret")]
+
+
+def test_headers_go_with_every_request_or_with_one() -> None:
+    """Those of the client, and those of a call."""
+    with scripted(OK, OK) as server:
+        client = Client(server.url, "abcd1234.secret", headers={"Tenant-ID": "acme"})
+        server.clients.append(client)
+        client.call("PUT", "/", headers={"Idempotency-Key": "k"})
+        client.fetch(list[int], "DELETE", "/")
+
+    assert [one["Tenant-ID"] for one in server.headers] == ["acme", "acme"]
+    assert [one.get("Idempotency-Key") for one in server.headers] == ["k", None]
 
 
 def test_requests_share_a_connection() -> None:

@@ -27,7 +27,7 @@ class Scripted(Client):
         self.states = list(states)
         self.asked: list[str] = []
 
-    def call(self, method: str, path: str, body: bytes | None = None, tries: int = 8) -> Reply:
+    def call(self, method: str, path: str, body: bytes | None = None, *_: Any, **__: Any) -> Reply:
         self.asked.append(path)
         skip = int(path.partition("skip=")[2])
         part = self.states[0][skip : skip + 100]

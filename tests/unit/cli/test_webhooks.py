@@ -5,15 +5,19 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
 from palmares.cli import main
+from palmares.cli.folder import Folder
 from palmares.domain.webhook import EVENT_TYPES
 from palmares.server import open_catalog
+from palmares.service.bulk import Item
+from palmares.service.define_tenants import create_tenants
+from palmares.service.environments import create_environment, find_environment
 from tests.plain_receiver import PlainReceiver, plain_receiver
 
 URL = "https://example.org/hook"
@@ -175,6 +179,33 @@ def test_the_log_is_shown_newest_first_and_by_what_is_wanted(data: Path, receive
     assert shown("--status", "failed") == ["chat"]
     assert shown("--type", "leaderboard.started") == ["shop"]
     assert "answered 404" in done(data, "deliveries")
+
+
+def test_each_environment_and_tenant_has_webhooks_of_its_own(data: Path) -> None:
+    """None is found from another; where there are tenants, one has to be named."""
+
+    async def make() -> None:
+        catalog = await open_catalog(data)
+        context = Folder(catalog)
+        await create_environment(context, "staging", "Staging", None, multi_tenancy=True)
+        scope = find_environment(context, "staging").scope
+        await create_tenants(cast(Any, context), scope, [Item(0, None, {"customer_id": "acme", "name": "Acme"})])
+        await catalog.close()
+
+    asyncio.run(make())
+    create(data, URL, "--name", "live")
+    acme = ["--environment", "staging", "--tenant", "acme"]
+    create(data, URL, "--name", "shop", *acme)
+
+    assert [one["name"] for one in listed(data)] == ["live"]
+    assert [one["name"] for one in json.loads(done(data, "list", "--json", *acme))] == ["shop"]
+    assert "there is no webhook" in failed(data, "pause", "shop")
+    assert done(data, "pause", "shop", *acme) == "shop is paused\n"
+    assert json.loads(done(data, "deliveries", "--json", *acme)) == []
+    assert "name one with --tenant" in failed(data, "list", "--environment", "staging")
+    assert "has no tenant 'globex'" in failed(data, "list", "--environment", "staging", "--tenant", "globex")
+    assert "there is no environment 'test'" in failed(data, "list", "--environment", "test")
+    assert done(data, "delete", "shop", *acme) == "shop is deleted\n"
 
 
 def test_commands_say_what_they_do() -> None:

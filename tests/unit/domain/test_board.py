@@ -9,7 +9,7 @@ from palmares.domain.board import MOST, Board, check
 from palmares.domain.errors import Invalid
 from palmares.domain.local_time import parse_instant
 from palmares.domain.run import Run
-from tests.world import LEVEL, POOL, day, make_board
+from tests.world import LEVEL, POOL, day, make_board, make_system
 
 BOARD = make_board(start=day("2026-03-02"), end=day("2026-03-08"))
 
@@ -57,7 +57,7 @@ def test_a_good_board_is_given_back() -> None:
 
 BAD: dict[str, dict[str, Any]] = {
     "metricId": {"metric": None},
-    "pointsSystemId": {"points_system_id": "x"},
+    "pointsSystemId": {"points_system": make_system().counter},
     "end": {"end": day("2026-03-01")},
     "runInterval": {"run_unit": "day"},
     "runInterval ": {"run_interval": 1},
@@ -75,7 +75,7 @@ BAD: dict[str, dict[str, Any]] = {
     "key": {"key": "a b"},
     "description": {"description": "nul\0"},
     "pointsSystemId ": {"rank_by": "points", "metric": None},
-    "metricId ": {"rank_by": "points", "points_system_id": "x"},
+    "metricId ": {"rank_by": "points", "points_system": make_system().counter},
 }
 
 

@@ -12,6 +12,7 @@ from tests.definitions import day, instant
 
 METRIC = Metric(1, "m-1", 1, "laps", "Laps")
 OTHER_METRIC = Metric(2, "m-2", 1, "miles", "Miles")
+COINS = Metric(-1, "p-1", 1, "coins", "Coins")
 POOL = Attribute("a-1", 1, "user", "pool", "Pool")
 NOW = instant("2026-03-04 09:00")
 BOARD = Board(
@@ -83,7 +84,7 @@ def test_a_board_cannot_be_created_finished_when_its_end_is_not_past(end: int | 
         ({"metric": None}, "metricId"),
         ({"rank_by": "streak"}, "metricId"),
         ({"rank_by": "points", "metric": None}, "pointsSystemId"),
-        ({"points_system_id": "p-1"}, "pointsSystemId"),
+        ({"points_system": COINS}, "pointsSystemId"),
         ({"end": day("2026-02-28")}, "end"),
         ({"run_unit": "day"}, "runInterval"),
         ({"run_interval": 7}, "runInterval"),
@@ -210,7 +211,7 @@ DIFFERENT = {
     "key": "other",
     "rank_by": "streak",
     "metric": OTHER_METRIC,
-    "points_system_id": "p-1",
+    "points_system": COINS,
     "max_participants": None,
     "start": day("2026-03-02"),
     "start_time": "08:00",
@@ -241,7 +242,7 @@ def test_a_locked_field_may_be_given_as_it_is_but_not_differ(board: Board, name:
         changed(board, {name: DIFFERENT[name]}, NOW)
 
 
-@pytest.mark.parametrize("name", sorted(LOCKED - {"run_unit", "run_interval", "points_system_id"}))
+@pytest.mark.parametrize("name", sorted(LOCKED - {"run_unit", "run_interval", "points_system"}))
 def test_no_field_is_locked_while_the_board_is_inactive(name: str) -> None:
     """Three fields cannot change alone; they are not locked either."""
     assert getattr(changed(BOARD, {name: DIFFERENT[name]}, NOW).board, name) == DIFFERENT[name]
@@ -295,6 +296,9 @@ def test_clearing_the_run_unit_clears_the_run_interval() -> None:
 def test_another_rank_by_drops_what_the_former_one_needed() -> None:
     """A streak board has no metric."""
     assert changed(BOARD, {"rank_by": "streak"}, NOW).board.metric is None
+    points = changed(BOARD, {"rank_by": "points", "points_system": COINS}, NOW).board
+    assert (points.metric, points.counted) == (None, COINS)
+    assert changed(points, {"rank_by": "metric", "metric": METRIC}, NOW).board == BOARD
 
 
 # Which events count

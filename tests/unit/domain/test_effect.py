@@ -8,6 +8,7 @@ from palmares.domain.board import LateEvents
 from palmares.domain.effect import (
     BOUNDARY_STEP,
     changes_past_days,
+    changes_what_is_over,
     effect_at,
     ends_day,
     final_at,
@@ -15,6 +16,7 @@ from palmares.domain.effect import (
     is_live,
     last_boundary,
     next_boundary,
+    void_effect_at,
 )
 from palmares.domain.local_time import DAY, parse_day, parse_instant, start_of
 from palmares.domain.run import Run
@@ -115,3 +117,28 @@ def test_the_grid_goes_on_before_the_epoch() -> None:
     """Imports may reach back so far."""
     assert (last_boundary(-1), next_boundary(-1)) == (-BOUNDARY_STEP, 0)
     assert ends_day(-DAY)
+
+
+@EVERY_CHOICE
+def test_a_void_takes_effect_when_its_event_did_while_the_run_is_live(late_events: LateEvents) -> None:
+    """However much later it comes; where the event has no effect, neither has the void."""
+    for voided_at in (instant("03-04T12:00:00"), FINAL - 1):
+        assert void_effect_at(WEEK, late_events, instant("03-03T12:00:00"), voided_at) == instant("03-03T12:00:00")
+        assert void_effect_at(WEEK, late_events, None, voided_at) is None
+
+
+@pytest.mark.parametrize(("late_events", "taken"), [("ignore", False), ("revise", True)])
+def test_a_void_is_late_once_the_run_is_final(late_events: LateEvents, taken: bool) -> None:
+    """As an event would be."""
+    effect = instant("03-03T12:00:00")
+    assert void_effect_at(WEEK, late_events, effect, FINAL) == (effect if taken else None)
+    assert void_effect_at(WEEK, late_events, None, FINAL) is None
+
+
+def test_what_is_over_changes_in_a_final_run_or_on_a_past_day() -> None:
+    """By the UTC day of the effect."""
+    effect = instant("03-03T23:59:59")
+    assert not changes_what_is_over(WEEK, effect, instant("03-03T23:59:59"))
+    assert changes_what_is_over(WEEK, effect, instant("03-04T00:00:00"))
+    assert changes_what_is_over(WEEK, FINAL - 1, FINAL)
+    assert not changes_what_is_over(OPEN, FINAL - 1, FINAL)

@@ -89,7 +89,7 @@ async def test_the_references_of_a_board_are_resolved(desk: Desk, metric: Metric
 
 
 async def test_a_reference_to_nothing_usable_is_refused(desk: Desk, attributes: list[Attribute]) -> None:
-    """Only attributes of users split and filter; there is no points system yet."""
+    """Only attributes of users split and filter."""
     event = attributes[1]
 
     bulk = await create(

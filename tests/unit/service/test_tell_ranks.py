@@ -441,3 +441,20 @@ def break_after(world: WebhookWorld, monkeypatch: pytest.MonkeyPatch, count: int
         await write(entry)
 
     monkeypatch.setattr(world.outbox, "write", fail)
+
+
+async def test_who_is_hidden_is_told_nothing_of_and_those_who_close_up_are(world: WebhookWorld) -> None:
+    """Brought back, the user comes like anybody else."""
+    for user, laps in (("ann", 30), ("ben", 20)):
+        await world.swim(user, laps)
+    await world.tick()
+    await world.go("04T13:00")
+    await world.hides("ann")
+    await world.go("04T14:00")
+    await world.hides("ann", hidden=False)
+
+    assert (await world.moves())[2:] == [
+        "04T13:00 ben 2 (20) → 1 (20)",
+        "04T14:00 ann – → 1 (30)",
+        "04T14:00 ben 1 (20) → 2 (20)",
+    ]

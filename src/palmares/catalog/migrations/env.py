@@ -1,8 +1,6 @@
-"""Runs the migrations on the connection that `catalog/sql.py` hands over, inside its transaction."""
+"""Alembic comes in here; `sql/migrations.py` called it, and does the rest."""
 
-from alembic import context
+from palmares.catalog.tables import VERSION_TABLE, metadata
+from palmares.sql.migrations import run
 
-from palmares.catalog.tables import metadata
-
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
-context.run_migrations()
+run(metadata, VERSION_TABLE)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
+from palmares.domain.effect import is_late, last_boundary
 from palmares.domain.group import Group
-from palmares.domain.local_time import start_of
+from palmares.domain.local_time import day_of, start_of
 from palmares.domain.run import Run
 from palmares.domain.value import LEAST
 from palmares.ledger.contract import Ranks
@@ -102,13 +104,31 @@ class Builder:
         copy = await self._begin(rankings.plan.board)
         try:
             upto, until = await self._watch(None)
-            await self._build(copy, upto, until, runs)
+            if rankings.frozen_position is not None:
+                upto = rankings.frozen_position
+                until = self._finished_at(rankings.plan.board, upto, until)
+            timeline = await self._build(copy, upto, until, runs)
+            if rankings.frozen:
+                finish(copy, self._archivist, timeline.now)
             await self._archivist.drain()
             if self._followed.holds(rankings):
-                await self._install_edition(copy, [run.start for run in runs])
+                over = [run for run in runs if rankings.frozen or is_late(run, until)]
+                await self._install_edition(copy, {run.start: day_of(until) + (run in over) for run in runs})
+                self._note_begun(rankings, copy, [run for run in runs if run not in over], until)
         finally:
             self.progress.pop(rankings.number, None)
             await self._archivist.in_thread(self._archivist.archive.discard, copy.edition)
+
+    def _note_begun(self, rankings: Rankings, copy: Rankings, live: list[Run], until: int) -> None:
+        """The days of live runs may have begun earlier, or not at all, now that they are made anew."""
+        for run in live:
+            if run.start in copy.begun:
+                rankings.begun.add(run.start)
+            elif run.start in rankings.begun:
+                rankings.begun.remove(run.start)
+                if last_boundary(self._timeline.now) > last_boundary(until):
+                    # Meanwhile a day was kept that may not have begun anything.
+                    rankings.revise(run)
 
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
         """See `Ledger.ranks_as_of`. The past is lived through until then, and what would be kept of it thrown away."""
@@ -149,21 +169,31 @@ class Builder:
         """Live through the past; the timeline with which to go on."""
         timeline = Timeline(lambda: [rankings], lambda: [rankings], self._archivist, LEAST, in_build=True)
         board = rankings.plan.board
-        if board.metric is None and rankings.streaks is None:
+        if board.counted is None and rankings.streaks is None:
             return timeline
-        tools = Tools(self._projection, self._upkeep.in_background, pause)
+        tools = Tools(self._projection, self._upkeep.in_background, pause, partial(self._kept_group, rankings))
         snapshot = self._projection.snapshot()
         try:
-            with opened(self._log_path, rankings.plan, upto, runs, rankings.streaks) as past:
+            metric = None if board.counted is None else board.counted.number
+            void = snapshot.voids(metric, upto)
+            with opened(self._log_path, rankings.plan, upto, runs, rankings.streaks, void) as past:
                 build = (
-                    Build(rankings, past, runs, timeline, tools)
+                    Build(rankings, past, runs, timeline, tools, self._archivist)
                     if rankings.streaks is None
-                    else StreakBuild(rankings, past, runs, timeline, tools, rankings.streaks)
+                    else StreakBuild(rankings, past, runs, timeline, tools, self._archivist, rankings.streaks)
                 )
                 await build.run(snapshot, until, lambda position: self._tell(board.number, position, upto))
         finally:
             snapshot.close()
         return timeline
+
+    def _kept_group(self, rankings: Rankings, run_start: int, user: int) -> Group | None:
+        """The group of an erased user in a run that was kept before; where it was not, that of nobody's attributes."""
+        archive, board = self._archivist.archive, rankings.plan.board
+        if archive.final_run(board.number, run_start) is None:
+            return rankings.plan.own_group({})
+        place = archive.place(board.number, run_start, user)
+        return place.group if place is not None and len(place.group) == len(board.breakdown) else None
 
     def _tell(self, board: int, position: int, upto: int) -> None:
         self.progress[board] = max(self.progress.get(board, 0.0), position / max(upto, 1))
@@ -181,13 +211,14 @@ class Builder:
                 await self._replay(rankings, timeline, steps)
                 await timeline.reach(self._timeline.now)
             await self._archivist.drain()
-            await self._install_edition(rankings, None)
+            await self._install_edition(rankings)
             self._followed.install(rankings)
             self._upkeep.give_up_checkpoint()
 
-    async def _install_edition(self, rankings: Rankings, runs: list[int] | None) -> None:
+    async def _install_edition(self, rankings: Rankings, runs: Mapping[int, int] | None = None) -> None:
+        """Let the edition be read; of some runs only, each with the day before which all of its days are made."""
         archive, board = self._archivist.archive, rankings.plan.board.number
-        await self._archivist.in_thread(archive.install, board, rankings.edition, runs)
+        await self._archivist.in_thread(archive.install, board, rankings.edition, runs, runs)
 
     async def _replay(self, rankings: Rankings, timeline: Timeline, steps: Iterable[Step | int]) -> None:
         for step in steps:
@@ -204,8 +235,10 @@ def minding(board: Board) -> Callable[[Step], bool]:
         user = step.state.user
         if user.scope != board.scope:
             return False
-        if board.metric is None or user.attributes != step.attributes_before:
+        if board.counted is None or step.erased or user.attributes != step.attributes_before:
             return True
-        return step.metric is not None and step.metric.number == board.metric.number
+        if any(voided.event.metric == board.counted.number for voided in step.voids):
+            return True
+        return any(line.metric == board.counted.number for line in step.lines)
 
     return minds

@@ -109,7 +109,7 @@ def fingerprint(board: Board, streaks: StreakSettings | None = None) -> str:
     more because its run is final.
     """
     settings = (
-        board.metric.number if board.metric else None, board.start, board.end, board.run_unit, board.run_interval,
+        board.counted.number if board.counted else None, board.start, board.end, board.run_unit, board.run_interval,
         board.start_time, board.end_time, board.aggregation, board.order, board.ties, board.numbering == "dense",
         board.late_events,
         [attribute.key for attribute in board.breakdown],

@@ -20,11 +20,15 @@ import structlog
 from palmares.domain import local_time
 from palmares.domain.errors import Overloaded, PalmaresError, Unavailable
 from palmares.domain.group import Group
+from palmares.domain.points import Scheme
+from palmares.domain.run import Run
+from palmares.domain.tally import Tally
 from palmares.ledger.contract import BoardOutcome, Entry, Outcome
 from palmares.ledger.embedded.draft import Count, Draft, Late, Step
 from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.followed import Followed
-from palmares.ledger.embedded.log import Line, Log, PastEvent
+from palmares.ledger.embedded.log import POINTS, Line, Log, PastEvent, past_event
+from palmares.ledger.embedded.points import Points, award_of, encode_schemes
 from palmares.ledger.embedded.projection import FirstUse
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
@@ -90,6 +94,7 @@ class Committer:
         users: Users,
         followed: Followed,
         streaks: Streaks,
+        points: Points,
         watcher: Watcher,
         timeline: Timeline,
         clock: Callable[[], int],
@@ -102,6 +107,7 @@ class Committer:
         self._users = users
         self._followed = followed
         self._streaks = streaks
+        self._points = points
         self._watcher = watcher
         self._timeline = timeline
         self._clock = clock
@@ -144,7 +150,8 @@ class Committer:
         self._closing = True
         self._awake.set()
         await self._task
-        self._disk.shutdown()
+        async with self.turn:
+            self._disk.shutdown()
 
     async def _commit_batches(self) -> None:
         while self._queue or not self._closing:
@@ -189,6 +196,22 @@ class Committer:
         async with self.turn:
             await self._reach(now)
 
+    async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
+        """See `Ledger.set_points`. What has begun is done, also when whoever asked goes away."""
+        self._setting = asyncio.create_task(self._set_points(scope, tuple(schemes)), name="palmares-points")
+        await asyncio.shield(self._setting)
+
+    async def _set_points(self, scope: int, schemes: tuple[Scheme, ...]) -> None:
+        async with self.turn:
+            if schemes == self._points.schemes(scope):
+                return
+            if self._closing:
+                raise Unavailable("the server is stopping; nothing was stored")
+            await self._reach(max(self._clock(), self._log.recorded_at))
+            now, body = self._timeline.now, encode_schemes(schemes)
+            await self._flush([Line(self._log.position + 1, POINTS, now, scope, user=0, body=body)])
+            self._points.define(scope, schemes, self._log.position)
+
     async def _reach(self, now: int) -> None:
         """Let everything end that is due; nearly always that is nothing."""
         if now >= self._timeline.next_due:
@@ -211,7 +234,7 @@ class Committer:
             request.fulfil(outcomes)
 
     def _draft(self, batch: list[Request]) -> Draft:
-        draft = Draft(self._users, self._followed, self._streaks, self._log.position, self._timeline.now)
+        draft = Draft(self._log, self._users, self._followed, self._streaks, self._points, self._timeline.now)
         for request in batch:
             try:
                 request.steps = draft.add(request.entries)
@@ -243,6 +266,10 @@ class Committer:
         """Make a flushed step visible."""
         if step.replayed is not None:
             return self._replayed(step, step.replayed, now)
+        if step.about is not None and not step.voids:
+            return self._void_already(step, step.about)
+        if step.erased:
+            return self._erase(step)
         user = step.state.user
         self._users.put(step.state)
         for rankings, move in step.moves:
@@ -251,10 +278,26 @@ class Committer:
         outcome = Outcome(user, step.created)
         if step.event is not None:
             self._apply_event(step, step.event, outcome, now)
+        elif step.metric is not None:
+            # The user had the total that was asked for.
+            known = step.state.sums.get(step.metric.number)
+            outcome.total, outcome.streak = 0 if known is None else known.total, self._streaks.of(step.state)
+        if step.voids:
+            self._apply_voids(step, outcome)
         if step.streak_counts:
             outcome.boards = [*outcome.boards, *self._count_streaks(step, now)]
         self._watcher.step_applied(step)
         return outcome
+
+    def _erase(self, step: Step) -> Outcome:
+        """Take a user out of everything that is live."""
+        user = step.state.user
+        for rankings in self._followed.counting_in(user.scope):
+            for run_start, group in rankings.erase(user.number):
+                self._watcher.standing_changes(rankings.number, run_start, user.number, group, group)
+        anonymous = self._users.erase(step.state)
+        self._watcher.step_applied(step)
+        return Outcome(anonymous.user)
 
     def _apply_event(self, step: Step, event: PastEvent, outcome: Outcome, now: int) -> None:
         user, line = step.state.user.number, step.event_line
@@ -263,6 +306,7 @@ class Committer:
         self._users.note_event(user, step.metric.number, event)
         if line.idempotency_key is not None:
             self._users.note_key(user, step.metric.number, line.idempotency_key, FirstUse(event.position, now))
+        self._note_awards(step)
         self.figures.events += 1
         for late in step.late:
             self._note_late(late)
@@ -271,8 +315,43 @@ class Committer:
         outcome.streak, outcome.streak_extended = step.state.streak, step.streak_extended
         moved = [rankings for rankings, _ in step.moves]
         outcome.boards = [
-            counted for count in step.counts if (counted := self._count(count, user, moved, now)) is not None
+            counted for count in step.counts if (counted := self._count(count, step, moved, now)) is not None
         ]
+        outcome.awards = [award_of(award) for award in step.award_lines]
+
+    def _note_awards(self, step: Step) -> None:
+        for award in step.award_lines:
+            assert award.metric is not None
+            self._users.note_event(award.user, award.metric, past_event(award))
+
+    def _apply_voids(self, step: Step, outcome: Outcome) -> None:
+        """Take out what is void. Where an event brought it along, its own part has told of boards and late ones."""
+        user = step.state.user.number
+        for event, line in step.voids:
+            assert event.metric is not None
+            self._users.note_void(user, event.metric, event.position, line.position)
+        if step.about is None:
+            return
+        self._note_awards(step)
+        for late in step.late:
+            self._note_late(late)
+        for rankings, run, group, left in step.counts:
+            if self._watcher.minds_standings:
+                self._watcher.standing_changes(rankings.number, run.start, user, group, group)
+            rankings.change(run.start, group, user, left)
+        self._tell_void(step, step.about, outcome)
+
+    def _tell_void(self, step: Step, event: Line, outcome: Outcome) -> None:
+        assert event.metric is not None
+        outcome.event_id = event_id(event.recorded_at, event.position)
+        outcome.total = step.state.sums[event.metric].total
+        outcome.streak = self._streaks.of(step.state)
+
+    def _void_already(self, step: Step, event: Line) -> Outcome:
+        self.figures.replays += 1
+        outcome = Outcome(step.state.user, replayed=True)
+        self._tell_void(step, event, outcome)
+        return outcome
 
     def _note_late(self, late: Late) -> None:
         if late.ignored:
@@ -281,16 +360,30 @@ class Committer:
         else:
             late.rankings.revise(late.run)
 
-    def _count(self, count: Count, user: int, moved: list[Rankings], now: int) -> BoardOutcome | None:
+    def _count(self, count: Count, step: Step, moved: list[Rankings], now: int) -> BoardOutcome | None:
         """Where an event leaves its user on a board; None when the user takes no part, or nobody may see it yet."""
         rankings, run, group, earned = count
+        user = step.state.user.number
         if self._watcher.minds_standings:
             self._watcher.standing_changes(rankings.number, run.start, user, group, group)
-        if group is None:
-            rankings.set(run.start, None, user, earned)
+        if group is None and earned is not None:
+            outcome = self._count_unseen(rankings, run, step, earned)
+        elif group is None or earned is None:
+            rankings.change(run.start, group, user, earned)
             return None
-        outcome = rankings.count(run, group, user, earned, rankings in moved)
+        else:
+            outcome = rankings.count(run, group, user, earned, rankings in moved)
         return outcome if rankings.plan.active_at(now) else None
+
+    def _count_unseen(self, rankings: Rankings, run: Run, step: Step, earned: Tally) -> BoardOutcome | None:
+        """Where an event leaves a user whom the board does not show: one who is hidden has a place all the same."""
+        user, plan = step.state.user, rankings.plan
+        group = plan.own_group(user.attributes) if user.hidden else None
+        if group is None:
+            rankings.set(run.start, None, user.number, earned)
+            return None
+        moved = plan.own_group(step.attributes_before) != group
+        return rankings.count_hidden(run, group, user.number, earned, moved)
 
     def _count_streaks(self, step: Step, now: int) -> Iterator[BoardOutcome]:
         """Where a streak leaves its user; told are the boards on which an event extended it."""
@@ -298,9 +391,12 @@ class Committer:
         for rankings, run, group, worth, told in step.streak_counts:
             if self._watcher.minds_standings:
                 self._watcher.standing_changes(rankings.number, run.start, user, group, group)
-            if told and group is not None and worth.tally is not None:
-                outcome = rankings.count(run, group, user, worth.tally, rankings in moved)
-                if rankings.plan.active_at(now):
+            if told and worth.tally is not None:
+                if group is None:
+                    outcome = self._count_unseen(rankings, run, step, worth.tally)
+                else:
+                    outcome = rankings.count(run, group, user, worth.tally, rankings in moved)
+                if outcome is not None and rankings.plan.active_at(now):
                     yield outcome
             rankings.set_streak(run.start, group, user, worth)
 
@@ -313,9 +409,10 @@ class Committer:
         local = local_time.local_at(now, user.tz)
         boards = []
         for rankings in self._followed.counting(metric):
-            run, group = rankings.plan.run_at(local), rankings.plan.group_of(user.attributes)
+            run, group = rankings.plan.run_at(local), rankings.plan.own_group(user.attributes)
             if run is not None and group is not None and rankings.plan.active_at(now):
-                boards.append(rankings.look(run, group, user.number))
+                look = rankings.look_hidden if user.hidden else rankings.look
+                boards.append(look(run, group, user.number))
         identifier = event_id(use.recorded_at, use.position)
         streak = self._streaks.of(state)
         return Outcome(user, False, identifier, state.sums[metric].total, True, boards, streak)

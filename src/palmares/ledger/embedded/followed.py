@@ -50,6 +50,10 @@ class Followed:
         """The rankings of a scope in which a change of attributes may move a user."""
         return self._grouped.get(scope, ())
 
+    def counting_in(self, scope: int) -> list[Rankings]:
+        """All rankings of a scope that are not frozen: each of them hides who is hidden."""
+        return [held for held in self._by_number.values() if held.plan.board.scope == scope and not held.frozen]
+
     def install(self, rankings: Rankings) -> None:
         """Follow a board from now on, instead of an earlier form of it."""
         board = rankings.plan.board
@@ -61,8 +65,8 @@ class Followed:
         self._by_number[board.number] = rankings
         if rankings.frozen:
             return
-        if board.metric is not None:
-            self._by_metric.setdefault(board.metric.number, []).append(rankings)
+        if board.counted is not None:
+            self._by_metric.setdefault(board.counted.number, []).append(rankings)
         if board.rank_by == "streak":
             self._by_streak.setdefault(board.scope, []).append(rankings)
         if rankings.plan.grouped:

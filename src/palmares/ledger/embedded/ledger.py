@@ -3,8 +3,10 @@
 Committer   records: queue → draft → log → users and rankings      the only writer
 Timeline    ends days and runs between two batches
 Archivist   takes what is over out of the rankings and writes it into the archive
+Explorer    looks for events as they were recorded
 Reader      answers from users, rankings and the archive
 Upkeep      brings projection and checkpoint up to date behind the log
+Compaction  removes from the files what is left of erased users
 Builder     makes rankings from the log: of boards followed late, and of runs that late events revise
 """
 
@@ -23,31 +25,40 @@ from palmares.domain.effect import is_late
 from palmares.domain.errors import Invalid
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
+from palmares.domain.points import Scheme
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
 from palmares.domain.streak import CountedPeriod, Streak
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User
 from palmares.ledger.contract import (
+    Award,
     DayChange,
     Entry,
+    Erasure,
+    EventPage,
     Outcome,
     Place,
     Ranks,
     Record,
     Row,
     RunState,
+    StoredEvent,
     StreakOrder,
     StreakRow,
+    WantedEvents,
 )
 from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.builder import Builder
 from palmares.ledger.embedded.checkpoint import Checkpoint, Damaged
 from palmares.ledger.embedded.committer import Committer
+from palmares.ledger.embedded.compaction import Compaction
+from palmares.ledger.embedded.explorer import Found, FoundPage, explore, look_up
 from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.folder import Folder
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import Log
+from palmares.ledger.embedded.points import Points, decode_schemes
 from palmares.ledger.embedded.projection import Projection
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.reader import Reader
@@ -91,6 +102,9 @@ class EmbeddedLedger:
         self._users = Users(self._projection, limits.cached_users)
         self._followed = Followed()
         self._streaks = Streaks(self._users)
+        self._points = Points()
+        for position, scope, body in self._projection.schemes():
+            self._points.define(scope, decode_schemes(body), position)
         self._archivist = Archivist(open_archive())
         # Time begins with the first record: before that, nothing ends.
         self._timeline = Timeline(
@@ -102,13 +116,16 @@ class EmbeddedLedger:
             limits.events_between_projections, limits.events_between_checkpoints, self._archivist, self._timeline,
         )  # fmt: skip
         self._committer = Committer(
-            self._log, self._users, self._followed, self._streaks, self._upkeep, self._timeline, clock, timer,
-            limits.queued_entries,
+            self._log, self._users, self._followed, self._streaks, self._points, self._upkeep, self._timeline, clock,
+            timer, limits.queued_entries,
         )  # fmt: skip
         self._builder = Builder(
             self._folder.log, self._log, self._projection, self._users, self._followed, self._streaks,
             self._archivist, self._timeline, self._upkeep, self._committer.turn,
         )  # fmt: skip
+        self._compaction = Compaction(
+            self._folder.log, self._log, self._projection, self._users, self._upkeep, self._committer.turn
+        )
         self._reviser = Reviser(self._followed, self._builder.rebuild, timer)
         self._upkeep.on_batch = self._reviser.look
 
@@ -303,9 +320,42 @@ class EmbeddedLedger:
             found = await self._upkeep.in_background(snapshot.longest_streaks, scope, version, order, now, limit)
         return [StreakRow(*row) for row in found]
 
+    async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
+        """See `Ledger.set_points`."""
+        await self._committer.set_points(scope, schemes)
+
+    async def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
+        """See `Ledger.awards`."""
+        return self._reader.awards(user, system, limit)
+
+    async def unfinished_erasures(self) -> list[Erasure]:
+        """See `Ledger.unfinished_erasures`."""
+        return await self._compaction.unfinished()
+
+    async def compact(self, numbers: Sequence[int]) -> None:
+        """See `Ledger.compact`."""
+        await self._compaction.compact(numbers)
+
     async def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`."""
         return self._reader.records(after, limit)
+
+    async def events(self, wanted: WantedEvents) -> EventPage:
+        """See `Ledger.events`. Everything recorded until now is projected first."""
+        await self._upkeep.project()
+        page: FoundPage = await self._upkeep.in_background(
+            explore, self._folder.projection, self._folder.log, self._projection.position, wanted
+        )
+        return EventPage(self._reader.stored_events(page.found), page.before)
+
+    async def events_with(self, scope: int, ids: Sequence[str]) -> list[StoredEvent | None]:
+        """See `Ledger.events_with`. Everything recorded until now is projected first."""
+        await self._upkeep.project()
+        found: list[Found | None] = await self._upkeep.in_background(
+            look_up, self._folder.projection, self._folder.log, self._projection.position, scope, [*ids]
+        )
+        stored = iter(self._reader.stored_events([one for one in found if one is not None]))
+        return [None if one is None else next(stored) for one in found]
 
     async def checkpoint(self) -> None:
         """Write a checkpoint now, without waiting until one is due."""

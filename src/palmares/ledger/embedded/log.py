@@ -17,6 +17,9 @@ from palmares.ledger.embedded.queries import query
 
 EVENT = 1
 USER = 2
+VOID = 3
+ERASURE = 4
+POINTS = 5
 
 
 class Line(NamedTuple):
@@ -65,6 +68,8 @@ class Log:
         self._writer = _connect(path)
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = FULL")
+        # Nothing is ever deleted, but a page that becomes an inner one must not keep what it held: it may be erased.
+        self._writer.execute("PRAGMA secure_delete = ON")
         self._writer.execute(query("create_log"))
         present = self._writer.execute(query("log_columns")).fetchall()
         for column in ("history", "streak", "target"):
@@ -94,10 +99,21 @@ class Log:
         """Up to `limit` lines behind a position, in order."""
         return [Line(*row) for row in self._reader.execute(query("records"), (after, limit))]
 
+    def at(self, position: int) -> Line | None:
+        """The line at a position."""
+        row = self._reader.execute(query("record"), (position,)).fetchone()
+        return Line(*row) if row else None
+
     def recorded_when(self, position: int) -> int:
         """When the last line up to a position was recorded; 0 when there is none."""
         row = self._reader.execute(query("recorded_when"), (position,)).fetchone()
         return int(row[0]) if row else 0
+
+    def lines(self, positions: Sequence[int]) -> list[Line]:
+        """The lines at these positions, in the same order."""
+        rows = self._reader.execute(query("lines"), (f"[{','.join(map(str, positions))}]",))
+        found = {line.position: line for line in (Line(*row) for row in rows)}
+        return [found[position] for position in positions]
 
     def user_lines(self, after: int, upto: int) -> Iterator[Line]:
         """The user lines behind one position up to another, in order."""

@@ -4,6 +4,8 @@ The log is in the order of recording, and nearly every event took effect when it
 were sent with a time of their own, are sorted; then both streams are merged. Attributes are told backwards: everybody
 begins with the attributes first known, found by undoing every change on the present ones.
 
+Events that are void, by the position up to which the log is read, are left out of both.
+
 Rows are fetched by a thread in portions, so a scan of a large log holds nobody up.
 """
 
@@ -12,7 +14,7 @@ from __future__ import annotations
 import heapq
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -28,9 +30,11 @@ from palmares.domain.local_time import start_of
 from palmares.domain.preferences import Preferences
 from palmares.domain.run import Run
 from palmares.domain.streak_settings import StreakSettings
+from palmares.ledger.embedded.log import Line
 from palmares.ledger.embedded.projection import Snapshot
 from palmares.ledger.embedded.queries import query
 from palmares.ledger.embedded.streaks import metrics_json
+from palmares.ledger.embedded.voids import consequence
 
 _ROWS_AT_ONCE = 500
 _USERS_AT_ONCE = 5_000
@@ -39,8 +43,8 @@ InThread = Callable[..., Awaitable[Any]]
 
 
 class PastStep(NamedTuple):
-    """One row of the log as a build needs it. `effect` None says that the event takes none; a step with a body is a
-    change of attributes."""
+    """One row of the log as a build needs it. `effect` None says that the event, or the void of one, came late and
+    takes none; a step with a body is a change of attributes, with an empty one the erasure of the user."""
 
     effect: int | None
     position: int
@@ -70,18 +74,32 @@ class Past:
     """What the log holds, up to a position, of the events that matter to a board in a stretch of days.
 
     On a board that ranks by streak those are events of the metrics that the settings of streaks name, or of all.
+
+    `void` has the positions of events that are void by then, and of what says so. Of those, `gone` are left out;
+    `revising` are the runs that were final when that was said.
     """
 
     def __init__(
-        self, log: Path, plan: Plan, upto: int, runs: list[Run] | None, streaks: StreakSettings | None = None
+        self,
+        log: Path,
+        plan: Plan,
+        upto: int,
+        runs: list[Run] | None,
+        streaks: StreakSettings | None = None,
+        void: Iterable[tuple[int, int]] = (),
     ) -> None:
+        self.upto = upto
+        self.gone: set[int] = set()
+        self.revising: set[int] = set()
         self._plan = plan
-        self._upto = upto
+        self._void = void
+        self._ignored: list[tuple[Any, ...]] = []
         self._names = ("backdated_events", "past_steps")
         first, past = _span(runs)
-        metric = None if plan.board.metric is None else plan.board.metric.number
+        metric = None if plan.board.counted is None else plan.board.counted.number
         self._given: dict[str, int | str | None] = {
-            "metric": metric, "upto": upto, "grouped": plan.grouped, "first": first, "past": past,
+            "metric": metric, "upto": upto, "changes": "all" if plan.grouped else None,
+            "first": first, "past": past,
         }  # fmt: skip
         if streaks is not None:
             self._names = ("backdated_streak_events", "streak_steps")
@@ -91,14 +109,21 @@ class Past:
 
     async def steps(self, in_thread: InThread) -> AsyncIterator[list[PastStep]]:
         """All steps in order, in portions; first those that take no effect."""
-        merged = heapq.merge(*map(self._rows, self._names), key=_in_order)
+        await in_thread(self._look_at_voids)
+        merged = heapq.merge(self._ignored, *map(self._rows, self._names), key=_in_order)
         while portion := await in_thread(list, islice(merged, _ROWS_AT_ONCE)):
             yield [PastStep(*step) for step in portion]
 
     async def groups(self, snapshot: Snapshot, in_thread: InThread) -> list[Group | None]:
-        """The group that everybody has at first, by number; of an ungrouped board an empty list."""
+        """The group that everybody has at first, by number; of an ungrouped board an empty list.
+
+        There, everybody is shown at first, and only who was ever hidden is of interest. Of who was erased it is not
+        known.
+        """
         groups: list[Group | None] = []
         if not self._plan.grouped:
+            if snapshot.anyone_hidden():
+                self._given["changes"] = "hiding"
             return groups
         known: dict[Group | None, Group | None] = {}
         users = snapshot.users()
@@ -111,6 +136,7 @@ class Past:
         changes = self._connection.execute(query("attribute_changes"), (snapshot.position,))
         while portion := await in_thread(changes.fetchmany, _USERS_AT_ONCE):
             for user, body in portion:
+                groups.extend([None] * (user + 1 - len(groups)))
                 groups[user] = self._plan.group_of(_BEFORE.decode(body).attributes_before)
         return groups
 
@@ -118,7 +144,7 @@ class Past:
         """The zone that everybody has at first, by number, and the preferences of those who have any then."""
         zones: dict[int, str | None] = {}
         preferences: dict[int, Preferences] = {}
-        rows = self._connection.execute(query("first_zones"), (self._upto,))
+        rows = self._connection.execute(query("first_zones"), (self.upto,))
         while portion := await in_thread(rows.fetchmany, _USERS_AT_ONCE):
             # One text for all of a zone, not one each.
             zones.update((user, tz and sys.intern(tz)) for user, tz, _, _ in portion)
@@ -134,13 +160,41 @@ class Past:
         self._connection.close()
 
     def _rows(self, name: str) -> Iterator[tuple[Any, ...]]:
-        return iter(self._connection.execute(query(name), self._given))
+        rows = self._connection.execute(query(name), self._given)
+        # There are few voids, mostly none: then no row passes through here.
+        return (row for row in rows if row[1] not in self.gone) if self.gone else iter(rows)
+
+    def _look_at_voids(self) -> None:
+        """Find out what each void does. One look into the log for each."""
+        for target, position in self._void:
+            event, line = (self._line(place) for place in (target, position))
+            found = consequence(self._plan, event, line.recorded_at)
+            if found is None:
+                continue
+            if found.ignored:
+                self._ignored.append(_ignored(event, line))
+                continue
+            self.gone.add(target)
+            if not found.live:
+                self.revising.add(found.run.start)
+        self._ignored.sort(key=_in_order)
+
+    def _line(self, position: int) -> Line:
+        return Line(*self._connection.execute(query("record"), (position,)).fetchone())
 
     def _effect_at(self, recorded_at: int, occurred_at: int, local_at: int, history: int | None) -> int | None:
         run = self._plan.run_concerned(local_at)
         if run is None:
             return None
         return effect_at(run, self._plan.board.late_events, recorded_at, occurred_at, bool(history))
+
+
+def _ignored(event: Line, void: Line) -> tuple[Any, ...]:
+    """The row of a void that came late."""
+    return (
+        None, void.position, void.recorded_at, event.user, event.amount, event.occurred_at, event.local_at, None,
+        event.metric,
+    )  # fmt: skip
 
 
 def _in_order(step: tuple[Any, ...]) -> tuple[int, int]:
@@ -157,7 +211,12 @@ def _span(runs: list[Run] | None) -> tuple[int, int]:
 
 
 def opened(
-    log: Path, plan: Plan, upto: int, runs: list[Run] | None, streaks: StreakSettings | None = None
+    log: Path,
+    plan: Plan,
+    upto: int,
+    runs: list[Run] | None,
+    streaks: StreakSettings | None = None,
+    void: Iterable[tuple[int, int]] = (),
 ) -> closing[Past]:
     """The past of a board, closed at the end of a `with`."""
-    return closing(Past(log, plan, upto, runs, streaks))
+    return closing(Past(log, plan, upto, runs, streaks, void))

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from palmares.domain.errors import Unavailable
 from palmares.domain.streak import Streak, StreakEvent, encode
 from palmares.domain.value import LEAST
 from palmares.ledger.contract import StreakOrder
@@ -20,12 +21,17 @@ from palmares.ledger.embedded.log import PastEvent
 from palmares.ledger.embedded.queries import query
 
 _TABLES = (
-    "create_users", "create_totals", "create_user_events", "create_idempotency", "create_streaks",
-    "create_streak_rules", "create_progress",
+    "create_users", "create_totals", "create_user_events", "create_voids", "create_idempotency", "create_streaks",
+    "create_streak_rules", "create_schemes", "create_marked", "create_erased", "create_progress",
 )  # fmt: skip
 # Raised when the tables change: a projection of another version is made again.
-_VERSION = 1
-_STEPS = ("project_users", "project_totals", "project_user_events", "project_idempotency", "project_streaks")
+_VERSION = 4
+_STEPS = (
+    "project_users", "project_totals", "project_user_events", "project_voids", "project_idempotency",
+    "project_streaks", "project_schemes", "project_marked",
+)  # fmt: skip
+
+_ERASING = ("project_erased", "erase_users", "erase_idempotency", "erase_streaks", "erase_marked")
 
 # Where a state, which is a JSON array, has a length and the instant at which it was reached.
 _IN_STATE: dict[StreakOrder, tuple[str, str]] = {"active": ("$[1]", "$[6]"), "longest": ("$[2]", "$[3]")}
@@ -102,8 +108,11 @@ class Projection:
         self._writer.execute("BEGIN")
         # Not `self.position`: a step whose caller went away has come further than anybody was told.
         (after,) = self._writer.execute(query("progress")).fetchone()
-        for step in _STEPS:
-            self._writer.execute(query(step), {"after": after, "upto": upto})
+        stretch = {"after": after, "upto": upto}
+        # First, so that who comes with the id of one who is gone finds it free.
+        erasing = _ERASING if self._writer.execute(query("has_erasures"), stretch).fetchone()[0] else ()
+        for step in (*erasing, *_STEPS):
+            self._writer.execute(query(step), stretch)
         self._writer.execute("UPDATE progress SET position = ?", (upto,))
         self._writer.execute("COMMIT")
         return upto
@@ -133,6 +142,35 @@ class Projection:
         """The highest user number given up to `position`; 0 when there is none."""
         return int(self._reader.execute(query("last_user")).fetchone()[0] or 0)
 
+    def hidden_users(self) -> set[int]:
+        """The numbers of the users who are hidden."""
+        return {number for (number,) in self._reader.execute(query("hidden_users"))}
+
+    def erased_users(self) -> set[int]:
+        """The numbers of the users who were erased."""
+        return {number for (number,) in self._reader.execute(query("erased_users"))}
+
+    def erased_user(self, number: int) -> tuple[int, str]:
+        """The scope of a user who was erased, and what is left of the body."""
+        row: tuple[int, str] = self._reader.execute(query("erased_user"), (number,)).fetchone()
+        return row
+
+    def unfinished_erasures(self) -> list[tuple[int, int, str | None, int, int]]:
+        """(scope, number, id, instant, position) of erased users of whom files may hold something, oldest first."""
+        return self._reader.execute(query("unfinished_erasures")).fetchall()
+
+    def compact(self, numbers: Sequence[int]) -> None:
+        """Hold nothing of erased users any more, and note that no file does; for the thread that fills."""
+        given = (f"[{','.join(map(str, numbers))}]",)
+        self._writer.execute(query("forget_ids"), given)
+        self._writer.execute("VACUUM main")
+        truncate_wal(self._writer, "main")
+        self._writer.execute(query("finish_erasures"), given)
+
+    def interrupt(self) -> None:
+        """Let what the filling thread is at fail, if it is at anything: it is as if it had not begun."""
+        self._writer.interrupt()
+
     def totals_of(self, user: int) -> list[tuple[int, int, int]]:
         """(metric, total, time of the newest event) of one user."""
         return self._reader.execute(query("totals_of"), (user,)).fetchall()
@@ -142,21 +180,35 @@ class Projection:
         row = self._reader.execute(query("first_use"), (user, metric, key)).fetchone()
         return FirstUse(*row) if row else None
 
+    def void_of(self, user: int, metric: int, target: int) -> int | None:
+        """The position of the line that says that an event is void."""
+        row = self._reader.execute(query("void_of"), (user, metric, target)).fetchone()
+        return int(row[0]) if row else None
+
     def days_of(self, user: int, metric: int, first: int, past: int) -> list[tuple[int, int]]:
-        """(days since 1970, sum of amounts) for the days of a stretch of local time."""
+        """(days since 1970, sum of amounts) for the days of a stretch of local time; what is void is left out."""
         span = {"user": user, "metric": metric, "first": first, "past": past, "upto": self.position}
         return self._reader.execute(query("days_of"), span).fetchall()
 
     def history_of(self, user: int, metric: int, first: int, past: int, upto: int) -> list[PastEvent]:
-        """The events of a user and metric in a stretch of local time, up to a position."""
+        """The events of a user and metric in a stretch of local time, up to a position and as far as not void by it."""
         span = {"user": user, "metric": metric, "first": first, "past": past, "upto": min(upto, self.position)}
         return [PastEvent(*row) for row in self._reader.execute(query("history_of"), span)]
 
+    def newest_of(self, user: int, metric: int, limit: int) -> list[PastEvent]:
+        """The events of a user and metric that happened last by the user's clock, the newest first."""
+        given = {"user": user, "metric": metric, "upto": self.position, "limit": limit}
+        return [PastEvent(*row) for row in self._reader.execute(query("newest_of"), given)]
+
     def effects_of(self, user: int, metric: int, first: int, past: int, upto: int) -> list[tuple[PastEvent, int, bool]]:
-        """Like `history_of`, each event with when it was recorded and whether it was imported as history."""
+        """Like `history_of`, void ones too, each with when it was recorded and whether it was imported as history."""
         span = {"user": user, "metric": metric, "first": first, "past": past, "upto": upto}
         rows = self._reader.execute(query("effects_of"), span)
         return [(PastEvent(*event), recorded_at, bool(history)) for *event, recorded_at, history in rows]
+
+    def schemes(self) -> list[tuple[int, int, str]]:
+        """By which schemes a scope pays points from a position on: position, scope and the text in the log."""
+        return self._reader.execute(query("schemes")).fetchall()
 
     def blank_streak(self, scope: int) -> Streak:
         """The streak of those for whom nothing is kept: by the settings that all streaks of the scope are made by."""
@@ -200,6 +252,18 @@ class Snapshot:
         """The number and body of every user, in the order of the numbers."""
         return iter(self._connection.execute(query("users_by_number")))
 
+    def voids(self, metric: int | None, upto: int) -> Iterator[tuple[int, int]]:
+        """The positions of the events of a metric, or of any, that are void by a position, and of their voids."""
+        return iter(self._connection.execute(query("voids"), {"metric": metric, "upto": upto}))
+
+    def erased_users(self) -> set[int]:
+        """The numbers of the users who were erased."""
+        return {number for (number,) in self._connection.execute(query("erased_users"))}
+
+    def anyone_hidden(self) -> bool:
+        """Whether anyone was ever hidden."""
+        return bool(self._connection.execute(query("anyone_hidden")).fetchone()[0])
+
     def streak_events(
         self, scope: int, metrics: str | None
     ) -> Iterator[tuple[int, str | None, str | None, StreakEvent]]:
@@ -224,6 +288,13 @@ class Snapshot:
     def close(self) -> None:
         """Let go of the view."""
         self._connection.close()
+
+
+def truncate_wal(connection: sqlite3.Connection, schema: str = "main") -> None:
+    """Bring all of a file's WAL into the file and leave nothing in it; `Unavailable` while an older state is read."""
+    busy, _, _ = connection.execute(f"PRAGMA {schema}.wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise Unavailable("a file cannot be compacted while it is read as it was; it will be tried again")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -1,8 +1,8 @@
 """The rankings of one board: for each run and group, an order of the users who earned a value in that run.
 
 A user with a value in a run stands in exactly one group of it. Those who take no part (a filter that does not match,
-a breakdown attribute without a value) stand in the hidden group `None`, in an order nobody reads, so that the value
-comes along whole when they join.
+a breakdown attribute without a value) and those who are hidden stand in the hidden group `None`, in an order that no
+page reads, so that the value comes along whole when they join or come back.
 
 A run that is final takes nothing any more. Its orders are kept under `closing` until the archive has them.
 """
@@ -46,6 +46,8 @@ class Rankings:
         self.revising_anew: set[Run] = set()
         # Runs that hold events which came when they were final, where a build finds them.
         self.revised: set[int] = set()
+        # Runs that became final here.
+        self.closed: set[int] = set()
         # Runs of which days are kept.
         self.begun: set[int] = set()
         # Where the archive keeps what is over of this board.
@@ -90,6 +92,7 @@ class Rankings:
     def close(self, run_start: int) -> Groups:
         """Make a run final; its orders stay readable until `let_go`."""
         orders = self.closing[run_start] = self.runs.pop(run_start)
+        self.closed.add(run_start)
         return orders
 
     def let_go(self, run_start: int) -> None:
@@ -144,6 +147,32 @@ class Rankings:
         rank = self.rank(index, index.row(user))
         return BoardOutcome(self.plan.board, run, group, rank, rank, self._threshold(index))
 
+    def change(self, run_start: int, group: Group | None, user: int, after: Tally | None) -> None:
+        """Give a user of that group a value, or none any more."""
+        if after is None:
+            self.drop(run_start, group, user)
+        else:
+            self.set(run_start, group, user, after)
+
+    def count_hidden(self, run: Run, group: Group, user: int, after: Tally, moved: bool) -> BoardOutcome:
+        """Give a hidden user a value, and tell the ranks before and after that the user would have in that group."""
+        previous = None if moved else self._hidden_rank(run, group, user)
+        self.set(run.start, None, user, after)
+        return self.look_hidden(run, group, user)._replace(previous_rank=previous)
+
+    def look_hidden(self, run: Run, group: Group, user: int) -> BoardOutcome:
+        """Where a hidden user would stand in that group, told like the outcome of an event that changed nothing."""
+        rank = self._hidden_rank(run, group, user)
+        return BoardOutcome(self.plan.board, run, group, rank, rank, self._threshold(self.index(run.start, group)))
+
+    def _hidden_rank(self, run: Run, group: Group, user: int) -> int | None:
+        """The rank that a hidden user would have among those of a group; None outside the cap and without a value."""
+        held = self.stored(run.start, None, user)
+        if held is None:
+            return None
+        index = self.index(run.start, group)
+        return self._rank_of(index, index.count_before(*held, user), held[0])
+
     def drop(self, run_start: int, group: Group | None, user: int) -> None:
         """Let a user of that group have no value any more."""
         index = self.runs.get(run_start, {}).get(group)
@@ -151,12 +180,24 @@ class Rankings:
             self._note_change(run_start, group)
             index.remove(user)
 
+    def erase(self, user: int) -> Iterator[tuple[int, Group | None]]:
+        """Take a user out of every run that is not final; yields the run and the group of each place that was left."""
+        self.breaks.set(user, None)
+        for run_start, groups in self.runs.items():
+            for group, index in groups.items():
+                if user in index:
+                    self._note_change(run_start, group)
+                    index.remove(user)
+                    yield run_start, group
+
+    def where(self, run_start: int, user: int, group: Group | None) -> Group | None:
+        """The group that a user stands in; the one given for who stands in none."""
+        found = [held for held, index in self.runs.get(run_start, {}).items() if user in index]
+        return found[0] if found else group
+
     def set_streak(self, run_start: int, group: Group | None, user: int, after: StreakValue) -> None:
         """Give a user of that group what a streak is worth, or nothing."""
-        if after.tally is None:
-            self.drop(run_start, group, user)
-        else:
-            self.set(run_start, group, user, after.tally)
+        self.change(run_start, group, user, after.tally)
         self.breaks.set(user, after.leaves_at)
 
     def break_streaks(self, now: int) -> None:
@@ -179,30 +220,26 @@ class Rankings:
                 yield run_start
 
     def history(self, users: Users, run: Run, user: int, upto: int) -> list[PastEvent]:
-        """The recorded events of a user on the board's metric in a run, up to a position; in no order."""
-        metric = self.plan.board.metric
+        """The recorded events of a user that the board counts in a run, up to a position and not void; in no order."""
+        metric = self.plan.board.counted
         assert metric is not None
         past = local_time.start_of(run.end + 1) if run.end is not None else value.MOST
         return users.history(user, metric.number, local_time.start_of(run.start), past, upto)
 
-    def refold(self, run: Run, events: list[PastEvent]) -> Tally:
-        """The tally that those events of a run make, taken in the order in which they happened."""
+    def refold(self, run: Run, events: list[PastEvent]) -> Tally | None:
+        """The tally that those events of a run make, taken in the order in which they happened; None without any."""
         counted = [event for event in sorted(events) if self.plan.run_at(event.local_at) == run]
-        folded = tally.fold(self.plan.board.aggregation, [(event.amount, event.occurred_at) for event in counted])
-        assert folded is not None, "a refold has at least the event that asked for it"
-        return folded
+        return tally.fold(self.plan.board.aggregation, [(event.amount, event.occurred_at) for event in counted])
 
     def rank(self, index: Index, row: int) -> int | None:
         """The rank, by the board's numbering, of a row of one group; None for -1 and outside the cap."""
-        board = self.plan.board
-        if board.numbering == "ordinal" or row < 0:
+        if self._numbered_by_row or row < 0 or not self.inside(row):
             return self._row_rank(row)
-        if row >= self._cap:
-            return None
-        held = index.at(row)[1]
-        if board.numbering == "competition":
-            return index.count_better(held) + 1
-        return index.count_distinct_better(held) + 1
+        return self._rank_of(index, row, index.at(row)[1])
+
+    def inside(self, row: int) -> bool:
+        """Whether a row is inside the cap."""
+        return row < self._cap
 
     def ranked(self, index: Index) -> int:
         """How many of a group are inside the cap."""
@@ -215,6 +252,14 @@ class Rankings:
     def _note_change(self, run_start: int, group: Group | None) -> None:
         if self.changed is not None and group is not None:
             self.changed.add((run_start, group))
+
+    def _rank_of(self, index: Index, row: int, held: int) -> int | None:
+        """The rank of who has a value and stands in a row of a group, or would."""
+        if self._numbered_by_row or not self.inside(row):
+            return self._row_rank(row)
+        if self.plan.board.numbering == "competition":
+            return index.count_better(held) + 1
+        return index.count_distinct_better(held) + 1
 
     def _row_rank(self, row: int) -> int | None:
         return row + 1 if 0 <= row < self._cap else None

@@ -8,6 +8,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Collection, Sequence
 
+import msgspec
+
 from palmares.domain import local_time
 from palmares.domain.effect import final_at
 from palmares.domain.group import Group
@@ -16,16 +18,19 @@ from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding
 from palmares.domain.streak import CountedPeriod, Streak
 from palmares.domain.user import User
-from palmares.ledger.contract import DayChange, Place, Ranks, Record, Row, RunState
+from palmares.ledger.contract import Award, DayChange, Place, Ranks, Record, Row, RunState, StoredEvent
 from palmares.ledger.embedded._index import Index
 from palmares.ledger.embedded.archivist import Archivist
+from palmares.ledger.embedded.explorer import Found
 from palmares.ledger.embedded.followed import Followed
-from palmares.ledger.embedded.log import EVENT, Line, Log
+from palmares.ledger.embedded.log import ERASURE, EVENT, POINTS, USER, VOID, Line, Log, past_event
+from palmares.ledger.embedded.points import award_of
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.union import Union
 from palmares.ledger.embedded.users import Users
+from palmares.ledger.event_id import event_id
 from palmares.ledger.keeping import Order
 
 
@@ -72,7 +77,7 @@ class Reader:
         """See `Ledger.group`."""
         rankings = self._followed.get(board_number)
         if not self._is_final(rankings, run):
-            return rankings.plan.group_of(user.attributes)
+            return rankings.plan.own_group(user.attributes)
         for group, index in rankings.held(run.start).items():
             if user.number in index:
                 return group if index.row(user.number) < rankings.ranked(index) else None
@@ -116,6 +121,8 @@ class Reader:
         """See `Ledger.place`."""
         rankings = self._followed.get(board_number)
         orders = self._orders(rankings, run, groups)
+        if user.hidden and not self._is_final(rankings, run):
+            return self._hidden_place(rankings, run, orders, groups, user)
         for order, size in orders:
             row = order.row(user.number)
             if row >= size and self._is_final(rankings, run):
@@ -170,9 +177,20 @@ class Reader:
         """See `Ledger.counted_periods`."""
         return self._streaks.counted_periods(self._users.get(user.number))
 
+    def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
+        """See `Ledger.awards`."""
+        newest = self._users.newest(user.number, system.number, limit)
+        return [award_of(line) for line in self._log.lines([event.position for event in newest])]
+
     def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`."""
         return [_record(line) for line in self._log.read(after, limit) if line.position <= self._log.position]
+
+    def stored_events(self, found: Sequence[Found]) -> list[StoredEvent]:
+        """Events that were found, with the ids of their users."""
+        users = [*dict.fromkeys(one.line.user for one in found)]
+        names = dict(zip(users, self._users.named(users), strict=True))
+        return [_stored_event(one, names[one.line.user][0]) for one in found]
 
     def _ends_ranked(self, board_number: int, run_start: int) -> bool:
         kept = self._archive.final_run(board_number, run_start)
@@ -219,6 +237,25 @@ class Reader:
             row = union.row(entry)
         return Place(row, union.rank(row, entry[1]), entry[1])
 
+    def _hidden_place(
+        self,
+        rankings: Rankings,
+        run: Run,
+        orders: list[tuple[Order, int]],
+        groups: Collection[Group],
+        user: User,
+    ) -> Place | None:
+        """Where a hidden user would stand."""
+        own, held = rankings.plan.own_group(user.attributes), rankings.stored(run.start, None, user.number)
+        if held is None or own is None or own not in groups:
+            return None
+        value, reached_at = held
+        if not rankings.inside(rankings.index(run.start, own).count_before(value, reached_at, user.number)):
+            return Place(None, None, value)
+        union = self._union(rankings, orders)
+        row = union.row((user.number, value, reached_at))
+        return Place(row, union.rank(row, value), value)
+
     def _union(self, rankings: Rankings, orders: list[tuple[Order, int]]) -> Union:
         return Union(
             rankings.plan.board, [order for order, _ in orders], [size for _, size in orders], self._users.id_of
@@ -231,8 +268,22 @@ def ranks_of(rankings: Rankings, index: Index) -> Ranks:
     return Ranks(array("I", participants), array("I", ranks), array("q", values))
 
 
+_KINDS = {EVENT: "event", USER: "user", VOID: "void", ERASURE: "erasure", POINTS: "points"}
+
+
+def _stored_event(found: Found, user_id: str) -> StoredEvent:
+    line, event = found.line, past_event(found.line)
+    assert line.metric is not None
+    assert line.total is not None
+    attributes = {} if line.body is None else msgspec.json.decode(line.body, type=dict[str, str])
+    return StoredEvent(
+        event_id(line.recorded_at, line.position), line.position, user_id, line.metric, event.amount, line.total,
+        attributes, line.idempotency_key, event.occurred_at, line.recorded_at, bool(line.history), found.void,
+    )  # fmt: skip
+
+
 def _record(line: Line) -> Record:
     return Record(
-        line.position, "event" if line.kind == EVENT else "user", line.recorded_at, line.scope, line.user, line.metric,
-        line.amount, line.occurred_at, line.local_at, line.total, line.idempotency_key, line.body,
+        line.position, _KINDS[line.kind], line.recorded_at, line.scope, line.user, line.metric, line.amount,
+        line.occurred_at, line.local_at, line.total, line.idempotency_key, line.target, line.body,
     )  # fmt: skip

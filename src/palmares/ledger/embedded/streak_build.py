@@ -12,12 +12,15 @@ import msgspec
 
 from palmares.domain import value
 from palmares.domain.effect import effect_at, is_late
+from palmares.domain.hidden import MARK
+from palmares.domain.points import is_counter
 from palmares.domain.preferences import DEFAULTS, Preferences, streak_settings_of
 from palmares.domain.run import Run
 from palmares.domain.streak import Streak, StreakEvent, blank, fold, in_order, in_zone, may_concern
 from palmares.domain.streak import step as stepped
 from palmares.domain.streak_board import leaves_at, value_in
 from palmares.domain.streak_settings import StreakSettings
+from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.build import Build, Tools
 from palmares.ledger.embedded.past import Past, PastStep
 from palmares.ledger.embedded.projection import Snapshot
@@ -44,9 +47,10 @@ class StreakBuild(Build):
         runs: list[Run] | None,
         timeline: Timeline,
         tools: Tools,
+        archivist: Archivist,
         settings: StreakSettings,
     ) -> None:
-        super().__init__(rankings, past, runs, timeline, tools)
+        super().__init__(rankings, past, runs, timeline, tools, archivist)
         self._settings = settings
         self._zones: dict[int, str | None] = {}
         # Of those who have settings of their own.
@@ -60,8 +64,10 @@ class StreakBuild(Build):
         await super().run(snapshot, until, on_progress)
 
     def _apply(self, step: PastStep) -> None:
-        if step.body is not None:
-            if self._rankings.plan.grouped:
+        if step.body == "":
+            super()._apply(step)
+        elif step.body is not None:
+            if self._rankings.plan.grouped or MARK in step.body:
                 super()._apply(step)
             user = _USER.decode(step.body)
             self._travel(step, user.tz)
@@ -118,13 +124,15 @@ class StreakBuild(Build):
         projection, board = self._tools.projection, self._rankings.plan.board
         assert step.effect is not None
         metrics = [metric for metric, _ in self._rules(step).metrics] or [
-            metric for metric, _, _ in projection.totals_of(step.user)
+            metric for metric, _, _ in projection.totals_of(step.user) if not is_counter(metric)
         ]
         found = []
         for metric in metrics:
             for event, recorded_at, history in projection.effects_of(
-                step.user, metric, value.LEAST, value.MOST, value.MOST
+                step.user, metric, value.LEAST, value.MOST, self._past.upto
             ):
+                if event.position in self._past.gone:
+                    continue
                 effect = effect_at(run, board.late_events, recorded_at, event.occurred_at, history)
                 inside = self._rankings.plan.run_concerned(event.local_at) is not None
                 if inside and effect is not None and (effect, event.position) <= (step.effect, step.position):
@@ -139,8 +147,7 @@ class StreakBuild(Build):
             return
         tally = value_in(self._rules(step), streak, run, step.effect)
         leaving = None if tally is None else leaves_at(self._rules(step), streak, run)
-        group = self._groups[step.user] if self._rankings.plan.grouped else ()
-        self._rankings.set_streak(run.start, group, step.user, StreakValue(tally, leaving))
+        self._rankings.set_streak(run.start, self._group_in(run, step.user), step.user, StreakValue(tally, leaving))
 
     def _is_live(self, run: Run) -> bool:
         return not is_late(run, self._timeline.now)

@@ -7,10 +7,11 @@ user has settings of their own: who changes them gets a new state at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from palmares.domain import value
+from palmares.domain.points import is_counter
 from palmares.domain.preferences import streak_settings_of
 from palmares.domain.run import Run
 from palmares.domain.streak import CountedPeriod, Streak, StreakEvent, concerns, counted_periods, fold, in_order, step
@@ -27,6 +28,16 @@ def metrics_json(settings: StreakSettings) -> str | None:
     """The metrics that may count in a scope as a JSON array, None where all may."""
     anything = settings.customization_enabled or not settings.metrics
     return None if anything else str([metric for metric, _ in settings.metrics])
+
+
+class Drafted(NamedTuple):
+    """What is not recorded yet: a user's events, and which events, recorded ones too, are void, by position."""
+
+    events: Iterable[StreakEvent]
+    void: Collection[int]
+
+
+NOTHING = Drafted((), ())
 
 
 class StreakValue(NamedTuple):
@@ -61,18 +72,19 @@ class Streaks:
             return state.streak
         return self.refold(state)
 
-    def after(self, state: UserState, before: Streak, event: StreakEvent, drafted: Iterable[StreakEvent]) -> Streak:
-        """The streak after one more event; `drafted` are those before it that are not recorded yet."""
+    def after(self, state: UserState, before: Streak, event: StreakEvent, draft: Callable[[], Drafted]) -> Streak:
+        """The streak after one more event; `draft` tells what came before it and is not recorded yet."""
         settings, user = self.settings_of(state.user), state.user
         if not concerns(settings, event.metric, event.amount):
             return before
         if in_order(before, event.occurred_at):
             return step(settings, before, event, user.tz)
-        return self.refold(state, [*drafted, event])
+        drafted = draft()
+        return self.refold(state, Drafted([*drafted.events, event], drafted.void))
 
-    def refold(self, state: UserState, drafted: Iterable[StreakEvent] = (), upto: int = value.MOST) -> Streak:
-        """The streak of all the user's events up to a position, and those that are not recorded yet."""
-        events = [*self._recorded(state, upto), *drafted]
+    def refold(self, state: UserState, drafted: Drafted = NOTHING, upto: int = value.MOST) -> Streak:
+        """The streak of all the user's events up to a position, and of what is not recorded yet."""
+        events = self._all(state, drafted, upto)
         return fold(self.settings_of(state.user), sorted(events), state.user.tz)
 
     def counted_periods(self, state: UserState) -> list[CountedPeriod]:
@@ -85,7 +97,7 @@ class Streaks:
         run: Run,
         state: UserState,
         now: int,
-        drafted: Iterable[StreakEvent] = (),
+        drafted: Drafted = NOTHING,
         upto: int = value.MOST,
     ) -> StreakValue:
         """What the streak of a user is worth in a run at an instant.
@@ -94,15 +106,21 @@ class Streaks:
         """
         settings, streak = self.settings_of(state.user), state.streak
         if run.end is not None and streak.extended_on is not None and streak.extended_on > run.end:
-            events = [*self._recorded(state, upto), *drafted]
+            events = self._all(state, drafted, upto)
             inside = [event for event in events if concerns_run(run, event.local_at)]
             streak = fold(settings, sorted(inside), state.user.tz)
         tally = value_in(settings, streak, run, now)
         return StreakValue(tally, None if tally is None else leaves_at(settings, streak, run))
 
+    def _all(self, state: UserState, drafted: Drafted, upto: int) -> list[StreakEvent]:
+        found = [*self._recorded(state, upto), *drafted.events]
+        return [event for event in found if event.position not in drafted.void] if drafted.void else found
+
     def _recorded(self, state: UserState, upto: int) -> list[StreakEvent]:
         settings, user = self.settings_of(state.user), state.user.number
-        metrics = [number for number, _ in settings.metrics] or list(state.sums)
+        metrics = [number for number, _ in settings.metrics] or [
+            number for number in state.sums if not is_counter(number)
+        ]
         return [
             StreakEvent(event.occurred_at, event.position, metric, event.amount, event.local_at)
             for metric in metrics

@@ -84,8 +84,10 @@ class Union:
         low, high = [0] * len(self._indexes), list(self._sizes)
         while any(first < last for first, last in zip(low, high, strict=True)):
             widest = max(range(len(low)), key=lambda place: high[place] - low[place])
-            entry = self._indexes[widest].at((low[widest] + high[widest]) // 2)
-            before = [self._before(place, entry) for place in range(len(low))]
+            middle = (low[widest] + high[widest]) // 2
+            entry = self._indexes[widest].at(middle)
+            # In its own group it stands where it stands: in a final run the id of an erased user may not tell.
+            before = [middle if place == widest else self._before(place, entry) for place in range(len(low))]
             if sum(before) < row:
                 # The entry itself stands before the row, too.
                 before[widest] += 1

@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, NamedTuple
 
@@ -151,6 +151,11 @@ class Upkeep:
                 raise
             self._users.end_filling(upto)
 
+    async def compact_projection(self, users: Sequence[int]) -> None:
+        """Let the projection hold nothing of erased users any more."""
+        async with self._filling:
+            await self.undisturbed(self._projection.compact, users, interrupt=self._projection.interrupt)
+
     async def checkpoint(self) -> None:
         """Write a checkpoint while events go on. Given up when a board comes or goes meanwhile."""
         async with self._writing:
@@ -184,6 +189,18 @@ class Upkeep:
     async def in_background(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Do slow work on the thread for it."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    async def undisturbed(
+        self, work: Callable[..., Any], *arguments: Any, interrupt: Callable[[], None] = lambda: None
+    ) -> Any:
+        """As `in_background`, but whoever is cancelled waits all the same until the work has ended, maybe sooner."""
+        step = asyncio.ensure_future(self.in_background(work, *arguments))
+        try:
+            return await asyncio.shield(step)
+        except asyncio.CancelledError:
+            interrupt()
+            await asyncio.gather(step, return_exceptions=True)
+            raise
 
     async def close(self) -> None:
         """Bring both files up to date."""

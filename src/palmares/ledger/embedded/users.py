@@ -2,7 +2,8 @@
 
 Layers, newest first; the first that knows a user is right:
 
-    unprojected   what was recorded since the last step of the projection: users, their events, idempotency keys
+    unprojected   what was recorded since the last step of the projection: users, their events, which of these or
+                  earlier ones are void, idempotency keys
     filling       the layer before, while the projection takes it in
     young, old    users that are projected, kept because they were seen lately
     projection    everybody, on disk
@@ -20,14 +21,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from palmares.domain import local_time
+from palmares.domain import local_time, value
+from palmares.domain.erased import anonymous_id
 from palmares.domain.preferences import DEFAULTS, Preferences
 from palmares.domain.streak import Streak, decode
 from palmares.domain.user import User
+from palmares.domain.value import MOST
 from palmares.ledger.contract import NO_STREAK
 from palmares.ledger.embedded.log import PastEvent
 from palmares.ledger.embedded.projection import FirstUse, Projection
 
+_NOTHING: Mapping[int, int] = {}
 # An id is small beside a user's state.
 _IDS_PER_CACHED_USER = 10
 # A recorded user has a place by id and by number, and with an event one among the events and one among the keys.
@@ -50,15 +54,23 @@ class UserState:
     streak: Streak = NO_STREAK
 
 
-class Layer:
-    """Users by id and by number; in the unprojected layers also their events and keys."""
+# Stands for a user who has an id no longer.
+_GONE = UserState(User(number=0, scope=0, id="", created=0, updated=0))
 
-    __slots__ = ("by_id", "by_number", "events", "keys", "step_count")
+
+class Layer:
+    """Users by id and by number; in the unprojected layers also their events, voids and keys.
+
+    `voids` has, by user and metric, the position of each event that is void, with the position of what says so.
+    """
+
+    __slots__ = ("by_id", "by_number", "events", "keys", "step_count", "voids")
 
     def __init__(self) -> None:
         self.by_id: dict[tuple[int, str], UserState] = {}
         self.by_number: dict[int, UserState] = {}
         self.events: defaultdict[tuple[int, int], list[PastEvent]] = defaultdict(list)
+        self.voids: defaultdict[tuple[int, int], dict[int, int]] = defaultdict(dict)
         self.keys: dict[tuple[int, int, str], FirstUse] = {}
         self.step_count = 0
 
@@ -83,6 +95,9 @@ class Users:
         self._names: dict[int, tuple[str, str | None]] = {}
         self._most_ids = most_cached * _IDS_PER_CACHED_USER
         self._last_number = projection.last_user()
+        # Few, and asked for all the time.
+        self.hidden = projection.hidden_users()
+        self.erased = projection.erased_users()
 
     @property
     def last_number(self) -> int:
@@ -100,10 +115,10 @@ class Users:
         for layer in (self._unprojected, self._filling, self._young):
             state = layer.by_id.get(key)
             if state is not None:
-                return state
+                return None if state is _GONE else state
         state = self._old.by_id.get(key)
         if state is not None:
-            return self._keep(state)
+            return None if state is _GONE else self._keep(state)
         row = self._projection.user_by_id(scope, user_id)
         return None if row is None else self._load(row[0], scope, user_id, *row[1:])
 
@@ -116,13 +131,17 @@ class Users:
         state = self._old.by_number.get(number)
         if state is not None:
             return self._keep(state)
+        if number in self.erased:
+            return self._load_erased(number)
         row = self._projection.user_by_number(number)
         assert row is not None, f"user {number} is in a ranking but not in the log"
         return self._load(number, *row)
 
     def named(self, numbers: Sequence[int]) -> list[tuple[str, str | None]]:
         """The id and name of each user, in the same order; one disk read for all who were not seen lately."""
-        names = {number: self._name(number) for number in numbers}
+        names = {
+            number: (anonymous_id(number), None) if number in self.erased else self._name(number) for number in numbers
+        }
         unseen = [number for number, name in names.items() if name is None]
         if unseen:
             self._remember_names(self._projection.named(unseen))
@@ -151,6 +170,8 @@ class Users:
         return user_id
 
     def _find_id(self, number: int) -> str:
+        if number in self.erased:
+            return anonymous_id(number)
         state = self._seen(number)
         return self._projection.id_of(number) if state is None else state.user.id
 
@@ -169,10 +190,47 @@ class Users:
         self._unprojected.step_count += 1
         if state.user.number > self._last_number:
             self._last_number = state.user.number
+        if state.user.hidden:
+            self.hidden.add(state.user.number)
+        elif self.hidden:
+            self.hidden.discard(state.user.number)
+
+    def erase(self, state: UserState) -> UserState:
+        """Let nobody have the id of a user any more, and keep of the user what the past needs."""
+        user = state.user
+        left = UserState(_anonymous(user), state.sums, state.streak)
+        for layer in (self._young, self._old):
+            layer.by_id.pop((user.scope, user.id), None)
+            layer.by_number.pop(user.number, None)
+        self._unprojected.by_id[user.scope, user.id] = _GONE
+        self._unprojected.by_number[user.number] = left
+        self._unprojected.step_count += 1
+        self._names.pop(user.number, None)
+        self._ids.pop(user.number, None)
+        self.hidden.discard(user.number)
+        self.erased.add(user.number)
+        return left
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """Let go of what layers that are projected still hold of erased users."""
+        for layer in (self._young, self._old):
+            for number in numbers:
+                held = layer.by_number.pop(number, None)
+                if held is not None:
+                    layer.by_id.pop((held.user.scope, held.user.id), None)
 
     def note_event(self, user: int, metric: int, event: PastEvent) -> None:
         """Keep an event until the projection has it."""
         self._unprojected.events[user, metric].append(event)
+
+    def note_void(self, user: int, metric: int, target: int, position: int) -> None:
+        """Keep until the projection has it that an event is void."""
+        self._unprojected.voids[user, metric][target] = position
+
+    def is_void(self, user: int, metric: int, target: int) -> bool:
+        """Whether an event is void."""
+        held = target in self._held_voids(user, metric)
+        return held or self._projection.void_of(user, metric, target) is not None
 
     def note_key(self, user: int, metric: int, key: str, use: FirstUse) -> None:
         """Keep the use of an idempotency key until the projection has it."""
@@ -188,22 +246,45 @@ class Users:
         )
 
     def history(self, user: int, metric: int, first: int, past: int, upto: int) -> list[PastEvent]:
-        """The events of a user and metric in a stretch of local time up to a position, in no order."""
-        return [
+        """The events of a user and metric in a stretch of local time up to a position, in no order.
+
+        Those that are void by that position are left out.
+        """
+        found = [
             *self._projection.history_of(user, metric, first, past, upto),
             *(event for event in self._held(user, metric, first, past) if event.position <= upto),
         ]
+        voids = self._held_voids(user, metric)
+        return [event for event in found if voids.get(event.position, upto + 1) > upto] if voids else found
+
+    def newest(self, user: int, metric: int, limit: int) -> list[PastEvent]:
+        """The events of a user and metric that happened last by the user's clock and are not void, newest first."""
+        voids = self._held_voids(user, metric)
+        found = [
+            event
+            for event in (
+                *self._projection.newest_of(user, metric, limit + len(voids)),
+                *self._held(user, metric, value.LEAST, value.MOST),
+            )
+            if event.position not in voids
+        ]
+        return sorted(found, key=lambda event: (event.local_at, event.position), reverse=True)[:limit]
 
     def days(self, user: int, metric: int, first: int, past: int) -> dict[int, int]:
         """The days of a stretch of local time that have events, with the sum of their amounts."""
-        sums = {
-            day + local_time.EPOCH_ORDINAL: change
-            for day, change in self._projection.days_of(user, metric, first, past)
-        }
-        for event in self._held(user, metric, first, past):
+        if self._held_voids(user, metric):
+            # Whether a day has other events too, its sum does not tell.
+            sums, events = {}, self.history(user, metric, first, past, MOST)
+        else:
+            sums, events = self._projected_days(user, metric, first, past), [*self._held(user, metric, first, past)]
+        for event in events:
             day = local_time.day_of(event.local_at)
             sums[day] = sums.get(day, 0) + event.amount
         return sums
+
+    def _projected_days(self, user: int, metric: int, first: int, past: int) -> dict[int, int]:
+        days = self._projection.days_of(user, metric, first, past)
+        return {day + local_time.EPOCH_ORDINAL: change for day, change in days}
 
     def begin_filling(self) -> None:
         """Set aside what the projection is about to take in."""
@@ -224,6 +305,8 @@ class Users:
         self._unprojected.by_number.update(newer.by_number)
         for name, events in newer.events.items():
             self._unprojected.events[name].extend(events)
+        for name, voids in newer.voids.items():
+            self._unprojected.voids[name].update(voids)
         self._unprojected.keys.update(newer.keys)
         self._unprojected.step_count += newer.step_count
 
@@ -250,10 +333,24 @@ class Users:
                 if first <= event.local_at < past:
                     yield event
 
+    def _held_voids(self, user: int, metric: int) -> Mapping[int, int]:
+        """The events of a user and metric that are void, by position; those of which the projection does not know."""
+        older, newer = self._filling.voids, self._unprojected.voids
+        if not older and not newer:
+            return _NOTHING
+        name = (user, metric)
+        return {**older.get(name, _NOTHING), **newer.get(name, _NOTHING)}
+
     def _load(self, number: int, scope: int, user_id: str, body: str, streak: str | None) -> UserState:
         sums = {metric: Sum(total, latest) for metric, total, latest in self._projection.totals_of(number)}
         state = self._projection.blank_streak(scope) if streak is None else decode(streak)
         return self._keep(UserState(decode_user(number, scope, user_id, body), sums, state))
+
+    def _load_erased(self, number: int) -> UserState:
+        scope, body = self._projection.erased_user(number)
+        sums = {metric: Sum(total, latest) for metric, total, latest in self._projection.totals_of(number)}
+        user = decode_user(number, scope, anonymous_id(number), body)
+        return UserState(user, sums, self._projection.blank_streak(scope))
 
     def _keep(self, state: UserState) -> UserState:
         if len(self._young.by_id) >= self._most_young:
@@ -287,11 +384,19 @@ def decode_user(number: int, scope: int, user_id: str, body: str) -> User:
     given = msgspec.json.decode(body)
     for name in ("attributes_before", "preferences_before"):
         given.pop(name, None)
-    if given["device_tokens"] is not None:
+    if given.get("device_tokens") is not None:
         given["device_tokens"] = tuple(given["device_tokens"])
     if "preferences" in given:
         given["preferences"] = msgspec.convert(given["preferences"], Preferences)
     return User(number=number, scope=scope, id=user_id, **given)
+
+
+def _anonymous(user: User) -> User:
+    """What is left of a user who is erased: what decides how events counted, and nothing of the person."""
+    return User(
+        number=user.number, scope=user.scope, id=anonymous_id(user.number), tz=user.tz, preferences=user.preferences,
+        control=user.control, created=user.created, updated=user.updated,
+    )  # fmt: skip
 
 
 def attributes_before(body: str) -> dict[str, str] | None:

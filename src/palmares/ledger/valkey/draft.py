@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from palmares.domain import local_time, tally, value
 from palmares.domain.effect import is_late, is_live
+from palmares.domain.erased import check_new_id
 from palmares.domain.errors import NotAllowed, NotFound, PalmaresError
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
@@ -175,6 +176,7 @@ class Draft:
         return steps
 
     def _add(self, entry: Entry) -> Step:
+        _check_supported(entry)
         name = user_name(entry.scope, entry.user_id)
         present = self._fresh.users.get(name) or self._kept.users.get(name) or self.picture.users.get(name)
         replay = None if present is None else self._replay(entry, name, present)
@@ -221,6 +223,7 @@ class Draft:
     def _new_user(self, entry: Entry, name: bytes) -> Step:
         if entry.must_exist:
             raise NotFound(f"user {entry.user_id!r} was not found")
+        check_new_id(entry.user_id)
         blank = User(
             number=0, scope=entry.scope, id=entry.user_id, control=entry.control, created=self.now, updated=self.now
         )
@@ -286,8 +289,6 @@ class Draft:
     # Events
 
     def _count_event(self, entry: Entry, metric: Metric, step: Step, before: Mapping[int, Mapping[int, Held]]) -> None:
-        if entry.history:
-            raise NotAllowed("history: this ledger does not take events as history yet; record them without it")
         user, number = step.state.user, metric.number
         former = step.state.sums.get(number)
         occurred_at = self.now if entry.occurred_at is None else entry.occurred_at
@@ -459,6 +460,20 @@ class Draft:
             used = used_field(step.name, entry.metric.number, entry.idempotency_key)
             step.used.append(used)
             self._fresh.used[used] = step
+
+
+def _check_supported(entry: Entry) -> None:
+    """Raises `NotAllowed` for what this ledger does not take yet."""
+    if entry.history and entry.metric is not None:
+        raise NotAllowed("history: this ledger does not take events as history yet; record them without it")
+    if entry.voids is not None:
+        raise NotAllowed("void: this ledger does not take events back yet; record one with the negative amount")
+    if entry.total is not None:
+        raise NotAllowed("total: this ledger does not set totals yet; record an event with the difference")
+    if entry.erase:
+        raise NotAllowed("this ledger does not erase users yet; clear their fields")
+    if "hidden" in entry.changes:
+        raise NotAllowed("hidden: this ledger does not hide users yet; leave them out with a filter")
 
 
 def streak_settings_for(streaks: Mapping[int, StreakSettings], user: User) -> StreakSettings:

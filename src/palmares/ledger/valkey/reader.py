@@ -409,7 +409,7 @@ class Reader:
         return Record(
             self._shards.whole_position(shard, position), "user" if line.metric is None else "event",
             int(fields[b"t"]), line.scope, int(fields[b"n"]), line.metric, line.amount, line.occurred_at,
-            line.local_at, line.total, line.idempotency_key, line.body,
+            line.local_at, line.total, line.idempotency_key, None, line.body,
         )  # fmt: skip
 
     def _shard(self, user: User) -> Shard:

@@ -1,10 +1,6 @@
-"""Runs the migrations on the connection that `outbox/database.py` hands over, inside its transaction."""
-
-from alembic import context
+"""Alembic comes in here; `sql/migrations.py` called it, and does the rest."""
 
 from palmares.outbox.tables import VERSION_TABLE, metadata
+from palmares.sql.migrations import run
 
-context.configure(
-    connection=context.config.attributes["connection"], target_metadata=metadata, version_table=VERSION_TABLE
-)
-context.run_migrations()
+run(metadata, VERSION_TABLE)

@@ -1,6 +1,7 @@
 """The past of a board: what the log holds, in the order in which it took effect."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from palmares.domain.effect import final_at
 from palmares.domain.group import Group
 from palmares.domain.local_time import parse_instant
 from palmares.domain.run import Run
-from palmares.domain.user import User
+from palmares.domain.user import User, changed
 from palmares.ledger.embedded import past
-from palmares.ledger.embedded.log import EVENT, USER, Line, Log
+from palmares.ledger.embedded.log import EVENT, USER, VOID, Line, Log
 from palmares.ledger.embedded.past import PastStep, opened
 from palmares.ledger.embedded.projection import Projection
 from palmares.ledger.embedded.users import encode_user
@@ -170,6 +171,28 @@ async def test_everybody_begins_with_the_attributes_first_known(
     assert await groups(folder, IGNORING, 6) == []
 
 
+async def test_a_board_without_groups_hears_of_those_only_who_were_ever_hidden(folder: Path, log: Log) -> None:
+    """Nothing of others, and nothing of attributes where nobody was."""
+    hidden = changed(User(number=1, scope=1, id="user-1", created=0, updated=0), {"hidden": True}, 0)
+    hiding = Line(
+        0, USER, instant("03-04T13"), 1, 1, user_id="user-1",
+        body=encode_user(hidden, replace(hidden, attributes={})),
+    )  # fmt: skip
+    lines = [user("03-01T12", "east", changes=False), event("03-04T12"), user("03-04T12", "west", "east", number=2)]
+    write(log, numbered([*lines, hiding]))
+    for upto, expected in ((3, [2]), (4, [2, 4])):
+        projection = Projection(folder / f"projection-{upto}.sqlite3", folder / "log.sqlite3", upto)
+        projection.catch_up(upto)
+        with (
+            closing(projection.snapshot()) as snapshot,
+            opened(folder / "log.sqlite3", Plan(IGNORING), upto, None) as found,
+        ):
+            assert await found.groups(snapshot, in_thread) == []
+            assert [step.position async for portion in found.steps(in_thread) for step in portion] == expected
+        assert projection.hidden_users() == ({1} if upto == 4 else set())
+        projection.close()
+
+
 async def groups(folder: Path, board: Board, upto: int) -> list[Group | None]:
     """The groups at first, as worked out from the users of a position."""
     projection = Projection(folder / f"projection-{upto}-{board.number}.sqlite3", folder / "log.sqlite3", upto)
@@ -180,3 +203,29 @@ async def groups(folder: Path, board: Board, upto: int) -> list[Group | None]:
     snapshot.close()
     projection.close()
     return made
+
+
+def void(recorded: str, target: Line) -> Line:
+    """The line that says that an event is void."""
+    return target._replace(position=0, kind=VOID, recorded_at=instant(recorded), amount=-1, target=target.position)
+
+
+@pytest.mark.parametrize(
+    ("board", "ignored", "gone", "revising"),
+    [(IGNORING, [8], {2, 3}, set()), (REVISING, [], {1, 2, 3, 4}, {FIRST.start})],
+)
+async def test_void_events_are_left_out_but_where_the_void_came_late(
+    folder: Path, log: Log, board: Board, ignored: list[int], gone: set[int], revising: set[int]
+) -> None:
+    """A late void of what counts is told like a late event; that of a late event that is ignored is not told."""
+    lines = numbered(LATE)
+    voids = [void("03-10T17", lines[0]), void("03-08T12", lines[1]), void("03-10T17", lines[2])]
+    lines = numbered([*lines, *voids, void("03-10T18", lines[3])])
+    write(log, lines)
+    said = [(line.target, line.position) for line in lines if line.kind == VOID and line.target is not None]
+    with opened(folder / "log.sqlite3", Plan(board), 99, None, void=said) as found:
+        all_steps = [step async for portion in found.steps(in_thread) for step in portion]
+    assert found.gone == gone
+    assert found.revising == revising
+    assert [step.position for step in all_steps if step.position > 7] == ignored
+    assert gone.isdisjoint(step.position for step in all_steps)

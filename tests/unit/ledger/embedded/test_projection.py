@@ -10,7 +10,7 @@ import pytest
 from palmares.ledger.embedded.log import Log, PastEvent
 from palmares.ledger.embedded.projection import FirstUse, Projection
 from tests.faults import FaultyConnection
-from tests.log_lines import METRIC, STORY, event_line, write
+from tests.log_lines import METRIC, STORY, event_line, void_line, write
 
 EVER = (-(2**62), 2**62)
 
@@ -232,3 +232,26 @@ def test_a_projection_ahead_of_the_log_is_made_again(open_projection: Callable[[
     assert projection.user_by_id(1, "bob") is None
     projection.close()
     shorter.close()
+
+
+def test_void_events_are_known_but_not_among_the_history_and_the_days(
+    open_projection: Callable[[], Projection], log: Log
+) -> None:
+    """As of a position in front of the void they still are; the key stays used."""
+    write(log, [void_line(8, STORY[1], 2), void_line(9, STORY[3], 0)])
+    projection = open_projection()
+    fill(projection, 9)
+    events = projection.history_of(1, METRIC, *EVER, 9)
+    assert [projection.void_of(1, METRIC, target) for target in (2, 6, 7)] == [8, None, None]
+    assert sorted(event.position for event in events) == [6, 7]
+    assert sorted(event.position for event in projection.history_of(1, METRIC, *EVER, 7)) == [2, 6, 7]
+    assert projection.days_of(1, METRIC, *EVER) == [(0, 2)]
+    assert projection.days_of(2, METRIC, *EVER) == []
+    assert projection.totals_of(1) == [(METRIC, 2, 7)]
+    assert projection.first_use(1, METRIC, "k") == FirstUse(2, 2)
+    snapshot = projection.snapshot()
+    assert sorted(snapshot.voids(METRIC, 9)) == [(2, 8), (4, 9)]
+    assert list(snapshot.voids(None, 8)) == [(2, 8)]
+    assert list(snapshot.voids(METRIC + 1, 9)) == []
+    assert len(projection.effects_of(1, METRIC, *EVER, 9)) == 3
+    snapshot.close()

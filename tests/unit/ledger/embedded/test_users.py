@@ -22,7 +22,7 @@ from palmares.ledger.embedded.users import (
     preferences_before,
 )
 from tests.ledger_world import BUSY, Clock, open_embedded, swim
-from tests.log_lines import METRIC, STORY, event_line, user_line, write
+from tests.log_lines import METRIC, STORY, event_line, user_line, void_line, write
 from tests.world import make_board
 
 EVER = (-(2**62), 2**62)
@@ -266,3 +266,25 @@ async def test_what_layers_leave_behind_is_freed_little_by_little(folder: Path) 
         await ledger.record([swim(f"user-{number}", 1, key=f"key-{number}")])
         assert sum(map(len, ledger._users._discarded)) < 50
     await ledger.close()
+
+
+def test_a_void_is_known_in_whatever_layer_it_is(parts: Parts) -> None:
+    """Of an event that is projected, or is not yet; also while the projection takes it in, and after that failed."""
+    users, coming = parts.users, PastEvent(8, 8, 3, 8)
+    users.note_event(1, METRIC, coming)
+
+    def left(upto: int = 10) -> list[int]:
+        return sorted(event.position for event in users.history(1, METRIC, *EVER, upto))
+
+    assert (left(), users.days(1, METRIC, *EVER)) == ([2, 6, 7, 8], {EPOCH_ORDINAL: 10})
+    users.note_void(1, METRIC, 2, 9)
+    users.begin_filling()
+    users.note_void(1, METRIC, 8, 10)
+    assert (left(), left(9), left(8)) == ([6, 7], [6, 7, 8], [2, 6, 7, 8])
+    assert users.days(1, METRIC, *EVER) == {EPOCH_ORDINAL: 2}
+    assert [users.is_void(1, METRIC, target) for target in (2, 6, 8)] == [True, False, True]
+    users.undo_filling()
+    assert (left(), left(8)) == ([6, 7], [2, 6, 7, 8])
+    parts.project(event_line(8, 1, 3, 10), void_line(9, STORY[1], 5), void_line(10, event_line(8, 1, 3, 10), 2))
+    assert (left(), left(9), users.is_void(1, METRIC, 8)) == ([6, 7], [6, 7, 8], True)
+    assert users.days(1, METRIC, *EVER) == {EPOCH_ORDINAL: 2}

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.group import Group
-from palmares.ledger.contract import Ranks
+from palmares.ledger.contract import Ranks, void
 from palmares.ledger.embedded.ledger import EmbeddedLedger
 from tests.ledger_world import Clock, memory_folder, open_embedded, run_on, swim
 from tests.world import POOL, make_board
@@ -104,6 +105,19 @@ async def test_rankings_are_known_as_they_were_at_a_place_of_the_log(ledger: Emb
     assert [(run, group, ranks) for run, group, ranks in weekly] == [(run_on(WEEKLY, "2026-03-04"), (), whole)]
     assert rows(await ledger.ranks(1, run_on(WEEKLY, "2026-03-04"), ())) != rows(whole)
     assert ledger.progress(1) is None
+
+
+async def test_rankings_as_they_were_know_nothing_of_later_voids(ledger: EmbeddedLedger, clock: Clock) -> None:
+    """Though a void takes effect when its event did: who asks what was is told what was."""
+    await fill(ledger)
+    position, instant = ledger.position(), clock()
+    before = await ledger.ranks(1, run_on(WEEKLY, "2026-03-04"), ())
+    events = [line.position for line in await ledger.records(0, position) if line.kind == "event"]
+    await ledger.record([void(DEFAULT_SCOPE, event) for event in events])
+    weekly = await ledger.ranks_as_of(WEEKLY, position, instant)
+
+    assert weekly == [(run_on(WEEKLY, "2026-03-04"), (), before)]
+    assert await ledger.ranks_as_of(WEEKLY, ledger.position(), instant) == []
 
 
 async def test_users_are_found_by_their_numbers(ledger: EmbeddedLedger) -> None:

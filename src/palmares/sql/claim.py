@@ -1,0 +1,71 @@
+"""One server at a time has a PostgreSQL database, as one process at a time has a data folder.
+
+Two ledgers that wrote their final runs into one archive would overwrite each other's. The claim is a lock of a session,
+so it ends with the process, however that ends. A restart of the database ends it too; then it is taken again.
+
+Whoever keeps the claim in a thread of its own also learns first that the database is away, and can spare others the
+wait for it.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from palmares.domain.errors import PalmaresError, Unavailable
+from palmares.sql import postgresql
+
+
+class DatabaseInUse(PalmaresError):
+    """Another server uses the database."""
+
+
+class Claim:
+    """The claim of this process to the database at a URL, from `keep` until `close`. Both may wait for the network."""
+
+    def __init__(self, url: str) -> None:
+        # Whether the database could not be reached when it was last tried.
+        self.away = False
+        self._engine = postgresql.session_engine(url)
+        self._session: Connection | None = None
+
+    def keep(self) -> None:
+        """Take the claim, or see that it still holds.
+
+        Raises `DatabaseInUse` when another process has it, and `Unavailable` when the database cannot be used.
+        """
+        if self._holds():
+            return
+        self._let_go()
+        try:
+            self._session = self._engine.connect()
+            taken = postgresql.try_lock(self._session, "server")
+        except SQLAlchemyError as error:
+            self.away = True
+            raise Unavailable("the database does not work at present") from error
+        self.away = False
+        if not taken:
+            self._let_go()
+            raise DatabaseInUse("another server uses the database; each has a database or a schema of its own")
+
+    def close(self) -> None:
+        """Let another process have the database."""
+        self._let_go()
+        self._engine.dispose()
+
+    def _holds(self) -> bool:
+        if self._session is None:
+            return False
+        try:
+            self._session.exec_driver_sql("SELECT 1")
+        except SQLAlchemyError:
+            return False
+        return True
+
+    def _let_go(self) -> None:
+        if self._session is not None:
+            with suppress(SQLAlchemyError):
+                self._session.close()
+            self._session = None

@@ -1,0 +1,88 @@
+"""PostgreSQL: all parts in one database, or in one schema of it; a writer takes the lock of its part first of all.
+
+The lock is an advisory one, held by the transaction. So a writer has what SQLite's lock on the file gives: what it
+reads stays as it is until it has committed. Readers see one snapshot.
+
+How long a server may keep us waiting is limited, because some reads are waited for on the event loop: a server that
+is away must not stop what can do without it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
+
+from palmares.domain.errors import Unavailable
+
+_OLDEST: Final = 15
+# For how long a process waits while another one writes, and for what it reads.
+_LOCK_SECONDS: Final = 10
+_READING_SECONDS: Final = 10
+# Where the URL does not say it; most of it is when to give up on a server that does not answer, or is gone.
+_CONNECTION: Final = {
+    "connect_timeout": "2",
+    "tcp_user_timeout": "5000",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "2",
+    "application_name": "palmares",
+    "client_encoding": "UTF8",
+}
+
+
+def engines(url: URL, part: str) -> tuple[Engine, Engine]:
+    """For reading and for writing."""
+    reading = _engine(url, f"-c statement_timeout={_READING_SECONDS}s")
+    writing = _engine(url, f"-c lock_timeout={_LOCK_SECONDS}s")
+
+    @event.listens_for(writing, "begin")
+    def began(connection: Connection) -> None:
+        take_lock(connection, part)
+
+    return reading.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), writing
+
+
+def session_engine(url: str) -> Engine:
+    """Connections that are never lent twice, for locks that last as long as they do."""
+    # The server is to notice soon when the machine at our end is gone: the lock must not outlive it for long.
+    options = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+    return _engine(make_url(url), options, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+
+
+def take_lock(connection: Connection, name: str) -> None:
+    """Wait for the lock of that name, and hold it until the transaction ends."""
+    connection.execute(select(func.pg_advisory_xact_lock(_number_of(name))))
+
+
+def try_lock(session: Connection, name: str) -> bool:
+    """Take the lock of that name for as long as the session lasts; returns whether it was to be had."""
+    return bool(session.scalar(select(func.pg_try_advisory_lock(_number_of(name)))))
+
+
+def check(connection: Connection) -> None:
+    """Raise `Unavailable` when the server is too old, or the database could not hold every text."""
+    version: Any = connection.dialect.server_version_info
+    if version < (_OLDEST,):
+        raise Unavailable(f"the database is PostgreSQL {version[0]}; Palmares needs {_OLDEST} or newer")
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        raise Unavailable(f"the database has the encoding {encoding}; Palmares needs UTF8")
+
+
+def _number_of(name: str) -> Any:
+    """What PostgreSQL calls a lock. Each schema has locks of its own."""
+    return func.hashtextextended(func.current_schema() + f".palmares.{name}", 0)
+
+
+def _engine(url: URL, options: str, **more: Any) -> Engine:
+    given = url.query.get("options", ())
+    options = " ".join([options, *([given] if isinstance(given, str) else given)])
+    settings = {name: value for name, value in _CONNECTION.items() if name not in url.query}
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args=settings | {"options": options},
+        # What broke while it lay idle is not lent.
+        pool_pre_ping=True,
+        **more,
+    )

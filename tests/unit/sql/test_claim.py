@@ -1,0 +1,51 @@
+"""One server at a time has a PostgreSQL database."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from palmares.domain.errors import Unavailable
+from palmares.sql.claim import Claim, DatabaseInUse
+from tests.databases import Place, Postgres
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[Place]:
+    with postgres.database() as place:
+        yield place
+
+
+def test_a_second_one_is_refused_until_the_first_lets_go(database: Place) -> None:
+    with closing(Claim(database.url)) as second:
+        with closing(Claim(database.url)) as first:
+            first.keep()
+            first.keep()
+            with pytest.raises(DatabaseInUse, match="another server uses the database"):
+                second.keep()
+        second.keep()
+
+
+def test_databases_and_schemas_are_claimed_apart(postgres: Postgres, database: Place) -> None:
+    """One server of PostgreSQL may serve many."""
+    database.execute("CREATE SCHEMA other")
+    with postgres.database() as another:
+        urls = [database.url, another.url, f"{database.url}&options=-csearch_path%3Dother"]
+        claims = [Claim(url) for url in urls]
+        for claim in claims:
+            claim.keep()
+        for claim in claims:
+            claim.close()
+
+
+def test_it_is_taken_again_after_the_database_was_away(postgres: Postgres, database: Place) -> None:
+    """Whoever comes first has it."""
+    with closing(Claim(database.url)) as first, closing(Claim(database.url)) as second:
+        first.keep()
+        with postgres.away(), pytest.raises(Unavailable, match="does not work"):
+            first.keep()
+        assert first.away
+        first.keep()
+        assert not first.away
+        with pytest.raises(DatabaseInUse):
+            second.keep()
