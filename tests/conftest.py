@@ -9,6 +9,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.databases import NoServer, Place, Postgres, sqlite_in
+from tests.valkey_servers import Address, a_cluster, one_server
 
 # ci tries the same examples every time, so that a change is to blame for a failure; dev looks for new ones every time.
 # Neither has a deadline: a slow machine is not a bug.
@@ -30,6 +31,25 @@ structlog.configure(
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Tests marked `anyio` run on the loop that the server runs on."""
     return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[list[Address]]:
+    """A Valkey server, one for all tests; or the empty one, of Valkey or Redis, that TEST_VALKEY names as host:port."""
+    given = os.environ.get("TEST_VALKEY")
+    if given:
+        host, _, port = given.rpartition(":")
+        yield [(host, int(port))]
+        return
+    with one_server() as addresses:
+        yield addresses
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster() -> Iterator[list[Address]]:
+    """A Valkey cluster of three primaries, one for all tests."""
+    with a_cluster() as addresses:
+        yield addresses
 
 
 @pytest.fixture(scope="session")

@@ -281,9 +281,14 @@ def _told_of_board(found: BoardOutcome) -> tuple[Any, ...]:
 
 
 async def everything(
-    ledger: Ledger, boards: Iterable[Board], users: Collection[str], metrics: Iterable[Metric]
+    ledger: Ledger,
+    boards: Iterable[Board],
+    users: Collection[str],
+    metrics: Iterable[Metric],
+    histories: bool = True,
 ) -> dict[Any, Any]:
-    """All that can be read of the present state, to be compared with the same of another ledger."""
+    """All that can be read of the present state, to be compared with the same of another ledger; without histories
+    where one of them has none."""
     known = [user for user_id in sorted(users) if (user := await ledger.user(DEFAULT_SCOPE, user_id)) is not None]
     found: dict[Any, Any] = {"users": known}
     for metric in metrics:
@@ -295,10 +300,12 @@ async def everything(
                 await ledger.days(user, metric, day("2026-01-01"), day("2026-12-31")),
                 [award._replace(id="") for award in await ledger.awards(user, metric, 5)] if metric.number < 0 else [],
             )
-    return found | await everything_of_boards(ledger, boards, known)
+    return found | await everything_of_boards(ledger, boards, known, histories)
 
 
-async def everything_of_boards(ledger: Ledger, boards: Iterable[Board], users: Collection[User]) -> dict[Any, Any]:
+async def everything_of_boards(
+    ledger: Ledger, boards: Iterable[Board], users: Collection[User], histories: bool = True
+) -> dict[Any, Any]:
     """All that can be read of some boards, run by run. How often a run was revised is each ledger's own affair."""
     found: dict[Any, Any] = {}
     for board in boards:
@@ -309,7 +316,7 @@ async def everything_of_boards(ledger: Ledger, boards: Iterable[Board], users: C
             for user in users:
                 found[board.key, run, user.id] = (
                     await ledger.group(board.number, run, user),
-                    await ledger.history(board.number, run, user, day("2000-01-01"), last_day),
+                    await ledger.history(board.number, run, user, day("2000-01-01"), last_day) if histories else None,
                 )
     return found
 

@@ -1,7 +1,8 @@
 """The adapters that this suite runs over. A new one is finished when it is in the table and everything passes."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from functools import partial
+from itertools import count
 from pathlib import Path
 from uuid import UUID
 
@@ -11,10 +12,12 @@ from palmares.domain.board import Board
 from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.contract import Ledger
 from palmares.ledger.embedded.ledger import Limits
+from palmares.ledger.valkey.ledger import ValkeyLedger
 from tests.faults import write_wal_only
 from tests.ledger_world import BUSY, CALM, Clock, Home, LedgerWorld, memory_folder, open_embedded
 from tests.slow_ledger import SlowLedger
 from tests.twins import copy_as_after_a_kill
+from tests.valkey_servers import Address, fresh_name
 
 
 class SlowHome:
@@ -64,12 +67,140 @@ ADAPTERS: dict[str, Callable[[Path, Clock], Home]] = {
 }
 
 
-@pytest.fixture(params=list(ADAPTERS))
+class ValkeyHome:
+    """A ledger of its own name on a server or cluster that others use too. Each life is another worker."""
+
+    def __init__(self, addresses: Sequence[Address], shards: int, clock: Clock) -> None:
+        self._addresses = addresses
+        self._shards = shards
+        self._clock = clock
+        self._name = fresh_name()
+        self._lives = count(1)
+
+    async def open(self, boards: Sequence[Board], streaks: Mapping[int, StreakSettings]) -> Ledger:
+        return await ValkeyLedger.open(
+            self._addresses,
+            boards,
+            self._clock,
+            f"worker-{next(self._lives)}",
+            streaks,
+            name=self._name,
+            shards=self._shards,
+        )
+
+    def kill(self) -> None:
+        """Whatever a worker was at is in Valkey as a whole or not at all."""
+
+
+# The ledger on Valkey is not finished: it is in the table above when all of the suite passes. Until then, these are the
+# files that it passes, but for what `NOT_YET` names.
+VALKEY: dict[str, tuple[str, int]] = {
+    "valkey, 1 shard": ("valkey", 1),
+    "valkey, 4 shards": ("valkey", 4),
+    "valkey cluster": ("valkey_cluster", 4),
+}
+VALKEY_FILES = {
+    "test_following",
+    "test_groups",
+    "test_idempotency",
+    "test_order",
+    "test_parallel",
+    "test_reading",
+    "test_record",
+    "test_runs",
+    "test_streaks",
+    "test_watching",
+    "test_union",
+    "test_users",
+}
+ALL = VALKEY.keys()
+SHARDED = ("valkey, 4 shards", "valkey cluster")
+CHANGED = "nobody tells others of changes yet"
+HISTORY = "events as history are refused until there are closing runs"
+# What is still to come, by test. It fails with one shard, and has to leave this table when it does not any more.
+NOT_YET: dict[str, tuple[Collection[str], str]] = {
+    "test_runs_are_told_oldest_first": (ALL, HISTORY),
+    "test_months_and_years_are_added_to_the_first_day": (ALL, HISTORY),
+    "test_rankings_that_changed_are_told_once": (ALL, CHANGED),
+    "test_who_moves_changes_two_groups": (ALL, CHANGED),
+    "test_final_runs_change_no_more": (ALL, CHANGED),
+    **dict.fromkeys(
+        [
+            "test_following_later_is_like_following_from_the_start",
+            "test_past_runs_are_made_as_they_were_when_they_closed",
+            "test_late_events_of_before_are_ignored_or_revise",
+            "test_progress_is_told_while_a_board_is_made",
+            "test_a_board_that_was_followed_late_is_the_same_after_opening_again",
+            "test_following_a_followed_board_again_changes_nothing",
+            "test_events_that_come_while_a_board_is_made_are_in_it",
+        ],
+        (ALL, "boards cannot be followed after events in runs that are over, with history or late events"),
+    ),
+    **dict.fromkeys(
+        [
+            "test_a_run_that_goes_on_is_made_with_the_days_that_are_over",
+            "test_days_in_which_nobody_is_ranked_any_more_are_made_too",
+            "test_attributes_of_events_are_not_those_of_their_user",
+            "test_runs_close_on_while_a_board_is_made",
+        ],
+        (ALL, "nothing is kept of the ends of days"),
+    ),
+    "test_a_board_of_points_is_empty_while_nobody_earned_any": (ALL, "boards that rank by points are refused"),
+    "test_only_active_boards_are_told": (ALL, "boards that revise are refused until there are closing runs"),
+}
+GAPS = "each shard numbers its own users and lines, so together they have gaps, and another order"
+# What is otherwise in this ledger by its design; tests/unit/ledger/valkey says how it is here.
+OTHERWISE: dict[str, tuple[Collection[str], str]] = {
+    "test_a_list_is_recorded_in_its_order": (SHARDED, GAPS),
+    "test_a_refused_request_leaves_no_gap": (SHARDED, GAPS),
+    "test_a_line_of_the_log_tells_all_of_its_event": (SHARDED, GAPS),
+    "test_an_event_creates_its_user": (SHARDED, GAPS),
+    "test_parallel_lists_do_not_mix": (SHARDED, GAPS),
+    "test_everybodys_rank_is_told_by_number": (SHARDED, GAPS),
+    "test_the_position_is_that_of_the_last_line": (SHARDED, GAPS),
+    "test_the_log_is_told_in_order_and_in_pieces": (SHARDED, GAPS),
+    "test_a_reader_sees_all_of_a_list_or_nothing": (ALL, "three reads are of three moments; each is of one"),
+}
+
+
+# Long tests of what a cluster does like a server with as many shards.
+LONG = {"test_a_union_is_ranked_as_one", "test_every_kind_of_board_ranks_like_rank_all"}
+
+
+def marks_of(test: str, kind: str) -> list[pytest.MarkDecorator]:
+    """What is to be said of a test on Valkey."""
+    marks = []
+    for table, mark in ((NOT_YET, partial(pytest.mark.xfail, strict=True)), (OTHERWISE, pytest.mark.skip)):
+        kinds, reason = table.get(test, ((), ""))
+        if kind in kinds:
+            marks.append(mark(reason=reason))
+    return marks
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "world" not in metafunc.fixturenames:
+        return
+    kinds = [pytest.param(kind) for kind in ADAPTERS]
+    if metafunc.module.__name__.rpartition(".")[2] in VALKEY_FILES:
+        test = metafunc.function.__name__
+        wanted = [kind for kind in VALKEY if test not in LONG or kind != "valkey cluster"]
+        if test in NOT_YET:
+            wanted = [kind for kind in wanted if kind not in SHARDED]
+        kinds += [pytest.param(kind, marks=marks_of(test, kind)) for kind in wanted]
+    metafunc.parametrize("world", kinds, indirect=True)
+
+
+@pytest.fixture
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[LedgerWorld]:
     """An empty ledger of each kind in turn."""
     clock = Clock()
     with memory_folder() as folder:
-        made = LedgerWorld(ADAPTERS[request.param](folder, clock), clock)
+        if request.param in VALKEY:
+            server, shards = VALKEY[request.param]
+            home: Home = ValkeyHome(request.getfixturevalue(server), shards, clock)
+        else:
+            home = ADAPTERS[request.param](folder, clock)
+        made = LedgerWorld(home, clock)
         await made.open()
         yield made
         await made.ledger.close()

@@ -13,8 +13,8 @@ from uuid import UUID
 from palmares.domain.board import Board
 from palmares.domain.metric import Metric
 from palmares.ledger.contract import Entry, Outcome, Record
-from palmares.ledger.embedded.event_id import position_of
 from palmares.ledger.embedded.ledger import EmbeddedLedger
+from palmares.ledger.event_id import position_of
 from tests.ledger_world import everything, rankings_of
 from tests.slow_ledger import SlowLedger
 

@@ -25,7 +25,6 @@ from palmares.domain.run import Run
 from palmares.domain.tally import Tally
 from palmares.ledger.contract import BoardOutcome, Entry, Outcome
 from palmares.ledger.embedded.draft import Count, Draft, Late, Step
-from palmares.ledger.embedded.event_id import event_id
 from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import POINTS, Line, Log, PastEvent, past_event
@@ -35,6 +34,7 @@ from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.users import Users
+from palmares.ledger.event_id import event_id
 
 logger = structlog.get_logger(__name__)
 _MOST_ENTRIES_PER_BATCH = 5_000

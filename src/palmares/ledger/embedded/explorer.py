@@ -18,9 +18,9 @@ import msgspec
 
 from palmares.domain.value import MOST
 from palmares.ledger.contract import VoidNote, WantedEvents
-from palmares.ledger.embedded.event_id import event_id, position_of
 from palmares.ledger.embedded.log import Line
 from palmares.ledger.embedded.queries import query
+from palmares.ledger.event_id import event_id, position_of
 
 # What takes some milliseconds.
 MOST_LOOKED_AT = 20_000

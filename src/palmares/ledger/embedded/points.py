@@ -12,8 +12,8 @@ import msgspec
 
 from palmares.domain.points import Earned, Scheme
 from palmares.ledger.contract import Award
-from palmares.ledger.embedded.event_id import event_id
 from palmares.ledger.embedded.log import Line
+from palmares.ledger.event_id import event_id
 
 
 class _AwardBody(msgspec.Struct):

@@ -21,7 +21,6 @@ from palmares.domain.user import User
 from palmares.ledger.contract import Award, DayChange, Place, Ranks, Record, Row, RunState, StoredEvent
 from palmares.ledger.embedded._index import Index
 from palmares.ledger.embedded.archivist import Archivist
-from palmares.ledger.embedded.event_id import event_id
 from palmares.ledger.embedded.explorer import Found
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import ERASURE, EVENT, POINTS, USER, VOID, Line, Log, past_event
@@ -31,6 +30,7 @@ from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.union import Union
 from palmares.ledger.embedded.users import Users
+from palmares.ledger.event_id import event_id
 from palmares.ledger.keeping import Order
 
 

@@ -5,7 +5,7 @@ from uuid import RFC_4122, UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palmares.ledger.embedded.event_id import event_id, position_of
+from palmares.ledger.event_id import event_id, position_of
 
 instants = st.integers(0, 253_402_300_799_999_999)
 positions = st.integers(1, 2**62 - 1)

@@ -1,0 +1,95 @@
+"""The boards that a shard counts on, as one worker knows them.
+
+A shard keeps the definitions itself, with a number that grows at every change. A commit tells the number that its
+worker knows, and the shard refuses it when it is not the present one: so no worker records an event past a board that
+another has followed. A *generation* is one making of a board's rankings; while a new one is made, both count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
+
+from palmares.domain.board import Board
+from palmares.domain.changes import Plan
+from palmares.domain.errors import NotFound
+from palmares.ledger.valkey.member import Members
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(tuple[Board, bool])
+
+
+class Making:
+    """One generation of a board's rankings. `ready` says that it has all that was recorded."""
+
+    __slots__ = ("board", "dense", "generation", "members", "plan", "ready")
+
+    def __init__(self, generation: int, board: Board, ready: bool) -> None:
+        self.generation = generation
+        self.board = board
+        self.plan = Plan(board)
+        self.ready = ready
+        self.members = Members(board)
+        self.dense = board.numbering == "dense"
+
+
+class Boards:
+    """All generations of a shard. `version` is the number of the shard's last change of them."""
+
+    def __init__(self, version: int = 0, makings: Iterable[Making] = ()) -> None:
+        self.version = version
+        self._by_generation = {making.generation: making for making in makings}
+        self._by_metric: dict[int, list[Making]] = {}
+        for making in self._by_generation.values():
+            if making.board.metric is not None:
+                self._by_metric.setdefault(making.board.metric.number, []).append(making)
+
+    def __iter__(self) -> Iterator[Making]:
+        return iter(self._by_generation.values())
+
+    @property
+    def newest(self) -> int:
+        """The youngest generation; 0 when there is none."""
+        return max(self._by_generation, default=0)
+
+    def get(self, generation: int) -> Making | None:
+        """A generation, if it is still there."""
+        return self._by_generation.get(generation)
+
+    def counting(self, metric: int) -> Sequence[Making]:
+        """What events of a metric change."""
+        return self._by_metric.get(metric, ())
+
+    def of(self, board_number: int) -> list[Making]:
+        """All generations of a board, oldest first."""
+        found = [making for making in self if making.board.number == board_number]
+        return sorted(found, key=lambda making: making.generation)
+
+    def current(self, board_number: int) -> Making:
+        """What is read of a board; `NotFound` when it is not followed."""
+        ready = [making for making in self.of(board_number) if making.ready]
+        if not ready:
+            raise NotFound("the leaderboard has no rankings")
+        return ready[-1]
+
+    def is_current(self, making: Making) -> bool:
+        """Whether a generation is what is read of its board."""
+        return making.ready and self.current(making.board.number) is making
+
+
+def encode_board(board: Board, ready: bool) -> bytes:
+    """A definition as a shard keeps it."""
+    return _encoder.encode((board, ready))
+
+
+def decode_boards(version: int, stored: Mapping[bytes, bytes]) -> Boards:
+    """All generations of a shard."""
+    return Boards(version, [Making(int(number), *_decoder.decode(raw)) for number, raw in stored.items()])
+
+
+def counts_alike(one: Board, other: Board) -> bool:
+    """Whether two definitions have the same rankings: names, status and the cap decide nothing that is stored."""
+    shown = {"name": "", "key": "", "description": None, "asked_status": "active", "ready": True, "max_participants": 1}
+    return replace(one, **shown) == replace(other, **shown)  # type: ignore[arg-type]

@@ -1,0 +1,157 @@
+"""A commit as the script takes it, and its answer."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from palmares.domain.effect import next_boundary
+from palmares.ledger.valkey.boards import Boards
+from palmares.ledger.valkey.draft import Change, Side, Step
+from palmares.ledger.valkey.keys import ShardKeys, run_group_field
+from palmares.ledger.valkey.state import encode_held, encode_line, encode_state
+from palmares.ledger.valkey.tell import Count, Question, Ranking
+
+Unit = Sequence[Step]
+_LENGTH = struct.Struct(">I")
+T = TypeVar("T")
+
+
+class Answer(NamedTuple):
+    """What a shard answered. `taken` has for each unit whether it was stored; of those that were, the steps know their
+    numbers. `position` is the last of the shard."""
+
+    verdict: Literal["done", "boards", "later"]
+    position: int = 0
+    taken: Sequence[bool] = ()
+    counts: Mapping[Ranking, Count] = {}
+
+
+@dataclass(slots=True)
+class Shard:
+    """One shard: its names, and its boards as this worker knows them. `place` counts from 0."""
+
+    place: int
+    keys: ShardKeys
+    boards: Boards
+
+
+class Commit:
+    """What goes to one shard: units, and the questions that are answered with them."""
+
+    def __init__(self, shard: Shard, shards: int, now: int, units: Sequence[Unit], asked: Mapping[Ranking, Question]):
+        self._shard = shard
+        self._units = units
+        self._asked = asked
+        self._alone = shards == 1
+        self._keys: dict[bytes, bytes] = {}
+        names = shard.keys
+        for key in (names.head, names.log, names.users, names.names, names.used, names.past, names.ignored):
+            self._key(key)
+        self._key(names.workers)
+        header = (shard.boards.version, now, next_boundary(now), shard.place, shards)
+        self._arguments = [*map(_number, header), *_list(units, self._unit), *_list(asked, self._question)]
+
+    @property
+    def keys(self) -> list[bytes]:
+        """All keys that the commit has to do with."""
+        return list(self._keys)
+
+    def arguments(self, worker: str, number: int) -> list[bytes]:
+        """The arguments of the script, for the so many-th commit of a worker in this shard."""
+        parts = [worker.encode(), _number(number), *self._arguments]
+        return [b"".join([piece for part in parts for piece in (_LENGTH.pack(len(part)), part)])]
+
+    def _key(self, key: bytes | None) -> bytes:
+        """What a key is named by: its place, from 1; 0 is none."""
+        return b"0" if key is None else self._keys.setdefault(key, _number(len(self._keys) + 1))
+
+    def _unit(self, unit: Unit) -> Iterable[bytes]:
+        return _list(unit, self._step)
+
+    def _step(self, step: Step) -> Iterable[bytes]:
+        writes = step.writes
+        yield from (step.name, _number(step.version), b"1" if writes else b"0")
+        yield encode_state(step.state) if writes else b""
+        yield from _list(step.used if writes else (), lambda field: [field])
+        yield from _list(step.lines, lambda line: [encode_line(line)])
+        yield from _list(
+            step.events,
+            lambda event: [self._key(self._shard.keys.events(event.metric, step.name)), event.before, event.behind],
+        )
+        yield from _list(step.changes, self._change)
+        yield from _list(step.past, lambda past: [past[0], encode_held(past[1])])
+        yield from _list(step.ignored, lambda field: [field])
+
+    def _change(self, change: Change) -> Iterable[bytes]:
+        left, joined = self._side(change, change.left), self._side(change, change.joined)
+        groups = self._key(self._shard.keys.groups(change.making.generation))
+        return [*left[:2], *joined[:2], left[2], joined[2], groups, left[3], joined[3]]
+
+    def _side(self, change: Change, side: Side | None) -> tuple[bytes, bytes, bytes, bytes]:
+        """Order, member, distinct values, and field of the group."""
+        if side is None:
+            return b"0", b"", b"0", b""
+        making, keys, group = change.making, self._shard.keys, (change.run_start, side.group)
+        return (
+            self._key(keys.order(making.generation, group)),
+            side.member,
+            self._key(keys.values(making.generation, group) if making.dense else None),
+            run_group_field(group),
+        )
+
+    def _question(self, ranking: Ranking) -> Iterable[bytes]:
+        question = self._asked[ranking]
+        order, values = order_keys(self._shard, ranking)
+        yield self._key(order)
+        yield self._key(values)
+        yield from _list(question.bounds, lambda bound: [bound])
+        yield from _list(question.value_bounds if self._alone else (), lambda bound: [bound])
+        yield b"" if self._alone else max(question.value_bounds, default=b"")
+        yield from map(_number, (question.rows if self._alone else None) or (-1, -1))
+
+    def read(self, reply: list[Any]) -> Answer:
+        """The answer; tells the steps that were taken what they have become."""
+        if reply[0] != b"done":
+            return Answer("boards" if reply[0] == b"boards" else "later")
+        _, recorded_at, position, told, answers = reply
+        for unit, steps in zip(self._units, told, strict=True):
+            for step, (number, last) in zip(unit, steps, strict=bool(steps)):
+                step.number, step.position, step.recorded_at = number, last, recorded_at
+        counts = {
+            ranking: self._count(self._asked[ranking], *answer)
+            for ranking, answer in zip(self._asked, answers, strict=True)
+        }
+        return Answer("done", position, [bool(steps) for steps in told], counts)
+
+    def _count(self, question: Question, size: int, counts: Any, distinct: Any, better: Any, rows: Any) -> Count:
+        found = distinct if self._alone else [0] * len(question.value_bounds)
+        return Count(
+            size,
+            dict(zip(question.bounds, counts, strict=True)),
+            dict(zip(question.value_bounds, found, strict=True)),
+            better,
+            rows,
+        )
+
+
+def order_keys(shard: Shard, ranking: Ranking) -> tuple[bytes, bytes]:
+    """The keys of a ranking's part in a shard: order and distinct values, which are there where ranks are dense.
+
+    Where the shard is not ready yet with a board that another shard tells of, these are keys of nothing.
+    """
+    ready = [making for making in shard.boards.of(ranking.board) if making.ready]
+    generation, group = ready[-1].generation if ready else 0, (ranking.run_start, ranking.group)
+    return shard.keys.order(generation, group), shard.keys.values(generation, group)
+
+
+def _number(number: int) -> bytes:
+    return b"%d" % number
+
+
+def _list(items: Iterable[T], write: Callable[[T], Iterable[bytes]]) -> list[bytes]:
+    """A list as the script reads it: its length, then the items."""
+    held = list(items)
+    return [_number(len(held)), *(part for item in held for part in write(item))]

@@ -1,0 +1,121 @@
+"""Every key that the ledger has in Valkey.
+
+A shard is a complete small ledger of its users, and all of its keys begin with the same hash tag, so that they lie in
+one slot and one script may change them together. Of a ledger called `palmares`, shard 3 has
+
+    {palmares.3}:head                      hash    position, users, recorded_at and boards: the counters of the shard
+    {palmares.3}:log                       stream  the truth: one entry for each line, with the id `<position>-0`
+    {palmares.3}:users                     hash    user → version, number, state
+    {palmares.3}:names                     hash    number of a user → user
+    {palmares.3}:used                      hash    user, metric, idempotency key → position and time of the event
+    {palmares.3}:past                      hash    user, generation, run → what the user had in a run that is final
+    {palmares.3}:boards                    hash    generation → definition of a board, and whether it is complete
+    {palmares.3}:ignored                   hash    generation, run → how many events came late and were left out
+    {palmares.3}:workers                   hash    worker → its last commit, and what that was answered
+    {palmares.3}:groups:7                  hash    of a generation: the runs and groups in which anybody stands
+    {palmares.3}:events:1:1:ann            zset    of a metric and a user: the events
+    {palmares.3}:order:7:739312:…          zset    of a generation, run and group: the order, see `member.py`
+    {palmares.3}:values:7:739312:…         zset    the same, each value once; only where ranks are dense
+
+and the ledger as a whole has `{palmares}:shards`, how many shards there are, which is settled when the data is made.
+A *generation* is one making of a board's rankings, numbered by the shard.
+"""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+import msgspec
+
+from palmares.domain.group import Group
+
+_pack = msgspec.msgpack.Encoder().encode
+
+# A run and a group of it; None is the hidden group of those who take no part.
+RunGroup = tuple[int, Group | None]
+_unpack_run_group = msgspec.msgpack.Decoder(tuple[int, tuple[str, ...] | None]).decode
+
+
+class ShardKeys:
+    """The names of one shard's keys, as bytes."""
+
+    def __init__(self, ledger: str, shard: int) -> None:
+        self._base = base = f"{{{ledger}.{shard}}}:".encode()
+        self.head = base + b"head"
+        self.log = base + b"log"
+        self.users = base + b"users"
+        self.names = base + b"names"
+        self.used = base + b"used"
+        self.past = base + b"past"
+        self.boards = base + b"boards"
+        self.ignored = base + b"ignored"
+        self.workers = base + b"workers"
+
+    def groups(self, generation: int) -> bytes:
+        """The runs and groups of a generation."""
+        return self._base + b"groups:%d" % generation
+
+    def events(self, metric: int, user: bytes) -> bytes:
+        """The events of a user on a metric."""
+        return self._base + b"events:%d:" % metric + user
+
+    def order(self, generation: int, run_group: RunGroup) -> bytes:
+        """One order."""
+        return self._of_group_field(b"order", generation, run_group_field(run_group))
+
+    def values(self, generation: int, run_group: RunGroup) -> bytes:
+        """The distinct values of one order."""
+        return self._of_group_field(b"values", generation, run_group_field(run_group))
+
+    def of_group_field(self, generation: int, field: bytes) -> list[bytes]:
+        """All keys of one run and group, given as the field among those of the generation."""
+        return [self._of_group_field(what, generation, field) for what in (b"order", b"values")]
+
+    def _of_group_field(self, what: bytes, generation: int, field: bytes) -> bytes:
+        return self._base + b"%b:%d:" % (what, generation) + field
+
+
+def shards_key(ledger: str) -> bytes:
+    """How many shards a ledger has."""
+    return f"{{{ledger}}}:shards".encode()
+
+
+def user_name(scope: int, user_id: str) -> bytes:
+    """How a user is called in keys and fields: no two users alike, and the shard follows from it."""
+    return f"{scope}:{user_id}".encode()
+
+
+def scope_and_id(name: bytes) -> tuple[int, str]:
+    """Whom a name means."""
+    scope, _, user_id = name.decode().partition(":")
+    return int(scope), user_id
+
+
+def shard_of(name: bytes, shards: int) -> int:
+    """The shard that a user lies in, for good."""
+    return crc32(name) % shards
+
+
+def run_group_field(run_group: RunGroup) -> bytes:
+    """A run and a group as a field."""
+    return _pack(run_group)
+
+
+def run_group_of(field: bytes) -> RunGroup:
+    """The run and group of a field."""
+    return _unpack_run_group(field)
+
+
+def used_field(name: bytes, metric: int, key: str) -> bytes:
+    """The use of an idempotency key."""
+    return _pack((name, metric, key))
+
+
+def past_field(name: bytes, generation: int, run_start: int) -> bytes:
+    """What a user had in a final run."""
+    return _pack((name, generation, run_start))
+
+
+def ignored_field(generation: int, run_start: int) -> bytes:
+    """Late events of a run."""
+    return b"%d:%d" % (generation, run_start)

@@ -1,0 +1,437 @@
+"""The Valkey ledger: the parts put together, and boards followed and let go.
+
+Worker    records: queue → picture → draft → commit (Lua) → tell; any number of them on the same shards
+Reader    answers from all shards
+Shards    how far each shard has come, and the boards that it counts on
+
+Not there yet: whatever time brings (the ends of days and their history, closing runs, late events that revise, events
+as history), boards that rank by streak, boards finished by hand, and telling others of changes. What would need one of
+these is refused with `NotAllowed`, and nothing is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from palmares.domain.board import Board
+from palmares.domain.effect import is_live, next_boundary
+from palmares.domain.errors import Invalid, NotAllowed, PalmaresError
+from palmares.domain.group import Group
+from palmares.domain.local_time import day_of
+from palmares.domain.metric import Metric
+from palmares.domain.points import Scheme
+from palmares.domain.run import Run
+from palmares.domain.snapshot import DayStanding
+from palmares.domain.streak import CountedPeriod, Streak
+from palmares.domain.streak import at as shown_at
+from palmares.domain.streak_settings import StreakSettings
+from palmares.domain.user import User
+from palmares.ledger.contract import (
+    Award,
+    DayChange,
+    Entry,
+    Erasure,
+    EventPage,
+    Outcome,
+    Place,
+    Ranks,
+    Record,
+    Row,
+    RunState,
+    StoredEvent,
+    StreakOrder,
+    StreakRow,
+    WantedEvents,
+)
+from palmares.ledger.valkey.boards import Making, counts_alike
+from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.keys import shards_key
+from palmares.ledger.valkey.member import event_of
+from palmares.ledger.valkey.promise import Promise, promise_of, sentence
+from palmares.ledger.valkey.reader import Reader
+from palmares.ledger.valkey.shards import Shards
+from palmares.ledger.valkey.state import decode_stored
+from palmares.ledger.valkey.store import Glide
+from palmares.ledger.valkey.worker import Worker
+
+logger = structlog.get_logger(__name__)
+_QUEUED_ENTRIES = 20_000
+
+
+def _not_yet(what: str) -> NotAllowed:
+    return NotAllowed(f"the ledger on Valkey does not have {what} yet; the embedded ledger has")
+
+
+class ValkeyLedger:
+    """A `Ledger` on a Valkey server or cluster. Make it with `open`; use it from one event loop."""
+
+    def __init__(
+        self,
+        store: Glide,
+        shards: Shards,
+        clock: Callable[[], int],
+        worker: str,
+        streaks: Mapping[int, StreakSettings],
+        promise: Promise,
+    ) -> None:
+        self.promise = promise
+        self._store = store
+        self._shards = shards
+        self._clock = clock
+        self._streaks = dict(streaks)
+        self._progress: dict[int, float] = {}
+        self._chores: asyncio.Task[None] | None = None
+        self._reader = Reader(shards, self._streaks)
+        self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
+
+    @classmethod
+    async def open(
+        cls,
+        addresses: Sequence[tuple[str, int]],
+        boards: Sequence[Board],
+        clock: Callable[[], int],
+        worker: str,
+        streaks: Mapping[int, StreakSettings] | None = None,
+        *,
+        name: str = "palmares",
+        shards: int = 1,
+        timeout_seconds: float = 5.0,
+    ) -> ValkeyLedger:
+        """Open the ledger of that name on a server or a cluster, making it when missing, and follow these boards.
+
+        `worker` is a name that no other process has, and that this one had in no other life; what takes
+        longer than the timeout counts as lost. Raises `Invalid` when
+        the ledger was made with another number of shards, `Unavailable` when Valkey does not answer.
+        """
+        store = await Glide.connect(addresses, timeout_seconds)
+        try:
+            await _settle_shards(store, name, shards)
+            promise = promise_of(await store.configuration("append*"))
+            logger.info("the ledger is on Valkey", promise=sentence(promise), shards=shards)
+            parts = Shards(store, name, shards)
+            await parts.refresh()
+        except BaseException:
+            await store.close()
+            raise
+        ledger = cls(store, parts, clock, worker, streaks or {}, promise)
+        for board in boards:
+            await ledger._follow_at_start(board)
+        return ledger
+
+    async def _follow_at_start(self, board: Board) -> None:
+        """A board that cannot be followed must not keep the others from being served."""
+        makings = [shard.boards.of(board.number)[-1:] for shard in self._shards.all]
+        if all(some and some[0].ready and counts_alike(some[0].board, board) for some in makings):
+            if any(some[0].board != board for some in makings):
+                await self._redefine(board)
+            return
+        try:
+            await self.follow(board)
+        except PalmaresError as error:
+            logger.error("a leaderboard cannot be followed", leaderboard=board.key, reason=error.message)
+
+    # Recording
+
+    async def record(self, entries: Sequence[Entry]) -> list[Outcome]:
+        """See `Ledger.record`. A list is all or none within each shard, and refused before anything is sent."""
+        await self._chores_done()
+        return await self._worker.record(entries)
+
+    async def advance(self, now: int) -> None:
+        """See `Ledger.advance`. Time goes on: runs take no events any more once they are over. Nothing is kept of the
+        ends of days."""
+        self._shards.now = max(self._shards.now, now)
+
+    def next_due(self) -> int:
+        """See `Ledger.next_due`."""
+        return next_boundary(self._shards.now)
+
+    async def settle(self) -> None:
+        """See `Ledger.settle`. There is nothing that revises anything."""
+        await self._chores_done()
+
+    # Boards
+
+    async def follow(self, board: Board) -> None:
+        """See `Ledger.follow`. Refused with `NotAllowed` where the ledger does not have yet what the board needs."""
+        await self._chores_done()
+        _check_supported(board)
+        made: dict[int, int] = {}
+        self._progress[board.number] = 0.0
+        try:
+            await self._in_each(self._begin, board, made)
+            await self._in_each(self._make, board, made)
+            await self._in_each(self._install, board, made)
+        except BaseException:
+            for place, generation in made.items():
+                await self._shards.change_boards(self._shards.all[place], {}, [generation])
+            raise
+        finally:
+            del self._progress[board.number]
+
+    async def _in_each(
+        self, do: Callable[[Shard, Board, dict[int, int]], Awaitable[None]], board: Board, made: dict[int, int]
+    ) -> None:
+        """Do something in every shard, and go on when all have done it; the first error is raised then."""
+        done = await asyncio.gather(*(do(shard, board, made) for shard in self._shards.all), return_exceptions=True)
+        for error in done:
+            if error is not None:
+                raise error
+
+    async def _begin(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
+        made[shard.place] = await self._shards.begin(shard, board)
+
+    async def _make(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
+        """Let a generation have what was recorded before it began: every user of the shard who has any of it is
+        recorded once more, with nothing new."""
+        assert board.metric is not None
+        generation = made[shard.place]
+        making = Making(generation, board, ready=False)
+        async for piece in self._store.scan_hash(shard.keys.users):
+            found = [(name, decode_stored(raw).state) for name, raw in piece]
+            behind = [(name, state) for name, state in found if board.metric.number in state.sums]
+            await asyncio.gather(*(self._check_live(shard, making, name, board.metric) for name, _ in behind))
+            entries = [[Entry(state.user.scope, state.user.id)] for _, state in behind if state.generation < generation]
+            await asyncio.gather(*(self._worker.record(entry) for entry in entries))
+        self._progress[board.number] += 1 / len(self._shards)
+
+    async def _check_live(self, shard: Shard, making: Making, name: bytes, metric: Metric) -> None:
+        """Who stood where at the end of a run that is over cannot be told from what is kept of a user."""
+        [members] = await self._store.read([[b"ZRANGE", shard.keys.events(metric.number, name), b"0", b"-1"]])
+        now = max(self._clock(), self._shards.now)
+        for member in members:
+            run = making.plan.run_at(event_of(member)[3])
+            if run is not None and not is_live(run, now):
+                raise _not_yet("boards that are followed after events in runs that are over")
+
+    async def _install(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
+        """Let a generation be what is read, instead of the former ones."""
+        generation = made[shard.place]
+        await self._shards.reload(shard)
+        former = [making.generation for making in shard.boards.of(board.number) if making.generation < generation]
+        await self._shards.change_boards(shard, {generation: (board, True)}, former)
+
+    def progress(self, board_number: int) -> float | None:
+        """See `Ledger.progress`. Told shard by shard."""
+        return self._progress.get(board_number)
+
+    def revising(self, board_number: int) -> bool:
+        """See `Ledger.revising`."""
+        return False
+
+    def redefine(self, board: Board) -> None:
+        """See `Ledger.redefine`. Done before anything else that is asked of this ledger afterwards."""
+        self._do_later(self._redefine(board))
+
+    async def _redefine(self, board: Board) -> None:
+        for shard in self._shards.all:
+            await self._shards.reload(shard)
+            given = {making.generation: (board, making.ready) for making in shard.boards.of(board.number)}
+            await self._shards.change_boards(shard, given)
+
+    def forget(self, board_number: int) -> None:
+        """See `Ledger.forget`. Done before anything else that is asked of this ledger afterwards."""
+        self._do_later(self._forget(board_number))
+
+    async def _forget(self, board_number: int) -> None:
+        for shard in self._shards.all:
+            await self._shards.reload(shard)
+            gone = [making.generation for making in shard.boards.of(board_number)]
+            await self._shards.change_boards(shard, {}, gone)
+
+    def _do_later(self, chore: Coroutine[Any, Any, None]) -> None:
+        self._chores = asyncio.create_task(self._after(self._chores, chore))
+
+    async def _after(self, former: asyncio.Task[None] | None, chore: Coroutine[Any, Any, None]) -> None:
+        if former is not None:
+            await asyncio.wait([former])
+        await chore
+
+    async def _chores_done(self) -> None:
+        """What was asked for by a method that does not wait has been done."""
+        if self._chores is not None:
+            chores, self._chores = self._chores, None
+            await chores
+
+    async def freeze(self, board_number: int, note: Callable[[int], Awaitable[None]] | None = None) -> int:
+        """Not there yet."""
+        await self._chores_done()
+        await self._reader.board(board_number)
+        raise _not_yet("boards finished by hand")
+
+    # Reading rankings
+
+    async def runs(self, board_number: int) -> list[Run]:
+        """See `Ledger.runs`."""
+        await self._chores_done()
+        return await self._reader.runs(board_number)
+
+    async def run_state(self, board_number: int, run: Run) -> RunState:
+        """See `Ledger.run_state`. A final run has never been revised."""
+        await self._chores_done()
+        await self._reader.board(board_number)
+        if not self._reader.is_final(run):
+            return RunState(False, 0, 0)
+        return RunState(True, 0, await self._reader.ignored(board_number, run))
+
+    async def group(self, board_number: int, run: Run, user: User) -> Group | None:
+        """See `Ledger.group`."""
+        await self._chores_done()
+        return await self._reader.group(board_number, run, user)
+
+    async def history(
+        self, board_number: int, run: Run, user: User, first_day: int, last_day: int
+    ) -> list[DayStanding]:
+        """See `Ledger.history`. Told only as long as no day is over: nothing is kept of the ends of days yet."""
+        await self._chores_done()
+        await self._reader.board(board_number)
+        # Among these are the first lines of all shards.
+        lines = await self._reader.records(0, len(self._shards))
+        if any(day_of(line.recorded_at) < day_of(self._shards.now) for line in lines):
+            raise _not_yet("the history of rankings")
+        return []
+
+    async def groups(self, board_number: int, run: Run) -> Collection[Group]:
+        """See `Ledger.groups`."""
+        await self._chores_done()
+        return await self._reader.groups(board_number, run)
+
+    async def size(self, board_number: int, run: Run, groups: Collection[Group]) -> int:
+        """See `Ledger.size`."""
+        await self._chores_done()
+        return await self._reader.size(board_number, run, groups)
+
+    async def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
+        """See `Ledger.page`."""
+        await self._chores_done()
+        return await self._reader.page(board_number, run, groups, start, stop)
+
+    async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
+        """See `Ledger.place`."""
+        await self._chores_done()
+        return await self._reader.place(board_number, run, groups, user)
+
+    async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
+        """See `Ledger.ranks`."""
+        await self._chores_done()
+        return await self._reader.ranks(board_number, run, group)
+
+    async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
+        """Not there yet."""
+        raise _not_yet("rankings as of an earlier moment")
+
+    def changed_rankings(self) -> list[tuple[int, Run, Group]]:
+        """Not there yet."""
+        raise _not_yet("what changed since somebody asked")
+
+    # Users and the log
+
+    async def users(self, numbers: Sequence[int]) -> list[User]:
+        """See `Ledger.users`."""
+        return await self._reader.users(numbers)
+
+    def position(self) -> int:
+        """See `Ledger.position`. As far as this worker has seen."""
+        return self._shards.position
+
+    async def user(self, scope: int, user_id: str) -> User | None:
+        """See `Ledger.user`."""
+        return await self._reader.user(scope, user_id)
+
+    async def total(self, user: User, metric: Metric) -> int:
+        """See `Ledger.total`."""
+        return await self._reader.total(user, metric)
+
+    async def days(self, user: User, metric: Metric, first_day: int, last_day: int) -> list[DayChange]:
+        """See `Ledger.days`."""
+        return await self._reader.days(user, metric, first_day, last_day)
+
+    async def set_streaks(self, scope: int, settings: StreakSettings) -> None:
+        """See `Ledger.set_streaks`. Streaks of older settings are worked out where they are asked for."""
+        self._streaks[scope] = settings
+
+    async def streak(self, user: User) -> Streak:
+        """See `Ledger.streak`."""
+        return await self._reader.streak(user)
+
+    async def counted_periods(self, user: User) -> list[CountedPeriod]:
+        """See `Ledger.counted_periods`."""
+        return await self._reader.counted_periods(user)
+
+    async def streak_rankings(self, scope: int, order: StreakOrder, limit: int) -> list[StreakRow]:
+        """See `Ledger.streak_rankings`."""
+        found: dict[str, tuple[int, int, bytes, StreakRow]] = {}
+        for shard in self._shards.all:
+            async for piece in self._store.scan_hash(shard.keys.users):
+                for user in (decode_stored(raw).state.user for _, raw in piece):
+                    if user.scope == scope:
+                        _rank_streak(found, user, shown_at(await self.streak(user), self._shards.now), order)
+        return [row for *_, row in sorted(found.values())[:limit]]
+
+    async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
+        """Not there yet, but for paying nothing."""
+        if schemes:
+            raise _not_yet("points")
+
+    async def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
+        """See `Ledger.awards`. No points are paid."""
+        return []
+
+    async def unfinished_erasures(self) -> list[Erasure]:
+        """See `Ledger.unfinished_erasures`. Nobody is erased."""
+        return []
+
+    async def compact(self, numbers: Sequence[int]) -> None:
+        """See `Ledger.compact`. Nobody is erased."""
+
+    async def events(self, wanted: WantedEvents) -> EventPage:
+        """Not there yet."""
+        raise _not_yet("the events of a scope by what is wanted")
+
+    async def events_with(self, scope: int, ids: Sequence[str]) -> list[StoredEvent | None]:
+        """Not there yet."""
+        raise _not_yet("events by their ids")
+
+    async def records(self, after: int, limit: int) -> list[Record]:
+        """See `Ledger.records`.
+
+        Lines of one shard are in order. Of several shards, a line that is recorded later may have an earlier position
+        than one of another shard that was already told.
+        """
+        return await self._reader.records(after, limit)
+
+    async def close(self) -> None:
+        """See `Ledger.close`."""
+        await self._chores_done()
+        await self._worker.close()
+        await self._store.close()
+
+
+def _rank_streak(
+    found: dict[str, tuple[int, int, bytes, StreakRow]], user: User, streak: Streak, order: StreakOrder
+) -> None:
+    length, reached = (streak.length, streak.extended_at) if order == "active" else (streak.longest, streak.longest_at)
+    if reached is not None:
+        found[user.id] = (-length, reached, user.id.encode(), StreakRow(user.id, user.name, length))
+
+
+def _check_supported(board: Board) -> None:
+    """Raises `NotAllowed` for boards that need what is not there yet."""
+    if board.rank_by != "metric":
+        raise _not_yet(f"boards that rank by {board.rank_by}")
+    if board.late_events == "revise":
+        raise _not_yet("boards whose final runs are revised by late events (lateEvents: use ignore)")
+    if board.finished_position is not None:
+        raise _not_yet("boards finished by hand")
+
+
+async def _settle_shards(store: Glide, name: str, shards: int) -> None:
+    """The number of shards is settled when the data is made."""
+    key = shards_key(name)
+    _, stored = await store.read([[b"SET", key, b"%d" % shards, b"NX"], [b"GET", key]])
+    if int(stored) != shards:
+        raise Invalid(f"shards: the data was made with {int(stored)}, not {shards}; it cannot be changed afterwards")

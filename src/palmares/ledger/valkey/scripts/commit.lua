@@ -1,0 +1,239 @@
+#!lua
+-- Stores what a worker worked out for users of one shard, all of a unit or nothing of it, and counts for the answers.
+--
+-- KEYS  1 head  2 log  3 users  4 names  5 used  6 past  7 ignored  8 workers; what follows is named by its place
+-- ARGV  one string, of parts that follow their lengths in 4 bytes: the client takes longer over many arguments. They are
+--       worker, number of its commit, boards, now, boundary, shard, shards, then the units, then the questions.
+--       Every list begins with its length. What a key is named by is its place in KEYS; 0 is none.
+--
+-- A unit is what one request does in this shard; it has steps. A step is
+--   user, expected version, whether it writes, state
+--   used fields, lines, events (key, what comes before the position, what comes behind it)
+--   moves (order left, member, order joined, member, values left, values joined, groups, field left, field joined)
+--   past (field, what was held), ignored fields
+--
+-- Answers "done" with the time, the last position, for each unit its steps (number of the user, position of the last
+-- line; no steps where a version had moved), and the questions; "boards" when the boards of the shard are not those
+-- that the worker knows; "later" when the shard is beyond the boundary until which the work holds.
+--
+-- A question is an order: its length, how many members come before each bound, how many distinct values do, the
+-- distinct values before a bound, and the members of a few rows. It is answered by what all units have left.
+--
+-- A worker that asks for a commit again, because the answer got lost, is answered the same and nothing is done.
+
+local parts, at = ARGV[1], 1
+local function take()
+  local length = struct.unpack('>I4', parts, at)
+  local first = at + 4
+  at = first + length
+  return string.sub(parts, first, at - 1)
+end
+local function number()
+  return tonumber(take())
+end
+local function key()
+  return KEYS[number()]
+end
+local function list(read)
+  local items = {}
+  for place = 1, number() do
+    items[place] = read()
+  end
+  return items
+end
+local function text(count)
+  return string.format('%.0f', count)
+end
+
+local worker, commit = take(), take()
+local last = redis.call('HGET', KEYS[8], worker)
+if last then
+  local number_of, answer = unpack(cmsgpack.unpack(last))
+  if number_of == commit then
+    return answer
+  end
+end
+
+local boards, now, boundary = take(), number(), number()
+local shard, shards = number(), number()
+local head = redis.call('HMGET', KEYS[1], 'position', 'users', 'recorded_at', 'boards')
+local position, users = tonumber(head[1] or 0), tonumber(head[2] or 0)
+local recorded_at = math.max(now, tonumber(head[3] or 0))
+if (head[4] or '0') ~= boards then
+  return {'boards'}
+end
+if recorded_at >= boundary then
+  return {'later'}
+end
+
+-- Reading the units
+
+local function read_event()
+  return {key = key(), before = take(), behind = take()}
+end
+
+local function read_move()
+  return {
+    left = key(), member_left = take(), joined = key(), member_joined = take(),
+    values_left = key(), values_joined = key(), groups = key(), field_left = take(), field_joined = take(),
+  }
+end
+
+local function read_past()
+  return {field = take(), held = take()}
+end
+
+local function read_step()
+  return {
+    user = take(), version = number(), writes = take() == '1', state = take(),
+    used = list(take), lines = list(take), events = list(read_event), moves = list(read_move),
+    past = list(read_past), ignored = list(take),
+  }
+end
+
+local function read_unit()
+  return list(read_step)
+end
+
+-- Checking: nothing is changed here
+
+local known = {}
+local function present(user)
+  local found = known[user]
+  if not found then
+    local stored = redis.call('HGET', KEYS[3], user)
+    found = {version = 0, number = 0}
+    if stored then
+      found.version, found.number = struct.unpack('>I8I8', stored)
+    end
+    known[user] = found
+  end
+  return found
+end
+
+-- Who was overtaken. What comes later in this commit was worked out from what is not there, though its version may be.
+local overtaken = {}
+
+local function holds(unit)
+  local versions = {}
+  for _, step in ipairs(unit) do
+    local version = versions[step.user] or present(step.user).version
+    if overtaken[step.user] or version ~= step.version then
+      return false
+    end
+    versions[step.user] = version + (step.writes and 1 or 0)
+  end
+  return true
+end
+
+-- Changing: nothing can fail any more
+
+local function leave(move)
+  redis.call('ZREM', move.left, move.member_left)
+  if redis.call('EXISTS', move.left) == 0 then
+    redis.call('HDEL', move.groups, move.field_left)
+  end
+  if move.values_left then
+    local value = string.sub(move.member_left, 1, 8)
+    local same = redis.call('ZLEXCOUNT', move.left, '[' .. value, '(' .. value .. string.rep('\255', 9))
+    if same == 0 then
+      redis.call('ZREM', move.values_left, value)
+    end
+  end
+end
+
+local function join(move)
+  redis.call('ZADD', move.joined, 0, move.member_joined)
+  redis.call('HSET', move.groups, move.field_joined, '')
+  if move.values_joined then
+    redis.call('ZADD', move.values_joined, 0, string.sub(move.member_joined, 1, 8))
+  end
+end
+
+local function store(step, user)
+  if user.version == 0 then
+    users = users + 1
+    user.number = (users - 1) * shards + shard + 1
+    redis.call('HSET', KEYS[4], text(user.number), step.user)
+  end
+  user.version = user.version + 1
+  redis.call('HSET', KEYS[3], step.user, struct.pack('>I8I8', user.version, user.number) .. step.state)
+  for _, line in ipairs(step.lines) do
+    position = position + 1
+    redis.call('XADD', KEYS[2], text(position) .. '-0', 'n', text(user.number), 't', text(recorded_at), 'l', line)
+  end
+  for _, field in ipairs(step.used) do
+    redis.call('HSET', KEYS[5], field, struct.pack('>I8I8', position, recorded_at))
+  end
+  for _, event in ipairs(step.events) do
+    redis.call('ZADD', event.key, 0, event.before .. struct.pack('>I8', position) .. event.behind)
+  end
+  for _, move in ipairs(step.moves) do
+    if move.left then
+      leave(move)
+    end
+    if move.joined then
+      join(move)
+    end
+  end
+  for _, past in ipairs(step.past) do
+    redis.call('HSET', KEYS[6], past.field, past.held)
+  end
+  for _, field in ipairs(step.ignored) do
+    redis.call('HINCRBY', KEYS[7], field, 1)
+  end
+end
+
+local written = false
+local function apply(unit)
+  local told = {}
+  if holds(unit) then
+    for place, step in ipairs(unit) do
+      local user = present(step.user)
+      if step.writes then
+        written = true
+        store(step, user)
+      end
+      told[place] = {user.number, position}
+    end
+  else
+    for _, step in ipairs(unit) do
+      overtaken[step.user] = true
+    end
+  end
+  return told
+end
+
+-- Counting
+
+local function answer()
+  local order, values = key(), key()
+  local function before(bound)
+    return redis.call('ZLEXCOUNT', order, '-', '(' .. bound)
+  end
+  local counts = list(function() return before(take()) end)
+  local distinct = list(function() return redis.call('ZLEXCOUNT', values, '-', '(' .. take()) end)
+  local upto, first, last_row = take(), number(), number()
+  local better, rows = {}, {}
+  if upto ~= '' then
+    better = redis.call('ZRANGE', values, '-', '(' .. upto, 'BYLEX')
+  end
+  if first >= 0 then
+    rows = redis.call('ZRANGE', order, first, last_row)
+  end
+  return {redis.call('ZCARD', order), counts, distinct, better, rows}
+end
+
+local units = list(read_unit)
+local told = {}
+for place, unit in ipairs(units) do
+  told[place] = apply(unit)
+end
+if written then
+  redis.call('HSET', KEYS[1], 'position', text(position), 'users', text(users), 'recorded_at', text(recorded_at))
+end
+local reply = {'done', recorded_at, position, told, list(answer)}
+if written then
+  redis.call('HSET', KEYS[8], worker, cmsgpack.pack({commit, reply}))
+end
+return reply

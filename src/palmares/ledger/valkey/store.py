@@ -1,0 +1,126 @@
+"""The way to Valkey: one client for a server or a cluster, scripts by name, and reads that are of one moment.
+
+Everything that is asked at once about one shard lies in one slot, so it is one transaction there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from glide import (
+    Batch,
+    ClosingError,
+    ClusterBatch,
+    GlideClient,
+    GlideClientConfiguration,
+    GlideClusterClient,
+    GlideClusterClientConfiguration,
+    GlideError,
+    NodeAddress,
+    Script,
+)
+from glide import ConnectionError as GlideConnectionError
+from glide import TimeoutError as GlideTimeoutError
+
+from palmares.domain.errors import Unavailable
+from palmares.ledger.valkey.scripts import source
+
+Command = Sequence[bytes]
+_SCAN_COUNT = b"500"
+
+
+class Lost(Unavailable):
+    """Valkey did not answer; whether it did what was asked is not known."""
+
+
+class Store(Protocol):
+    """What the ledger asks of Valkey. Both methods raise `Lost` when no answer came, `Unavailable` for a refusal."""
+
+    async def script(self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        """Run a script on keys of one shard."""
+
+    async def read(self, commands: Sequence[Command]) -> list[Any]:
+        """Run commands on keys of one shard, all at one moment."""
+
+
+class Glide:
+    """A `Store` over a client of Valkey GLIDE."""
+
+    def __init__(self, client: GlideClient | GlideClusterClient) -> None:
+        self._client = client
+        self._scripts: dict[str, Script] = {}
+
+    @classmethod
+    async def connect(cls, addresses: Sequence[tuple[str, int]], timeout_seconds: float = 5.0) -> Glide:
+        """Connect to a server, or to a cluster by any of its nodes: which of the two it is, is asked."""
+        nodes = [NodeAddress(host, port) for host, port in addresses]
+        milliseconds = int(timeout_seconds * 1000)
+        with _translated():
+            single = await GlideClient.create(GlideClientConfiguration(nodes[:1], request_timeout=milliseconds))
+            answer: Any = await single.custom_command(["HELLO"])
+            if answer[b"mode"] != b"cluster":
+                return cls(single)
+            await single.close()
+            configuration = GlideClusterClientConfiguration(nodes, request_timeout=milliseconds)
+            return cls(await GlideClusterClient.create(configuration))
+
+    async def script(self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        """See `Store.script`."""
+        script = self._scripts.get(name)
+        if script is None:
+            script = self._scripts[name] = Script(source(name))  # type: ignore[no-untyped-call]
+        with _translated():
+            return await self._client.invoke_script(script, keys=list(keys), args=list(arguments))
+
+    async def read(self, commands: Sequence[Command]) -> list[Any]:
+        """See `Store.read`."""
+        if not commands:
+            return []
+        with _translated():
+            if isinstance(self._client, GlideClusterClient):
+                cluster_batch = ClusterBatch(is_atomic=True)
+                for command in commands:
+                    cluster_batch.custom_command(list(command))
+                return await self._client.exec(cluster_batch, raise_on_error=True) or []
+            batch = Batch(is_atomic=True)
+            for command in commands:
+                batch.custom_command(list(command))
+            return await self._client.exec(batch, raise_on_error=True) or []
+
+    async def scan_hash(self, key: bytes) -> AsyncIterator[list[tuple[bytes, bytes]]]:
+        """The fields of a hash in pieces; each at least once, also while it changes."""
+        cursor = b"0"
+        while True:
+            [[cursor, flat]] = await self.read([[b"HSCAN", key, cursor, b"COUNT", _SCAN_COUNT]])
+            yield list(zip(flat[::2], flat[1::2], strict=True))
+            if cursor == b"0":
+                return
+
+    async def configuration(self, pattern: str) -> list[dict[str, str]]:
+        """Settings of every primary. `Unavailable` where the server does not tell them."""
+        with _translated():
+            if isinstance(self._client, GlideClient):
+                found = [await self._client.config_get([pattern])]
+            else:
+                from glide import AllPrimaries
+
+                answer: Any = await self._client.config_get([pattern], AllPrimaries())
+                found = list(answer.values())
+        return [{name.decode(): value.decode() for name, value in one.items()} for one in found]
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The client's errors as ours."""
+    try:
+        yield
+    except (GlideConnectionError, GlideTimeoutError, ClosingError) as error:
+        raise Lost(f"Valkey does not answer: {error}") from error
+    except GlideError as error:
+        raise Unavailable(f"Valkey refuses: {error}") from error

@@ -1,0 +1,269 @@
+"""The way of a request through the ledger: queued, read, drafted, committed, told.
+
+One batch is on its way at a time; it takes whatever has queued up, so that requests that arrive together share the
+round trips. A batch goes in rounds. A round reads the users (one round trip to each shard), works out what changes,
+and sends to each shard what concerns it (another one), all shards at once. What was overtaken by another worker is
+worked out anew in the next round; mostly there is none.
+
+A request is stored by each of its shards as a whole or not at all. What cannot be taken is refused before anything of
+the request is sent. Commits carry the worker's name and a number that counts up in each shard, so one that got no
+answer is simply sent again: the shard knows whether it has done it, and what it had answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+
+from palmares.domain.errors import Overloaded, PalmaresError, Unavailable
+from palmares.domain.streak_settings import StreakSettings
+from palmares.ledger.contract import BoardOutcome, Entry, Outcome
+from palmares.ledger.event_id import event_id
+from palmares.ledger.valkey.commit import Answer, Commit, Shard
+from palmares.ledger.valkey.counting import Counting
+from palmares.ledger.valkey.draft import Draft, Picture, Step
+from palmares.ledger.valkey.shards import Shards, with_events
+from palmares.ledger.valkey.store import Lost
+from palmares.ledger.valkey.tell import Question, Ranking, Teller, questions
+
+logger = structlog.get_logger(__name__)
+_MOST_ENTRIES_PER_BATCH = 1_000
+_MOST_SENDINGS = 3
+_DOUBTFUL = "whether this was stored is not known; send it again with the same idempotency key"
+_PARTLY = "a part of the list was stored before; send it again with the same idempotency keys"
+
+
+@dataclass(slots=True)
+class Request:
+    """Entries that stand or fall together, and who waits for them. `outcomes` are those of entries that are stored.
+
+    Who asked may go away; what they asked for is recorded all the same, the rest of a list too.
+    """
+
+    entries: Sequence[Entry]
+    answer: asyncio.Future[list[Outcome]]
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    steps: dict[int, Step] = field(default_factory=dict)
+    refused: bool = False
+
+    @property
+    def open_places(self) -> list[int]:
+        """The entries that are not stored yet."""
+        return [place for place in range(len(self.entries)) if place not in self.outcomes]
+
+    def refuse(self, error: Exception) -> None:
+        """Answer with an error."""
+        self.refused = True
+        if self.outcomes and isinstance(error, PalmaresError):
+            error = Unavailable(f"{error.message}; {_PARTLY}")
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+    def fulfil(self) -> None:
+        """Answer with what became of all entries."""
+        if not self.answer.done():
+            self.answer.set_result([self.outcomes[place] for place in range(len(self.entries))])
+
+
+class Worker:
+    """Records entries. `name` is another one for every start of every process."""
+
+    def __init__(
+        self,
+        shards: Shards,
+        streaks: Mapping[int, StreakSettings],
+        clock: Callable[[], int],
+        name: str,
+        most_queued: int,
+    ) -> None:
+        self.name = name
+        self.queued_entries = 0
+        self._shards = shards
+        self._counting = Counting(shards)
+        self._streaks = streaks
+        self._clock = clock
+        self._most_queued = most_queued
+        self._numbers = [0] * len(shards)
+        self._queue: list[Request] = []
+        self._awake = asyncio.Event()
+        self._closing = False
+        self._task = asyncio.create_task(self._work(), name="palmares-worker")
+
+    async def record(self, entries: Sequence[Entry]) -> list[Outcome]:
+        """See `Ledger.record`."""
+        if self._closing:
+            raise Unavailable("the server is stopping; nothing was stored")
+        if self.queued_entries and self.queued_entries + len(entries) > self._most_queued:
+            raise Overloaded
+        request = Request(entries, asyncio.get_running_loop().create_future())
+        self._queue.append(request)
+        self.queued_entries += len(entries)
+        self._awake.set()
+        return await request.answer
+
+    async def close(self) -> None:
+        """Take nothing new, record what has queued up, and stop."""
+        self._closing = True
+        self._awake.set()
+        await self._task
+        # What the shards remember of this worker is for sendings that come twice; there are no more.
+        for shard in self._shards.all:
+            await self._shards.store.read([[b"HDEL", shard.keys.workers, self.name.encode()]])
+
+    async def _work(self) -> None:
+        while self._queue or not self._closing:
+            await self._awake.wait()
+            batch = self._take()
+            try:
+                await self._record(batch)
+            except Exception as error:
+                if not isinstance(error, PalmaresError):
+                    logger.exception("a batch could not be recorded")
+                for request in batch:
+                    request.refuse(error)
+
+    def _take(self) -> list[Request]:
+        """The requests of the next batch: all that wait, up to a bound that keeps the wait of the first short."""
+        taken, entries = 0, 0
+        for request in self._queue:
+            if taken and entries + len(request.entries) > _MOST_ENTRIES_PER_BATCH:
+                break
+            taken += 1
+            entries += len(request.entries)
+        batch, self._queue = self._queue[:taken], self._queue[taken:]
+        self.queued_entries -= entries
+        if not self._queue and not self._closing:
+            self._awake.clear()
+        return batch
+
+    async def _record(self, batch: Sequence[Request]) -> None:
+        """Round after round, until every request is answered."""
+        waiting = list(batch)
+        while waiting:
+            await self._round(waiting)
+            for request in waiting:
+                if not request.open_places and not request.refused:
+                    request.fulfil()
+            waiting = [request for request in waiting if not request.refused and request.open_places]
+
+    async def _round(self, waiting: Sequence[Request]) -> None:
+        entries = [request.entries[place] for request in waiting for place in request.open_places]
+        picture = await self._shards.picture(entries, self._clock())
+        await with_events(self._shards, picture, lambda: self._draft(picture, waiting))
+        drafted = [request for request in waiting if request.steps]
+        asked = questions(step for request in drafted for step in request.steps.values())
+        answers, refusals = await self._commit(picture.now, drafted, asked)
+        taken = [(request, step) for request in drafted for step in request.steps.values() if step.number]
+        if taken:
+            await self._tell(taken, asked, answers)
+        for request, error in refusals:
+            request.refuse(error)
+
+    async def _tell(
+        self, taken: Sequence[tuple[Request, Step]], asked: Mapping[Ranking, Question], answers: Mapping[int, Answer]
+    ) -> None:
+        """Give each step that was taken its outcome."""
+        try:
+            counts = await self._counting.completed(asked, answers)
+        except PalmaresError as error:
+            told = Unavailable(f"all or a part was stored, but where it led cannot be told: {error.message}")
+            for request, _ in taken:
+                request.refuse(told)
+            return
+        teller = Teller([step for _, step in taken], asked, counts)
+        places = {id(step): place for request, _ in taken for place, step in request.steps.items()}
+        for request, step in taken:
+            request.outcomes[places[id(step)]] = self._outcome(step, teller.tell(step))
+
+    def _draft(self, picture: Picture, waiting: Sequence[Request]) -> None:
+        """Give each request its steps, or refuse it."""
+        draft = Draft(picture, self._streaks)
+        for request in waiting:
+            request.steps = {}
+            if request.refused:
+                continue
+            places = request.open_places
+            try:
+                steps = draft.add([request.entries[place] for place in places])
+            except PalmaresError as error:
+                request.refuse(error)
+            else:
+                request.steps = dict(zip(places, steps, strict=True))
+
+    async def _commit(
+        self, now: int, drafted: Sequence[Request], asked: Mapping[Ranking, Question]
+    ) -> tuple[dict[int, Answer], list[tuple[Request, Exception]]]:
+        """Send to each shard what concerns it; returns the answers by shard, and who is to be refused because a shard
+        gave none."""
+        units = _units(drafted)
+        sent = [
+            self._send(self._shards.all[place], now, [unit for _, unit in some], asked)
+            for place, some in units.items()
+        ]  # fmt: skip
+        answers: dict[int, Answer] = {}
+        refusals: list[tuple[Request, Exception]] = []
+        found = await asyncio.gather(*sent, return_exceptions=True)
+        for (place, some), answer in zip(units.items(), found, strict=True):
+            if isinstance(answer, Answer):
+                answers[place] = answer
+            elif isinstance(answer, PalmaresError):
+                refusals += [(request, answer) for request, _ in some]
+            else:
+                raise answer
+        return answers, refusals
+
+    async def _send(
+        self, shard: Shard, now: int, units: Sequence[Sequence[Step]], asked: Mapping[Ranking, Question]
+    ) -> Answer:
+        commit = Commit(shard, len(self._shards), now, units, asked)
+        self._numbers[shard.place] += 1
+        arguments = commit.arguments(self.name, self._numbers[shard.place])
+        answer = commit.read(await self._sent(commit.keys, arguments))
+        if answer.verdict == "done":
+            self._shards.note(shard, answer.position, now)
+        return answer
+
+    async def _sent(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        """The answer to a commit, which is sent again while none comes."""
+        sendings = 0
+        while True:
+            try:
+                return await self._shards.store.script("commit", keys, arguments)
+            except Lost as error:
+                sendings += 1
+                if sendings == _MOST_SENDINGS:
+                    raise Lost(f"{error.message}; {_DOUBTFUL}") from error
+                logger.warning("a commit got no answer and is sent again", reason=error.message)
+
+    def _outcome(self, step: Step, boards: Sequence[BoardOutcome]) -> Outcome:
+        """What one entry did."""
+        user = step.state.user
+        if user.number != step.number:
+            user = replace(user, number=step.number)
+        if step.entry.metric is None:
+            return Outcome(user, step.created)
+        outcome = Outcome(user, step.created, self._event_id(step), step.total, step.replayed is not None, boards)
+        outcome.streak, outcome.streak_extended = step.streak, step.streak_extended
+        return outcome
+
+    def _event_id(self, step: Step) -> str:
+        """The id of the step's event, or of the one that it replays."""
+        told = step if step.replayed is None else step.replayed
+        position = self._shards.whole_position(self._shards.all[step.shard], told.position)
+        return event_id(told.recorded_at, position)
+
+
+def _units(requests: Sequence[Request]) -> dict[int, list[tuple[Request, list[Step]]]]:
+    """What each request does in each shard, by shard."""
+    units: dict[int, list[tuple[Request, list[Step]]]] = {}
+    for request in requests:
+        parts: dict[int, list[Step]] = {}
+        for step in request.steps.values():
+            parts.setdefault(step.shard, []).append(step)
+        for shard, unit in parts.items():
+            units.setdefault(shard, []).append((request, unit))
+    return units

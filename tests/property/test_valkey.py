@@ -1,0 +1,212 @@
+"""Any life of a ledger on Valkey, by two workers, compared with the ledger that is right.
+
+It is the life of `test_ledger.py` without what this ledger refuses: events as history, void ones, totals that are set,
+hidden users, points, boards that revise, and boards that are followed after events in runs that are over. Users and
+lines have other numbers where there are several shards.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from palmares.domain.board import Board
+from palmares.domain.errors import NotAllowed, PalmaresError
+from palmares.domain.local_time import HOUR
+from palmares.domain.value import LEAST, MOST
+from palmares.ledger.contract import Entry, Ledger
+from palmares.ledger.valkey.ledger import ValkeyLedger
+from tests.ledger_world import Clock, everything, told
+from tests.property.test_ledger import METRICS, USERS, boards, changes, entry_of, numbered, refused
+from tests.slow_ledger import SlowLedger
+from tests.valkey_servers import Address, fresh_name
+from tests.world import HOURS, LAPS
+
+pytestmark = pytest.mark.anyio
+
+# Beyond what a double can tell apart, too.
+AMOUNTS = [-2_000_000, -1, 0, 1, 1_000_000, 1_000_000, 2_000_000, 2**60, 2**60 + 1, -(2**61), MOST, LEAST]
+
+seen_changes = changes.map(lambda given: {name: value for name, value in given.items() if name != "hidden"})
+events = st.builds(
+    lambda **fields: fields,
+    user_id=st.sampled_from(USERS),
+    changes=st.one_of(st.just({}), seen_changes),
+    metric=st.sampled_from([LAPS, LAPS, LAPS, HOURS, None]),
+    amount=st.sampled_from(AMOUNTS),
+    idempotency_key=st.sampled_from([None, None, None, "one", "two"]),
+    hours_ago=st.sampled_from([None, None, None, 0, 1, 7, 24, 60, 24 * 6]),
+)
+requests = st.lists(st.one_of(events, events, events, events, events, refused), min_size=1, max_size=4)
+taken_boards = boards.map(
+    lambda board: replace(
+        board, rank_by="metric", metric=board.metric or LAPS, points_system=None, late_events="ignore"
+    )
+)
+
+
+class Pair:
+    """A ledger on Valkey with two workers, and one that is right; the workers take turns."""
+
+    def __init__(self, addresses: Sequence[Address], shards: int) -> None:
+        numbers = count(1)
+        self.clock = Clock()
+        self.boards: dict[int, Board] = {}
+        self.slow = SlowLedger(self.clock, lambda: str(UUID(int=next(numbers))))
+        self.workers: list[ValkeyLedger] = []
+        self._addresses, self._shards, self._name = addresses, shards, fresh_name()
+        self._lives = count(1)
+
+    async def open(self) -> None:
+        self.workers = [
+            await ValkeyLedger.open(
+                self._addresses,
+                list(self.boards.values()),
+                self.clock,
+                f"worker-{next(self._lives)}",
+                name=self._name,
+                shards=self._shards,
+            )
+            for _ in range(2)
+        ]
+
+    async def close(self) -> None:
+        for worker in self.workers:
+            await worker.close()
+
+    async def record(self, worker: int, together: Sequence[Sequence[Entry]]) -> None:
+        """Requests that arrive together at one of the workers."""
+        answers = await asyncio.gather(*(answer(self.workers[worker], request) for request in together))
+        for request, found in zip(together, answers, strict=True):
+            assert found == await answer(self.slow, request), request
+
+    async def follow(self, worker: int, board: Board) -> None:
+        """One of the workers follows a board, of which the other has to find out."""
+        try:
+            await self.workers[worker].follow(board)
+        except NotAllowed:
+            return
+        except PalmaresError as error:
+            with pytest.raises(type(error)):
+                await self.slow.follow(board)
+            return
+        await self.slow.follow(board)
+        self.boards[board.number] = board
+
+    def forget(self, worker: int, number: int) -> None:
+        if self.boards.pop(number, None) is not None:
+            self.workers[worker].forget(number)
+            self.slow.forget(number)
+
+    async def compare(self) -> None:
+        """Both workers tell everything as the slow ledger does."""
+        made = list(self.boards.values())
+        await self.slow.advance(self.clock())
+        expected = anonymous(await everything(self.slow, made, USERS, METRICS, histories=False))
+        for worker in self.workers:
+            await worker.settle()
+            await worker.advance(self.clock())
+            assert anonymous(await everything(worker, made, USERS, METRICS, histories=False)) == expected
+
+
+async def answer(ledger: Ledger, request: Sequence[Entry]) -> Any:
+    try:
+        outcomes = await ledger.record(request)
+    except PalmaresError as error:
+        return type(error)
+    return [(replace(outcome.user, number=0), *told(outcome)[1:]) for outcome in outcomes]
+
+
+def anonymous(found: dict[Any, Any]) -> dict[Any, Any]:
+    """Users without their numbers, rankings whatever the order in which groups are told."""
+    return found | {"users": [replace(user, number=0) for user in found["users"]]}
+
+
+Action = Callable[[Pair], Awaitable[None]]
+
+
+def record(worker: int, together: list[list[dict[str, Any]]]) -> Action:
+    async def act(pair: Pair) -> None:
+        now = pair.clock()
+        await pair.record(worker, [[entry_of(now, **fields) for fields in request] for request in together])
+
+    return act
+
+
+def wait(hours: int) -> Action:
+    async def act(pair: Pair) -> None:
+        pair.clock.now += hours * HOUR
+
+    return act
+
+
+def about_board(what: str, worker: int, board: Board, number: int) -> Action:
+    async def act(pair: Pair) -> None:
+        if what == "follow":
+            await pair.follow(worker, replace(board, number=number, key=f"board-{number}"))
+        else:
+            pair.forget(worker, number)
+            await pair.workers[worker].settle()
+
+    return act
+
+
+async def restart(pair: Pair) -> None:
+    await pair.close()
+    await pair.open()
+
+
+async def compare(pair: Pair) -> None:
+    await pair.compare()
+
+
+either = st.integers(0, 1)
+records = st.builds(record, either, st.lists(requests, min_size=1, max_size=4))
+actions = st.one_of(
+    records, records, records, records, records,
+    st.builds(wait, st.sampled_from([1, 5, 13, 24, 24 * 7])),
+    st.builds(about_board, st.sampled_from(["follow", "follow", "forget"]), either, taken_boards, st.integers(1, 4)),
+    st.sampled_from([restart, compare]),
+)  # fmt: skip
+
+
+lives = {
+    "made": st.lists(taken_boards, min_size=2, max_size=3).map(numbered),
+    "life": st.lists(actions, min_size=5, max_size=15),
+}
+
+
+async def live(addresses: list[Address], shards: int, made: list[Board], life: list[Action]) -> None:
+    pair = Pair(addresses, shards)
+    await pair.open()
+    try:
+        for board in made:
+            await pair.follow(0, board)
+        for action in life:
+            await action(pair)
+        await pair.compare()
+    finally:
+        await pair.close()
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+@given(**lives)
+@settings(max_examples=20, phases=[Phase.generate])
+async def test_any_life_by_two_workers_is_told_like_the_slow_ledger_tells_it(
+    valkey: list[Address], shards: int, made: list[Board], life: list[Action]
+) -> None:
+    """Every outcome, rank, place, total, day and streak, whoever of the two is asked."""
+    await live(valkey, shards, made, life)
+
+
+@given(**lives)
+@settings(max_examples=8, phases=[Phase.generate])
+async def test_so_is_any_life_in_sixteen_shards(valkey: list[Address], made: list[Board], life: list[Action]) -> None:
+    """More of them than users: most are empty, and nobody shares one."""
+    await live(valkey, 16, made, life)
