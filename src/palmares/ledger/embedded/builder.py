@@ -188,6 +188,7 @@ class Builder:
     async def _install_edition(self, rankings: Rankings, runs: list[int] | None) -> None:
         archive, board = self._archivist.archive, rankings.plan.board.number
         await self._archivist.in_thread(archive.install, board, rankings.edition, runs)
+        self._archivist.histories.forget()
 
     async def _replay(self, rankings: Rankings, timeline: Timeline, steps: Iterable[Step | int]) -> None:
         for step in steps:

@@ -82,7 +82,7 @@ class Reader:
     def history(self, board_number: int, run: Run, user: User, first_day: int, last_day: int) -> list[DayStanding]:
         """See `Ledger.history`."""
         rankings = self._followed.get(board_number)
-        kept = self._archive.history(board_number, run.start, user.number, first_day, last_day)
+        kept = self._archivist.histories.of(board_number, run.start, user.number, first_day, last_day)
         days = {standing.day: standing for standing in kept}
         for standing in self._archivist.waiting_days(rankings, run, user.number):
             if first_day <= standing.day <= last_day:
