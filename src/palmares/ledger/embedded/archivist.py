@@ -98,6 +98,11 @@ class Archivist:
             )
         )
 
+    @property
+    def waiting(self) -> bool:
+        """Whether anything that was taken is not written yet."""
+        return bool(self._jobs)
+
     def waiting_days(self, rankings: Rankings, run: Run, user: int) -> Iterator[DayStanding]:
         """Where a user stood on the days of a run that are not written yet."""
         for job in self._jobs:

@@ -64,7 +64,7 @@ class Rankings:
         self.plan = plan
         self.number = plan.board.number
         self._cap = value.MOST if plan.board.max_participants is None else plan.board.max_participants
-        self._numbered_by_row = plan.board.numbering == "ordinal"
+        self.numbered_by_row = plan.board.numbering == "ordinal"
 
     @property
     def frozen(self) -> bool:
@@ -130,7 +130,7 @@ class Rankings:
         """
         index = self.index(run.start, group)
         self._note_change(run.start, group)
-        if self._numbered_by_row:
+        if self.numbered_by_row:
             row_before, row = index.put(user, *after)
             previous, rank = self._row_rank(row_before), self._row_rank(row)
         else:
