@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from palmares.domain.streak import Streak, StreakEvent, encode
 from palmares.domain.value import LEAST
@@ -29,6 +29,10 @@ _STEPS = ("project_users", "project_totals", "project_user_events", "project_ide
 
 # Where a state, which is a JSON array, has a length and the instant at which it was reached.
 _IN_STATE: dict[StreakOrder, tuple[str, str]] = {"active": ("$[1]", "$[6]"), "longest": ("$[2]", "$[3]")}
+
+
+# A metric, the total of it, and when the newest event happened.
+Total = tuple[int, int, int]
 
 
 class FirstUse(NamedTuple):
@@ -108,17 +112,15 @@ class Projection:
         self._writer.execute("COMMIT")
         return upto
 
-    def user_by_id(self, scope: int, user_id: str) -> tuple[int, str, str | None] | None:
-        """The number, the body and the streak of a user."""
-        row: tuple[int, str, str | None] | None = self._reader.execute(query("user_by_id"), (scope, user_id)).fetchone()
-        return row
+    def user_by_id(self, scope: int, user_id: str) -> tuple[int, str, str | None, list[Total]] | None:
+        """The number, the body, the streak and the totals of a user."""
+        rows = self._reader.execute(query("user_by_id"), (scope, user_id)).fetchall()
+        return (*rows[0][:3], _totals_in(rows)) if rows else None
 
-    def user_by_number(self, number: int) -> tuple[int, str, str, str | None] | None:
-        """The scope, id, body and streak of a user."""
-        row: tuple[int, str, str, str | None] | None = self._reader.execute(
-            query("user_by_number"), (number,)
-        ).fetchone()
-        return row
+    def user_by_number(self, number: int) -> tuple[int, str, str, str | None, list[Total]] | None:
+        """The scope, id, body, streak and totals of a user."""
+        rows = self._reader.execute(query("user_by_number"), (number,)).fetchall()
+        return (*rows[0][:4], _totals_in(rows)) if rows else None
 
     def named(self, numbers: Sequence[int]) -> dict[int, tuple[str, str | None]]:
         """The id and name of each of these users."""
@@ -133,8 +135,8 @@ class Projection:
         """The highest user number given up to `position`; 0 when there is none."""
         return int(self._reader.execute(query("last_user")).fetchone()[0] or 0)
 
-    def totals_of(self, user: int) -> list[tuple[int, int, int]]:
-        """(metric, total, time of the newest event) of one user."""
+    def totals_of(self, user: int) -> list[Total]:
+        """The totals of one user."""
         return self._reader.execute(query("totals_of"), (user,)).fetchall()
 
     def first_use(self, user: int, metric: int, key: str) -> FirstUse | None:
@@ -224,6 +226,11 @@ class Snapshot:
     def close(self) -> None:
         """Let go of the view."""
         self._connection.close()
+
+
+def _totals_in(rows: Sequence[tuple[Any, ...]]) -> list[Total]:
+    """The totals at the ends of the rows of a user; one without any has a row of nothing."""
+    return [row[-3:] for row in rows if row[-3] is not None]
 
 
 def _connect(path: Path) -> sqlite3.Connection:
