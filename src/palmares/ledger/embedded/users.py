@@ -170,9 +170,9 @@ class Users:
     def put(self, state: UserState) -> None:
         """Keep the state that a batch left a user in."""
         self._unprojected.put(state)
-        name = self._names.get(state.user.number)
-        if name is not None and name[1] != state.user.name:
-            del self._names[state.user.number]
+        user = state.user
+        if self._names.get(user.number, (user.id, user.name)) != (user.id, user.name):
+            del self._names[user.number]
         self._free_some()
         self._unprojected.step_count += 1
         if state.user.number > self._last_number:
