@@ -27,7 +27,6 @@ from bench.processes import Served
 from bench.seed import copy_of_world
 
 Outcome = TypeVar("Outcome")
-Turn = Callable[[float], float]
 _EVENTS_PER_BATCH = 1_000
 _BATCHES_AT_ONCE = 8
 _COMMANDS_PER_PIPELINE = 32
@@ -51,16 +50,34 @@ class Scale:
     timed_events: int
 
 
-class Turns(NamedTuple):
-    """How many a second each could do, turn by turn."""
+class Pace(NamedTuple):
+    """What a server did in a turn: so much a second, and the processor's microseconds that each took of it.
 
-    ours: list[float]
-    rivals: list[float]
+    The rate suffers from whatever else runs on the machine, processor time hardly.
+    """
+
+    rate: float
+    cpu_micros: float
+
+
+Turn = Callable[[float], Pace]
+
+
+class Turns(NamedTuple):
+    """What each did, turn by turn."""
+
+    ours: list[Pace]
+    rivals: list[Pace]
 
     @property
     def ratio(self) -> float:
         """The median of the ratios of the turns."""
-        return median(our / rival for our, rival in zip(self.ours, self.rivals, strict=True))
+        return median(our.rate / rival.rate for our, rival in zip(self.ours, self.rivals, strict=True))
+
+    @property
+    def cpu_ratio(self) -> float:
+        """The same as far as it is a matter of the processor."""
+        return median(rival.cpu_micros / our.cpu_micros for our, rival in zip(self.ours, self.rivals, strict=True))
 
 
 def measure_ceiling(scale: Scale) -> Iterator[Finding]:
@@ -90,7 +107,7 @@ def measure_reads(scale: Scale) -> Iterator[Finding]:
         for what, requests in asked.items():
             with _bare_like(server, requests[0]) as bare:
                 turns = _against_bare(scale, server, bare, cycle(requests))
-            yield _beside(f"read: {what}, {_short(scale.users)} users", turns, "bare", target=0.65)
+            yield from _beside(f"read: {what}, {_short(scale.users)} users", turns, "bare", target=0.65)
 
 
 def measure_events(scale: Scale) -> Iterator[Finding]:
@@ -103,12 +120,12 @@ def measure_events(scale: Scale) -> Iterator[Finding]:
         _bare_like(server, next(requests)) as bare,
     ):
         turns = _against_bare(scale, server, bare, requests)
-        yield _beside(what, turns, "bare", target=0.45)
-        half = median(turns.ours) / 2
+        yield from _beside(what, turns, "bare", target=0.45)
+        half = median(pace.rate for pace in turns.ours) / 2
         took = _run(load.open_loop(server.port, requests, half, scale.timed_events / half))
         yield _latency(f"{what}, at half load ({half:,.0f}/s)", took)
         turns = _against_bare(scale, server, bare, world.with_keys(requests))
-        yield _beside(f"{what}, with an idempotency key", turns, "bare")
+        yield from _beside(f"{what}, with an idempotency key", turns, "bare")
 
 
 def measure_batches(scale: Scale) -> Iterator[Finding]:
@@ -121,11 +138,11 @@ def measure_batches(scale: Scale) -> Iterator[Finding]:
             for number in world.draw_users(scale.users, 200_000, seed=6)
         ]
         pipelines = cycle(rivals.batches(increments, _COMMANDS_PER_PIPELINE))
-        ours = _closed(server.port, cycle(requests), _BATCHES_AT_ONCE, _EVENTS_PER_BATCH)
-        theirs = _closed(rival.port, pipelines, _PIPELINES_AT_ONCE, _COMMANDS_PER_PIPELINE, _are_increments)
+        ours = _closed(server, cycle(requests), _BATCHES_AT_ONCE, _EVENTS_PER_BATCH)
+        theirs = _closed(rival, pipelines, _PIPELINES_AT_ONCE, _COMMANDS_PER_PIPELINE, _are_increments)
         turns = _in_turn(scale, server, ours, theirs)
     what = f"batch: events in lists of 1,000, 1 board, {_short(scale.users)} users"
-    yield _beside(what, turns, "Valkey ZINCRBY", target=1.0)
+    yield from _beside(what, turns, "Valkey ZINCRBY", target=1.0)
 
 
 def measure_restart(scale: Scale) -> Iterator[Finding]:
@@ -191,20 +208,23 @@ def _in_turn(scale: Scale, server: Served, ours: Turn, theirs: Turn) -> Turns:
 def _against_bare(scale: Scale, server: Served, bare: Served, requests: Iterator[bytes]) -> Turns:
     # The bare server sees the same few again and again: to it all are alike, and ours should meet no user too often.
     some = cycle(list(islice(requests, 1_000)))
-    return _in_turn(scale, server, _closed(server.port, requests), _closed(bare.port, some))
+    return _in_turn(scale, server, _closed(server, requests), _closed(bare, some))
 
 
 def _closed(
-    port: int,
+    server: Served | rivals.Valkey,
     requests: Iterator[bytes],
     connections: int = load.CONNECTIONS,
     counting: int = 1,
     is_whole: load.IsWhole = load.http_answer,
 ) -> Turn:
-    """A turn of so many seconds, in which each answer counts so much; returns how much a second."""
+    """A turn of so many seconds, in which each answer counts so much."""
 
-    def turn(seconds: float) -> float:
-        return _run(load.closed_loop(port, requests, seconds, connections, is_whole)).rate * counting
+    def turn(seconds: float) -> Pace:
+        began = server.cpu_seconds
+        run = _run(load.closed_loop(server.port, requests, seconds, connections, is_whole))
+        cpu_seconds = server.cpu_seconds - began
+        return Pace(run.rate * counting, cpu_seconds * 1e6 / (run.answers * counting))
 
     return turn
 
@@ -265,14 +285,20 @@ def _leave_one_board(server: Served) -> None:
     _ask(server, world.post("/admin/v1/leaderboards", hidden, "PATCH"))
 
 
-def _beside(what: str, turns: Turns, rival: str, target: float | None = None) -> Finding:
-    return Finding(
+def _beside(what: str, turns: Turns, rival: str, target: float | None = None) -> Iterator[Finding]:
+    yield Finding(
         what,
-        f"{median(turns.ours):,.0f}/s",
-        f"{rival} {median(turns.rivals):,.0f}/s",
+        f"{median(pace.rate for pace in turns.ours):,.0f}/s",
+        f"{rival} {median(pace.rate for pace in turns.rivals):,.0f}/s",
         f"{turns.ratio:.2f} ×",
         "" if target is None else f"≥ {target} ×",
         None if target is None else turns.ratio >= target,
+    )
+    yield Finding(
+        f"{what}: processor time of one",
+        f"{median(pace.cpu_micros for pace in turns.ours):.1f} µs",
+        f"{rival} {median(pace.cpu_micros for pace in turns.rivals):.1f} µs",
+        f"{turns.cpu_ratio:.2f} ×",
     )
 
 

@@ -51,12 +51,20 @@ class Valkey:
 
     def used_memory(self) -> int:
         """Bytes that Valkey has allocated, as it says itself."""
-        answer = self.send(command(b"INFO", b"memory"), lines=1)
+        return int(self._info(b"memory")[b"used_memory"])
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that Valkey has used, as it says itself."""
+        told = self._info(b"cpu")
+        return float(told[b"used_cpu_user"]) + float(told[b"used_cpu_sys"])
+
+    def _info(self, section: bytes) -> dict[bytes, bytes]:
+        answer = self.send(command(b"INFO", section), lines=1)
         header, _, text = answer.partition(b"\r\n")
         while len(text) < int(header[1:]) + 2:
             text += self._receive()
-        fields = dict(line.split(b":", 1) for line in text.split(b"\r\n") if b":" in line)
-        return int(fields[b"used_memory"])
+        return dict(line.split(b":", 1) for line in text.split(b"\r\n") if b":" in line)
 
     def _receive(self) -> bytes:
         received = self._socket.recv(1 << 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 import msgspec
@@ -29,14 +30,16 @@ class Door:
         self._endpoint = endpoint
         self._context = context
         self._gate = gate
-        self._meter = meter
+        self._now = meter.now
         self._max_body_bytes = max_body_bytes
+        self._has_body = endpoint.method not in ("GET", "DELETE")
         self._label = f"{endpoint.method} {endpoint.path}"
+        self._meter = meter.route(self._label)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever goes wrong becomes an error body."""
-        began = self._meter.now()
-        extra: list[Header] = []
+        began = self._now()
+        extra: Sequence[Header] = ()
         try:
             call = await self._call(scope, receive)
             answer = await self._endpoint.handler(call)
@@ -47,14 +50,16 @@ class Door:
         except Exception:
             logger.exception("request failed", endpoint=self._label)
             status, body = 500, errors.body("something went wrong inside the server; it has been logged")
-        self._meter.request(self._label, status, began)
-        await _send(send, status, body, extra)
+        self._meter.count(status, began)
+        headers = [_JSON, (b"content-length", b"%d" % len(body)), *extra]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
     async def _call(self, scope: Scope, receive: Receive) -> Call:
         """The request, once it is known that whoever sends it may."""
         headers = dict(scope["headers"])
         visitor = None if self._endpoint.public else await self._gate.admit(self._endpoint, headers)
-        body = b"" if self._endpoint.method in ("GET", "DELETE") else await self._read(receive)
+        body = await self._read(receive) if self._has_body else b""
         opened = 0 if visitor is None else visitor.scope
         call = Call(self._context, opened, _path(scope), scope["query_string"], headers, body)
         if visitor is not None and visitor.user_id is not None:
@@ -85,15 +90,12 @@ class Door:
         return errors.STATUS[type(error)], errors.body(error.message), extra
 
 
-async def _send(send: Send, status: int, body: bytes, extra: list[Header]) -> None:
-    headers = [_JSON, (b"content-length", b"%d" % len(body)), *extra]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 def _path(scope: Scope) -> dict[str, str]:
     """The path's parameters, decoded only now: an encoded slash separates nothing."""
+    encoded: dict[str, str] = scope["path_params"]
+    if "%" not in "".join(encoded.values()):
+        return encoded
     try:
-        return {name: unquote(value, errors="strict") for name, value in scope["path_params"].items()}
+        return {name: unquote(value, errors="strict") for name, value in encoded.items()}
     except UnicodeDecodeError:
         raise NotFound("the path is not UTF-8") from None

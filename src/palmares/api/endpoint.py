@@ -21,8 +21,10 @@ from palmares.service.context import Context
 from palmares.service.rate_limit import RouteClass
 
 Struct = TypeVar("Struct")
+Asked = TypeVar("Asked")
 
 _LONGEST_REMEMBERED = 200
+_MOST_REMEMBERED = 10_000
 
 
 class Own(Enum):
@@ -102,24 +104,46 @@ def read_body(call: Call, decoder: msgspec.json.Decoder[Struct]) -> Struct:
 
 def read_query(call: Call, kind: type[Struct]) -> Struct:
     """The query string as a frozen struct of scalars; of a repeated parameter the last one holds."""
-    # The same few queries come again and again, and taking one apart is a good part of the work of a read.
+    return read_query_as(call, kind, _unchanged)
+
+
+def read_query_as(call: Call, kind: type[Struct], made: Callable[[Struct], Asked]) -> Asked:
+    """What is made of the query string as a struct: something that never changes, and of nothing else."""
+    # The same queries come again and again, and taking one apart is a good part of the work of a read.
     if len(call.query) <= _LONGEST_REMEMBERED:
-        parsed: Struct = _parse_query_once(call.query, kind)
-        return parsed
-    return _parse_query(call.query, kind)
+        asked: Asked = _make_once(call.query, kind, made)
+        return asked
+    return _make(call.query, kind, made)
+
+
+def _unchanged(query: Struct) -> Struct:
+    return query
+
+
+def _make(query: bytes, kind: type[Struct], made: Callable[[Struct], Asked]) -> Asked:
+    return made(_parse_query(query, kind))
 
 
 def _parse_query(query: bytes, kind: type[Struct]) -> Struct:
     try:
-        given = dict(parse_qsl(query.decode(), keep_blank_values=True, errors="strict"))
-        return msgspec.convert(given, kind, strict=False)
+        return msgspec.convert(dict(_pairs(query)), kind, strict=False)
     except msgspec.ValidationError as error:
         raise Invalid(sentence(error, kind)) from None
     except (UnicodeDecodeError, ValueError):
         raise Invalid("the query string is malformed") from None
 
 
-_parse_query_once: Any = lru_cache(maxsize=1024)(_parse_query)
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    """The names and values of a query string; `ValueError` where it is not UTF-8."""
+    text = query.decode()
+    if "%" in text or "+" in text:
+        return parse_qsl(text, keep_blank_values=True, errors="strict")
+    # The same, where there is nothing to decode.
+    parts = [part.partition("=") for part in text.split("&") if part]
+    return [(name, value) for name, _, value in parts]
+
+
+_make_once: Any = lru_cache(maxsize=_MOST_REMEMBERED)(_make)
 
 
 def read_list(call: Call, name: str) -> list[str]:
@@ -130,7 +154,7 @@ def read_list(call: Call, name: str) -> list[str]:
 def read_values(call: Call, name: str) -> list[str]:
     """All values of a query parameter, as often as it is there, in order."""
     try:
-        pairs = parse_qsl(call.query.decode(), keep_blank_values=True, errors="strict")
+        pairs = _pairs(call.query)
     except (UnicodeDecodeError, ValueError):
         raise Invalid("the query string is malformed") from None
     return [value for key, value in pairs if key == name]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from palmares.api.board_json import event_board_json, extended
+from palmares.api.board_json import event_board_json
 from palmares.api.endpoint import Answer, Call, Endpoint, Own, read_body, read_query
 from palmares.api.wire import (
     BATCH_DECODER,
@@ -19,7 +19,6 @@ from palmares.api.wire import (
     BatchItem,
     EventRequest,
     amount,
-    breakdown_values,
     profile_changes,
 )
 from palmares.api.wire_event import EventAnswer
@@ -84,15 +83,12 @@ def event_json(
 
 def _board_json(counted: BoardOutcome) -> bytes:
     # Only active boards are among an event's outcomes. Three integers are faster written than encoded.
-    fields = b'%b,"rank":%b,"previousRank":%b,"threshold":%d' % (
-        event_board_json(counted.board, "active", counted.run),
+    return b'%b,"rank":%b,"previousRank":%b,"threshold":%d}' % (
+        event_board_json(counted.board, "active", counted.run, counted.group),
         b"null" if counted.rank is None else b"%d" % counted.rank,
         b"null" if counted.previous_rank is None else b"%d" % counted.previous_rank,
         counted.threshold,
     )
-    if not counted.group:
-        return fields + b"}"
-    return extended(fields, breakdown_values(counted.board, counted.group))
 
 
 def idempotency_key_of(call: Call) -> str | None:

@@ -14,7 +14,7 @@ from msgspec.json import Decoder
 from palmares.api.endpoint import Call, Endpoint, Own, read_body, read_values
 from palmares.catalog.contract import ApiKey, ApplicationKey
 from palmares.domain.errors import Forbidden, Unauthorized
-from palmares.service.authenticate import authenticate, opened_scope, own_scope
+from palmares.service.authenticate import Proven, authenticate, opened_scope, own_scope
 from palmares.service.context import Context
 from palmares.service.rate_limit import RateLimiter
 
@@ -52,6 +52,7 @@ class Gate:
     def __init__(self, context: Context, limiter: RateLimiter | None = None) -> None:
         self._context = context
         self._limiter = limiter
+        self._proven = Proven(context)
 
     async def admit(self, endpoint: Endpoint, headers: Mapping[bytes, bytes]) -> Visitor:
         """Who sends these headers, before anything else of the request is looked at.
@@ -59,8 +60,8 @@ class Gate:
         Raises `Unauthorized`, `Forbidden` where application keys have no business, `RateLimited`, and `Invalid` when
         no tenant is named that there is.
         """
-        text = headers.get(b"x-api-key")
-        key = await authenticate(self._context, None if text is None else text.decode("latin-1"))
+        text = headers.get(b"x-api-key", b"").decode("latin-1")
+        key = self._proven.key(text) or await self._authenticated(text)
         if isinstance(key, ApplicationKey):
             _check_business(endpoint)
         if self._limiter is not None:
@@ -73,6 +74,11 @@ class Gate:
         for named in _NAMED[endpoint.own](call):
             if named != user_id:
                 raise Forbidden("an application key opens what belongs to its own user only")
+
+    async def _authenticated(self, text: str) -> ApiKey | ApplicationKey:
+        key = await authenticate(self._context, text)
+        self._proven.note(text, key)
+        return key
 
     def _scope(self, endpoint: Endpoint, key: ApiKey | ApplicationKey, headers: Mapping[bytes, bytes]) -> int:
         if endpoint.spans_tenants:

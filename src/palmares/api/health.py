@@ -105,12 +105,14 @@ class _Figures(Collector):
 
 def _requests(meter: Meter) -> Iterator[Metric]:
     answered = CounterMetricFamily("palmares_requests", "Requests answered.", labels=["route", "status"])
-    for (route, status), count in meter.requests.items():
-        answered.add_metric([route, str(status)], count)
+    for label, route in meter.routes.items():
+        for status, count in route.statuses.items():
+            answered.add_metric([label, str(status)], count)
     yield answered
     seconds = HistogramMetricFamily("palmares_request_seconds", "Time from request to answer.", labels=["route"])
-    for route, counts in meter.classes.items():
-        seconds.add_metric([route], _buckets(BOUNDS, counts), meter.seconds[route])
+    for label, route in meter.routes.items():
+        if route.statuses:
+            seconds.add_metric([label], _buckets(BOUNDS, route.classes), route.seconds)
     yield seconds
 
 

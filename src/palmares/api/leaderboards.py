@@ -7,14 +7,14 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from palmares.api.board_json import extended, shown_json
-from palmares.api.endpoint import Answer, Call, Endpoint, Own, read_query
+from palmares.api.endpoint import Answer, Call, Endpoint, Own, read_query, read_query_as
 from palmares.api.wire import (
     Day,
     Leaderboard,
     LeaderboardPage,
     LeaderboardStanding,
     leaderboard,
-    ranking,
+    rankings,
     run_fields,
     snapshots,
 )
@@ -70,7 +70,7 @@ async def list_leaderboards(call: Call) -> Answer:
 
 async def get_leaderboard(call: Call) -> Answer:
     """One board with a page of one run's ranking."""
-    asked = page_request(read_query(call, PageQuery))
+    asked = read_query_as(call, PageQuery, page_request)
     page = await read_page(call.context, call.scope, call.path["key"], asked)
     return Answer(200, page_json(page))
 
@@ -107,7 +107,7 @@ def attribute_pairs(text: str) -> list[tuple[str, str]]:
 
 def page_json(page: Page) -> bytes:
     """`LeaderboardPage` as JSON."""
-    fields = {"totalParticipants": page.total, **run_fields(page.state), "rankings": [*map(ranking, page.rows)]}
+    fields = {"totalParticipants": page.total, **run_fields(page.state), "rankings": rankings(page.rows)}
     return extended(shown_json(page.board, page.status, page.run), fields)
 
 

@@ -8,12 +8,16 @@ Ids may span several segments (`{id:path}`): some clients put them into the path
 the longest known endings first, and its methods belong together: a known ending with the wrong method is a 405, not
 another user's id.
 
+Only paths that begin with the same two segments are compared, so long a table may grow.
+
 The endpoints are plain ASGI applications found ahead of Starlette's layers and router, which saves a tenth of the time
 of a read: doors answer what goes wrong themselves. Starlette answers for what is in no table.
 """
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
@@ -60,14 +64,19 @@ class Table:
 
     def __init__(self, app: ASGIApp, by_path: Mapping[str, Methods]) -> None:
         self._app = app
-        self._patterns = [(compile_path(path)[0], methods) for path, methods in by_path.items()]
-        self._remembered: dict[str, Found] = {}
+        self._patterns: defaultdict[str, list[tuple[re.Pattern[str], Methods]]] = defaultdict(list)
+        for path, methods in by_path.items():
+            start = _start(path)
+            assert "{" not in start, f"{path} has a parameter in its first two segments"
+            self._patterns[start].append((compile_path(path)[0], methods))
+        # By the bytes that were sent.
+        self._remembered: dict[bytes | None, Found] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         app = self._app
         if scope["type"] == "http":
-            found = self.find(raw_path(scope))
+            found = self._remembered.get(scope.get("raw_path")) or self._find_sent(scope)
             if found is not None:
                 methods, scope["path_params"] = found
                 app = methods.of(scope["method"])
@@ -80,21 +89,21 @@ class Table:
 
     def find(self, path: str) -> Found | None:
         """What serves a path, and its parameters; None when the table has no such path."""
-        return self._remembered.get(path) or self._search(path)
-
-    def _search(self, path: str) -> Found | None:
-        for pattern, methods in self._patterns:
+        for pattern, methods in self._patterns.get(_start(path), ()):
             if match := pattern.match(path):
-                found = methods, match.groupdict()
-                if len(path) <= LONGEST_REMEMBERED:
-                    self._remember(path, found)
-                return found
+                return methods, match.groupdict()
         return None
 
-    def _remember(self, path: str, found: Found) -> None:
+    def _find_sent(self, scope: Scope) -> Found | None:
+        found, sent = self.find(raw_path(scope)), scope.get("raw_path")
+        if found is not None and sent is not None and len(sent) <= LONGEST_REMEMBERED:
+            self._remember(sent, found)
+        return found
+
+    def _remember(self, sent: bytes, found: Found) -> None:
         if len(self._remembered) >= MOST_REMEMBERED:
             self._remembered.clear()
-        self._remembered[path] = found
+        self._remembered[sent] = found
 
 
 def application(doors: Iterable[tuple[str, str, ASGIApp]]) -> ASGIApp:
@@ -106,6 +115,11 @@ def application(doors: Iterable[tuple[str, str, ASGIApp]]) -> ASGIApp:
     others = Starlette(exception_handlers={HTTPException: _unknown_path})
     others.router.redirect_slashes = False
     return Table(others, table)
+
+
+def _start(path: str) -> str:
+    """The first two segments, of which every path of the table has its own."""
+    return "/".join(path.split("/", 3)[:3])
 
 
 def raw_path(scope: Scope) -> str:

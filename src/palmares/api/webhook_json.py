@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from palmares.api.board_json import extended, shown_json
-from palmares.api.wire import ENCODER, breakdown_values, ranking, user_answer
+from palmares.api.wire import ENCODER, breakdown_values, rankings, user_answer
 from palmares.domain.board import Board, Status
 from palmares.domain.group import Group
 from palmares.domain.local_time import HOUR, day_of, format_instant
@@ -35,7 +35,7 @@ class WebhookBodies:
         rows: Sequence[Row],
     ) -> bytes:
         """Of a run that began, changed or ended."""
-        fields = {"rankings": [ranking(row) for row in rows], **_group(board, group)}
+        fields = {"rankings": rankings(rows), **_group(board, group)}
         return _body(event, at, {}, extended(shown_json(board, status, run), fields))
 
     def rank(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -161,14 +162,21 @@ def snapshots(days: Sequence[DayStanding], preceding: DayStanding | None) -> lis
 
 
 def _snapshot(day: DayStanding, before: DayStanding | None) -> Snapshot:
+    date, timestamp = _day_texts(day.day)
     return Snapshot(
-        date=format_day(day.day),
-        timestamp=format_instant(start_of(day.day)),
+        date=date,
+        timestamp=timestamp,
         rank=day.rank,
         value=_rounded(day.value),
         previous_rank=before and before.rank,
         previous_value=None if before is None else _rounded(before.value),
     )
+
+
+@lru_cache(maxsize=1024)
+def _day_texts(day: int) -> tuple[str, str]:
+    """A day, and the instant at which it begins in UTC."""
+    return format_day(day), format_instant(start_of(day))
 
 
 def _rounded(micros: int | None) -> int | None:
@@ -213,12 +221,20 @@ def board_fields(board: Board, status: Status, run: Run | None = None) -> dict[s
 
 
 def ranking(row: Row) -> Ranking:
-    """The wire form of a row. Most values are whole: they need neither rounding nor decimals."""
-    _, rank, user_id, user_name, micros = row
-    value, rest = divmod(micros, MICROS)
-    if rest:
-        return Ranking(user_id, user_name, rank, rounded(micros), exact(micros))
-    return Ranking(user_id, user_name, rank, value, value)
+    """The wire form of one row."""
+    return rankings([row])[0]
+
+
+def rankings(rows: Sequence[Row]) -> list[Ranking]:
+    """The wire form of rows, made column by column, since there may be a thousand of them."""
+    if not rows:
+        return []
+    _, ranks, ids, names, micros = zip(*rows, strict=True)
+    floors = [value // MICROS for value in micros]
+    if sum(floors) * MICROS == sum(micros):
+        # All are whole, as most values are: they need neither rounding nor decimals.
+        return [*map(Ranking, ids, names, ranks, floors, floors)]
+    return [*map(Ranking, ids, names, ranks, map(rounded, micros), map(exact, micros))]
 
 
 def day_or_none(day: int | None) -> str | None:

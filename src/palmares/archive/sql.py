@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Row, Select, and_, delete, select
+from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, select
 
 from palmares.archive import shelves, tables
 from palmares.archive.columns import CHUNK, place_of, unpacked, unpacked_groups
@@ -168,9 +168,11 @@ class SqlArchive:
 
         One chunk is read for each day.
         """
-        asked = _history_of(board, run_start, user // CHUNK, first_day, last_day)
+        asked = {
+            "of_board": board, "of_run": run_start, "of_chunk": user // CHUNK, "first": first_day, "last": last_day,
+        }  # fmt: skip
         with self._database.reading() as reader:
-            return [_standing_on(row, user) for row in reader.execute(asked)]
+            return [_standing_on(row, user) for row in reader.execute(_HISTORY, asked)]
 
     def day(self, board: int, run_start: int, day: int) -> tuple[list[Group], Places] | None:
         """Everybody's place at the end of a day, with the list of groups it refers to; None when it is not kept.
@@ -318,19 +320,24 @@ def _require_end(reader: Connection, shelf: int) -> None:
         raise Unavailable("the run was kept anew while it was read; try again")
 
 
-def _history_of(board: int, run_start: int, chunk: int, first_day: int, last_day: int) -> Select[Any]:
+def _history() -> Select[Any]:
     """The days of a run within a range, each with the columns of a chunk if anyone in it was ranked."""
-    shelf, day, part = tables.shelves, tables.days, tables.day_places
-    same = and_(part.c.shelf == day.c.shelf, part.c.day == day.c.day, part.c.chunk == chunk)
+    shelf, day, part, edition = tables.shelves, tables.days, tables.day_places, tables.editions
+    same = and_(part.c.shelf == day.c.shelf, part.c.day == day.c.day, part.c.chunk == bindparam("of_chunk"))
+    here = select(edition.c.number).where(edition.c.board == bindparam("of_board"), edition.c.current)
     return (
         select(day.c.day, part.c.users, part.c.ranks, part.c.micros)
         .select_from(shelf)
         .join(day, day.c.shelf == shelf.c.number)
         .outerjoin(part, same)
-        .where(shelf.c.edition == current(board), shelf.c.run_start == run_start)
-        .where(day.c.day.between(first_day, last_day))
+        .where(shelf.c.edition == here.scalar_subquery(), shelf.c.run_start == bindparam("of_run"))
+        .where(day.c.day.between(bindparam("first"), bindparam("last")))
         .order_by(day.c.day)
     )
+
+
+# Asked often, and to put it together takes as long as to ask.
+_HISTORY = _history()
 
 
 def _standing_on(row: Row[Any], user: int) -> DayStanding:

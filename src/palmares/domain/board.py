@@ -14,6 +14,7 @@ While the rankings of a board are being made from events that came before it, it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from palmares.domain.errors import Invalid
@@ -84,7 +85,7 @@ class Board:
     @property
     def schedule(self) -> Schedule:
         """The board's runs."""
-        return Schedule(self.start, self.end, self.run_unit, self.run_interval or 1)
+        return _schedule(self.start, self.end, self.run_unit, self.run_interval or 1)
 
     def status_at(self, now: int) -> Status:
         """The status at an instant: the table at the top of this file."""
@@ -100,7 +101,19 @@ class Board:
 
     def current_run(self, today: int) -> Run | None:
         """The run shown when none is named: that of today, the last one after the end; None before the start."""
-        return self.schedule.run_at(today) or (self.schedule.last_run() if today > self.start else None)
+        return _current_run(self.start, self.end, self.run_unit, self.run_interval or 1, today)
+
+
+# Boards are asked again and again, for a day or two.
+@lru_cache(maxsize=4096)
+def _schedule(start: int, end: int | None, unit: RunUnit | None, interval: int) -> Schedule:
+    return Schedule(start, end, unit, interval)
+
+
+@lru_cache(maxsize=4096)
+def _current_run(start: int, end: int | None, unit: RunUnit | None, interval: int, today: int) -> Run | None:
+    schedule = _schedule(start, end, unit, interval)
+    return schedule.run_at(today) or (schedule.last_run() if today > schedule.start else None)
 
 
 def check(board: Board) -> Board:

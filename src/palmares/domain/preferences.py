@@ -66,7 +66,7 @@ def streak_settings_of(settings: StreakSettings, preferences: Preferences) -> St
 
     The same object for who prefers nothing else.
     """
-    if preferences.streak == DEFAULTS.streak:
+    if preferences is DEFAULTS or preferences.streak == DEFAULTS.streak:
         return settings
     wanted = {name: value for name, value in asdict(preferences.streak).items() if value is not None}
     if not settings.customization_enabled:

@@ -13,6 +13,8 @@ from palmares.service.context import Context
 APPLICATION_PREFIX = "app_"
 APPLICATION_PREFIX_LENGTH = len(APPLICATION_PREFIX) + 5
 
+MOST_PROVEN = 10_000
+
 # Stands in for the hash of a key that does not exist.
 _NO_HASH = bytes(32)
 
@@ -37,6 +39,33 @@ async def authenticate(context: Context, text: str | None) -> ApiKey | Applicati
         raise Unauthorized("the API key is unknown or no longer active")
     _note_use(context, key)
     return key
+
+
+class Proven:
+    """The texts of admin keys that were found right, so that a secret is hashed once and not for each request.
+
+    Only what was right gets in, and it is found by a hash that differs from process to process: how long a look takes
+    tells nothing of what is in here.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._keys: dict[str, ApiKey] = {}
+
+    def key(self, text: str) -> ApiKey | None:
+        """The key with that text, noted as used, if it was proven and nothing has changed about it since."""
+        key = self._keys.get(text)
+        if key is None or self._context.catalog.key(key.prefix) is not key:
+            return None
+        _note_use(self._context, key)
+        return key
+
+    def note(self, text: str, key: ApiKey | ApplicationKey) -> None:
+        """Remember an admin key that `authenticate` has found by its text. There are few of them."""
+        if isinstance(key, ApiKey):
+            if len(self._keys) >= MOST_PROVEN:
+                self._keys.clear()
+            self._keys[text] = key
 
 
 def opened_scope(catalog: Catalog, key: ApiKey | ApplicationKey, customer_id: str | None) -> int:

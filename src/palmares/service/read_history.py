@@ -27,5 +27,7 @@ async def read_history(
     if days and days[0].rank is None:
         # Out on that day: whether the user had been in before tells an entry from nothing.
         days = await ledger.history(board.number, run, user, last_day - DAYS_KEPT, last_day)
-    entries = [*days, *([] if today is None else [today])]
+    entries = [*days] if today is None else [*days, today]
+    if not entries or entries[0].rank is not None:
+        return entries[-count:]
     return [*dropwhile(lambda entry: entry.rank is None, entries)][-count:]

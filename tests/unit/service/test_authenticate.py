@@ -9,10 +9,10 @@ import pytest
 from palmares.catalog.contract import ApplicationKey
 from palmares.domain.errors import Forbidden, Invalid, Unauthorized
 from palmares.service.application_keys import create_application_keys, delete_application_keys
-from palmares.service.authenticate import authenticate, opened_scope, own_scope
+from palmares.service.authenticate import Proven, authenticate, opened_scope, own_scope
 from palmares.service.define_tenants import archive_tenants, create_tenants
 from palmares.service.environments import create_environment, find_environment, switch_multi_tenancy
-from palmares.service.keys import create_key, revoke_key
+from palmares.service.keys import activate_key, create_key, list_keys, revoke_key, rotate_key
 from tests.definitions import SCOPE, Desk, items, open_desk
 
 pytestmark = pytest.mark.anyio
@@ -205,3 +205,68 @@ async def test_an_archived_tenant_is_reached_by_nobody(desk: Desk) -> None:
     await switch_multi_tenancy(desk.context, "production", on=False)
     with pytest.raises(Forbidden):
         await opened(desk, text)
+
+
+# Keys that were proven
+
+
+async def proven(desk: Desk, text: str) -> Proven:
+    """What remembers that this text was found right."""
+    remembered = Proven(desk.context)
+    remembered.note(text, await authenticate(desk.context, text))
+    return remembered
+
+
+async def test_a_proven_text_is_the_key_and_no_other_text_is(desk: Desk) -> None:
+    key, text = await create_key(desk.context, "server")
+    _, other = await create_key(desk.context, "other")
+
+    remembered = await proven(desk, text)
+
+    assert remembered.key(text) == key
+    assert [remembered.key(wrong) for wrong in (other, text[:-1], f"{text}x", text.upper(), "")] == [None] * 5
+
+
+async def test_a_proven_key_is_noted_as_used(desk: Desk) -> None:
+    _, text = await create_key(desk.context, "server")
+    remembered = await proven(desk, text)
+    desk.clock.set("2026-03-05 12:00")
+
+    remembered.key(text)
+    await desk.catalog.refresh()
+
+    assert list_keys(desk.context)[0].last_used == desk.clock()
+
+
+async def test_what_changes_about_a_key_has_it_proven_again(desk: Desk) -> None:
+    """A revoked key opens nothing from that instant on, and one that is active again was never proven as such."""
+    key, text = await create_key(desk.context, "server")
+    remembered = await proven(desk, text)
+
+    await revoke_key(desk.context, key.id)
+    assert remembered.key(text) is None
+    await activate_key(desk.context, key.id)
+    assert remembered.key(text) is None
+    remembered.note(text, await authenticate(desk.context, text))
+    await rotate_key(desk.context, key.id)
+    assert remembered.key(text) is None
+
+
+async def test_application_keys_are_always_proven_anew(desk: Desk) -> None:
+    """They come and go by the thousand, each seldom used."""
+    text = await make_application_key(desk)
+
+    remembered = await proven(desk, text)
+
+    assert remembered.key(text) is None
+
+
+async def test_only_so_many_proven_keys_are_remembered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("palmares.service.authenticate.MOST_PROVEN", 2)
+    remembered = Proven(desk.context)
+    texts = [(await create_key(desk.context, f"key {number}"))[1] for number in range(3)]
+
+    for text in texts:
+        remembered.note(text, await authenticate(desk.context, text))
+
+    assert [remembered.key(text) is not None for text in texts] == [False, False, True]

@@ -24,6 +24,7 @@ from palmares.domain.group import Group
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding, Places, Rows
 from palmares.ledger.embedded._index import Index, merge_places
+from palmares.ledger.embedded.histories import Histories
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.keeping import Archive
 
@@ -64,6 +65,7 @@ class Archivist:
 
     def __init__(self, archive: Archive) -> None:
         self.archive = archive
+        self.histories = Histories(archive)
         self._jobs: deque[Job] = deque()
         self._bytes_waiting = 0
         self._thread = ThreadPoolExecutor(1, "palmares-archive")
@@ -96,6 +98,11 @@ class Archivist:
             )
         )
 
+    @property
+    def waiting(self) -> bool:
+        """Whether anything that was taken is not written yet."""
+        return bool(self._jobs)
+
     def waiting_days(self, rankings: Rankings, run: Run, user: int) -> Iterator[DayStanding]:
         """Where a user stood on the days of a run that are not written yet."""
         for job in self._jobs:
@@ -125,6 +132,7 @@ class Archivist:
                 except NotFound:
                     # The board was forgotten, or what was in the making was given up: nobody asks for it any more.
                     logger.info("what was kept is not wanted any more")
+                self.histories.forget()
                 self._jobs.popleft()
                 self._bytes_waiting -= job.size
                 job.done()

@@ -219,6 +219,7 @@ class Builder:
         """Let the edition be read; of some runs only, each with the day before which all of its days are made."""
         archive, board = self._archivist.archive, rankings.plan.board.number
         await self._archivist.in_thread(archive.install, board, rankings.edition, runs, runs)
+        self._archivist.histories.forget()
 
     async def _replay(self, rankings: Rankings, timeline: Timeline, steps: Iterable[Step | int]) -> None:
         for step in steps:

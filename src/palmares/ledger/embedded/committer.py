@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,6 +25,7 @@ from palmares.domain.tally import Tally
 from palmares.ledger.contract import BoardOutcome, Entry, Outcome
 from palmares.ledger.embedded.draft import Count, Draft, Late, Step
 from palmares.ledger.embedded.figures import Figures
+from palmares.ledger.embedded.flusher import Flusher
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import POINTS, Line, Log, PastEvent, past_event
 from palmares.ledger.embedded.points import Points, award_of, encode_schemes
@@ -117,7 +117,7 @@ class Committer:
         self._awake = asyncio.Event()
         self._closing = self._stopped = False
         self._failed_at: float | None = None
-        self._disk = ThreadPoolExecutor(1, "palmares-flush")
+        self._disk = Flusher()
         self._task = asyncio.create_task(self._commit_batches(), name="palmares-committer")
         self.queued_entries = 0
 
@@ -151,7 +151,7 @@ class Committer:
         self._awake.set()
         await self._task
         async with self.turn:
-            self._disk.shutdown()
+            self._disk.close()
 
     async def _commit_batches(self) -> None:
         while self._queue or not self._closing:
@@ -249,7 +249,7 @@ class Committer:
     async def _flush(self, lines: Sequence[Line]) -> None:
         began = self._timer()
         self._log.append(lines)
-        await asyncio.get_running_loop().run_in_executor(self._disk, self._log.commit)
+        await self._disk.run(self._log.commit)
         self._log.position, self._log.recorded_at = lines[-1].position, lines[-1].recorded_at
         self.figures.flush_seconds.observe(self._timer() - began)
         self.figures.batch_entries.observe(len(lines))

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from palmares.domain.errors import Unavailable
 from palmares.domain.streak import Streak, StreakEvent, encode
@@ -35,6 +35,10 @@ _ERASING = ("project_erased", "erase_users", "erase_idempotency", "erase_streaks
 
 # Where a state, which is a JSON array, has a length and the instant at which it was reached.
 _IN_STATE: dict[StreakOrder, tuple[str, str]] = {"active": ("$[1]", "$[6]"), "longest": ("$[2]", "$[3]")}
+
+
+# A metric, the total of it, and when the newest event happened.
+Total = tuple[int, int, int]
 
 
 class FirstUse(NamedTuple):
@@ -117,17 +121,15 @@ class Projection:
         self._writer.execute("COMMIT")
         return upto
 
-    def user_by_id(self, scope: int, user_id: str) -> tuple[int, str, str | None] | None:
-        """The number, the body and the streak of a user."""
-        row: tuple[int, str, str | None] | None = self._reader.execute(query("user_by_id"), (scope, user_id)).fetchone()
-        return row
+    def user_by_id(self, scope: int, user_id: str) -> tuple[int, str, str | None, list[Total]] | None:
+        """The number, the body, the streak and the totals of a user."""
+        rows = self._reader.execute(query("user_by_id"), (scope, user_id)).fetchall()
+        return (*rows[0][:3], _totals_in(rows)) if rows else None
 
-    def user_by_number(self, number: int) -> tuple[int, str, str, str | None] | None:
-        """The scope, id, body and streak of a user."""
-        row: tuple[int, str, str, str | None] | None = self._reader.execute(
-            query("user_by_number"), (number,)
-        ).fetchone()
-        return row
+    def user_by_number(self, number: int) -> tuple[int, str, str, str | None, list[Total]] | None:
+        """The scope, id, body, streak and totals of a user."""
+        rows = self._reader.execute(query("user_by_number"), (number,)).fetchall()
+        return (*rows[0][:4], _totals_in(rows)) if rows else None
 
     def named(self, numbers: Sequence[int]) -> dict[int, tuple[str, str | None]]:
         """The id and name of each of these users."""
@@ -171,8 +173,8 @@ class Projection:
         """Let what the filling thread is at fail, if it is at anything: it is as if it had not begun."""
         self._writer.interrupt()
 
-    def totals_of(self, user: int) -> list[tuple[int, int, int]]:
-        """(metric, total, time of the newest event) of one user."""
+    def totals_of(self, user: int) -> list[Total]:
+        """The totals of one user."""
         return self._reader.execute(query("totals_of"), (user,)).fetchall()
 
     def first_use(self, user: int, metric: int, key: str) -> FirstUse | None:
@@ -295,6 +297,11 @@ def truncate_wal(connection: sqlite3.Connection, schema: str = "main") -> None:
     busy, _, _ = connection.execute(f"PRAGMA {schema}.wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
         raise Unavailable("a file cannot be compacted while it is read as it was; it will be tried again")
+
+
+def _totals_in(rows: Sequence[tuple[Any, ...]]) -> list[Total]:
+    """The totals at the ends of the rows of a user; one without any has a row of nothing."""
+    return [row[-3:] for row in rows if row[-3] is not None]
 
 
 def _connect(path: Path) -> sqlite3.Connection:

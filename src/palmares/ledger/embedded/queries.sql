@@ -361,10 +361,15 @@ SELECT user FROM marked WHERE hidden
 SELECT EXISTS (SELECT 1 FROM marked)
 
 -- name: user_by_id
-SELECT number, body, state FROM users LEFT JOIN streaks ON user = number WHERE users.scope = ? AND id = ?
+-- A user with streak and totals, a row for each metric: one statement, because each costs more than what it finds.
+SELECT number, body, state, metric, total, latest FROM users
+LEFT JOIN streaks ON streaks.user = number LEFT JOIN totals ON totals.user = number
+WHERE users.scope = ? AND id = ?
 
 -- name: user_by_number
-SELECT users.scope, id, body, state FROM users LEFT JOIN streaks ON user = number WHERE number = ?
+SELECT users.scope, id, body, state, metric, total, latest FROM users
+LEFT JOIN streaks ON streaks.user = number LEFT JOIN totals ON totals.user = number
+WHERE number = ?
 
 -- name: named
 -- The ids and names of many users at once; the numbers are a JSON array.

@@ -66,7 +66,7 @@ class Rankings:
         self.plan = plan
         self.number = plan.board.number
         self._cap = value.MOST if plan.board.max_participants is None else plan.board.max_participants
-        self._numbered_by_row = plan.board.numbering == "ordinal"
+        self.numbered_by_row = plan.board.numbering == "ordinal"
 
     @property
     def frozen(self) -> bool:
@@ -133,7 +133,7 @@ class Rankings:
         """
         index = self.index(run.start, group)
         self._note_change(run.start, group)
-        if self._numbered_by_row:
+        if self.numbered_by_row:
             row_before, row = index.put(user, *after)
             previous, rank = self._row_rank(row_before), self._row_rank(row)
         else:
@@ -233,7 +233,7 @@ class Rankings:
 
     def rank(self, index: Index, row: int) -> int | None:
         """The rank, by the board's numbering, of a row of one group; None for -1 and outside the cap."""
-        if self._numbered_by_row or row < 0 or not self.inside(row):
+        if self.numbered_by_row or row < 0 or not self.inside(row):
             return self._row_rank(row)
         return self._rank_of(index, row, index.at(row)[1])
 
@@ -255,7 +255,7 @@ class Rankings:
 
     def _rank_of(self, index: Index, row: int, held: int) -> int | None:
         """The rank of who has a value and stands in a row of a group, or would."""
-        if self._numbered_by_row or not self.inside(row):
+        if self.numbered_by_row or not self.inside(row):
             return self._row_rank(row)
         if self.plan.board.numbering == "competition":
             return index.count_better(held) + 1

@@ -39,11 +39,35 @@ class Union:
 
     def page(self, start: int, stop: int) -> list[UnionRow]:
         """The rows from `start` up to `stop`. O(log n + rows) for one group, O(groups · log² n + rows) for more."""
+        entries = self.entries(start, stop)
+        ranks = self.ranks(start, entries)
+        return [
+            (row, rank, entry[0], entry[1]) for row, (rank, entry) in enumerate(zip(ranks, entries, strict=True), start)
+        ]
+
+    def entries(self, start: int, stop: int) -> list[Entry]:
+        """The entries of the rows from `start` up to `stop`; costs as `page`."""
         stop = min(stop, len(self))
         if start >= stop:
             return []
-        entries = self._entries(start, stop)
-        return self._numbered(start, entries)
+        if len(self._indexes) == 1:
+            return self._indexes[0].page(start, stop)
+        return self._merged(start, stop)
+
+    def ranks(self, start: int, entries: Sequence[Entry]) -> Sequence[int]:
+        """The ranks of the entries of the rows from `start` on, by the board's numbering."""
+        if self._board.numbering == "ordinal":
+            return range(start + 1, start + 1 + len(entries))
+        ranks: list[int] = []
+        rank, held = 0, 0
+        for row, (_, value, _) in enumerate(entries, start):
+            if not ranks:
+                rank = self.rank(row, value)
+            elif value != held:
+                rank = row + 1 if self._board.numbering == "competition" else rank + 1
+            held = value
+            ranks.append(rank)
+        return ranks
 
     def row(self, entry: Entry) -> int:
         """How many rows stand before an entry."""
@@ -61,9 +85,7 @@ class Union:
             return 1 + self._indexes[0].count_distinct_better(value)
         return 1 + len(self._better_values(value))
 
-    def _entries(self, start: int, stop: int) -> list[Entry]:
-        if len(self._indexes) == 1:
-            return self._indexes[0].page(start, stop)
+    def _merged(self, start: int, stop: int) -> list[Entry]:
         starts = self._split(start)
         pages = [
             index.page(first, min(size, first + stop - start))
@@ -99,20 +121,6 @@ class Union:
     def _before(self, place: int, entry: Entry) -> int:
         participant, value, reached_at = entry
         return min(self._sizes[place], self._indexes[place].count_before(value, reached_at, participant))
-
-    def _numbered(self, start: int, entries: list[Entry]) -> list[UnionRow]:
-        if self._board.numbering == "ordinal":
-            return [(row, row + 1, entry[0], entry[1]) for row, entry in enumerate(entries, start)]
-        rows: list[UnionRow] = []
-        rank, held = 0, 0
-        for row, (participant, value, _) in enumerate(entries, start):
-            if not rows:
-                rank = self.rank(row, value)
-            elif value != held:
-                rank = row + 1 if self._board.numbering == "competition" else rank + 1
-            held = value
-            rows.append((row, rank, participant, value))
-        return rows
 
     def _better_values(self, value: int) -> set[int]:
         """The distinct better values of all groups. Distinct counts do not add up, so this walks the values."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -29,7 +29,7 @@ from palmares.domain.user import User
 from palmares.domain.value import MOST
 from palmares.ledger.contract import NO_STREAK
 from palmares.ledger.embedded.log import PastEvent
-from palmares.ledger.embedded.projection import FirstUse, Projection
+from palmares.ledger.embedded.projection import FirstUse, Projection, Total
 
 _NOTHING: Mapping[int, int] = {}
 # An id is small beside a user's state.
@@ -45,9 +45,12 @@ class Sum(NamedTuple):
     latest: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UserState:
-    """A user, the sum of each metric by its number, and the streak as of the last event."""
+    """A user, the sum of each metric by its number, and the streak as of the last event.
+
+    Never changed, though not frozen: to make a frozen one takes three times as long, and every event makes one.
+    """
 
     user: User
     sums: Mapping[int, Sum] = field(default_factory=dict)
@@ -91,7 +94,7 @@ class Users:
         self._young, self._old = Layer(), Layer()
         self._discarded: list[dict[Any, Any]] = []
         self._ids: dict[int, bytes] = {}
-        # Of users in no layer, so as the projection has them.
+        # Of users who stood in pages, as they are now.
         self._names: dict[int, tuple[str, str | None]] = {}
         self._most_ids = most_cached * _IDS_PER_CACHED_USER
         self._last_number = projection.last_user()
@@ -139,17 +142,23 @@ class Users:
 
     def named(self, numbers: Sequence[int]) -> list[tuple[str, str | None]]:
         """The id and name of each user, in the same order; one disk read for all who were not seen lately."""
-        names = {
-            number: (anonymous_id(number), None) if number in self.erased else self._name(number) for number in numbers
-        }
-        unseen = [number for number, name in names.items() if name is None]
-        if unseen:
-            self._remember_names(self._projection.named(unseen))
-        return [name or self._names[number] for number, name in names.items()]
+        names = [*map(self._names.get, numbers)]
+        if None in names:
+            unknown = [number for number, name in zip(numbers, names, strict=True) if name is None]
+            found = self._find_names(unknown)
+            self._remember_names(found)
+            names = [name or found[number] for number, name in zip(numbers, names, strict=True)]
+        return cast(list[tuple[str, str | None]], names)
 
-    def _name(self, number: int) -> tuple[str, str | None] | None:
-        state = self._seen(number)
-        return self._names.get(number) if state is None else (state.user.id, state.user.name)
+    def _find_names(self, numbers: Sequence[int]) -> dict[int, tuple[str, str | None]]:
+        found: dict[int, tuple[str, str | None]] = {}
+        for number in numbers:
+            if number in self.erased:
+                found[number] = (anonymous_id(number), None)
+            elif state := self._seen(number):
+                found[number] = (state.user.id, state.user.name)
+        unseen = [number for number in numbers if number not in found]
+        return found | self._projection.named(unseen) if unseen else found
 
     def _remember_names(self, names: Mapping[int, tuple[str, str | None]]) -> None:
         if len(self._names) >= self._most_ids:
@@ -185,7 +194,9 @@ class Users:
     def put(self, state: UserState) -> None:
         """Keep the state that a batch left a user in."""
         self._unprojected.put(state)
-        self._names.pop(state.user.number, None)
+        user = state.user
+        if self._names.get(user.number, (user.id, user.name)) != (user.id, user.name):
+            del self._names[user.number]
         self._free_some()
         self._unprojected.step_count += 1
         if state.user.number > self._last_number:
@@ -341,8 +352,10 @@ class Users:
         name = (user, metric)
         return {**older.get(name, _NOTHING), **newer.get(name, _NOTHING)}
 
-    def _load(self, number: int, scope: int, user_id: str, body: str, streak: str | None) -> UserState:
-        sums = {metric: Sum(total, latest) for metric, total, latest in self._projection.totals_of(number)}
+    def _load(
+        self, number: int, scope: int, user_id: str, body: str, streak: str | None, totals: Iterable[Total]
+    ) -> UserState:
+        sums = {metric: Sum(total, latest) for metric, total, latest in totals}
         state = self._projection.blank_streak(scope) if streak is None else decode(streak)
         return self._keep(UserState(decode_user(number, scope, user_id, body), sums, state))
 

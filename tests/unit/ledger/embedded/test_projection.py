@@ -64,8 +64,8 @@ def test_it_answers_what_the_log_says(open_projection: Callable[[], Projection])
     """Users by their last line, totals behind their last event, events and keys one by one."""
     projection = open_projection()
     fill(projection, 7)
-    assert projection.user_by_id(1, "ann") == (1, STORY[4].body, None)
-    assert projection.user_by_number(2) == (1, "bob", STORY[2].body, None)
+    assert projection.user_by_id(1, "ann") == (1, STORY[4].body, None, projection.totals_of(1))
+    assert projection.user_by_number(2) == (1, "bob", STORY[2].body, None, projection.totals_of(2))
     assert projection.totals_of(1) == [(METRIC, 7, 7)]
     assert sorted(projection.history_of(1, METRIC, *EVER, 10)) == [
         PastEvent(1, 6, -2, 1),
