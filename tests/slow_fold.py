@@ -163,7 +163,9 @@ def counted(log: Log, board: Board) -> Log:
 def events_by_run(log: Log, board: Board) -> dict[Run, list[EventLine]]:
     """The events that a board counts, if it counts any, by the run that they happened in, in the order of the log."""
     if isinstance(board, StreakBoard):
-        return events_of_run(board, own_events(counted(log, board)))
+        scopes = {number: user.scope for number, user in users_of(log).items()}
+        own = [event for event in own_events(counted(log, board)) if scopes[event.user] == board.scope]
+        return events_of_run(board, own)
     plan = Plan(board)
     found: dict[Run, list[EventLine]] = {}
     for event in () if board.counted is None else events_of(counted(log, board), board.counted.number):

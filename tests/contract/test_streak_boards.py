@@ -7,7 +7,7 @@ import pytest
 
 from palmares.domain.board import Board
 from palmares.domain.value import MICROS
-from palmares.ledger.contract import Outcome
+from palmares.ledger.contract import Outcome, void
 from tests.contract.story import USERS, all_that_is_told, tell_a_story
 from tests.ledger_world import LedgerWorld, placed, rankings_of, run_on, swim
 from tests.world import HOURS, LAPS, LEVEL, POOL, day, make_board
@@ -340,3 +340,24 @@ async def test_attributes_of_events_are_no_news_of_their_users_to_a_board_that_c
     await world.follow(BOARDS[0], BOARDS[2])
 
     assert await lengths(world) == {"a": 2}
+
+
+@pytest.mark.parametrize("how", ["followed late", "made by new settings", "followed first"])
+async def test_what_happens_in_another_scope_is_of_no_interest(world: LedgerWorld, how: str) -> None:
+    """Whenever the board is made, with events and voids there at their time and late."""
+    foreign_laps = replace(LAPS, number=77, scope=2)
+    if how != "followed late":
+        await world.follow(BOARD)
+    for user_id, at in (("foreign", None), ("foreign", "2026-03-02T12:00:00Z"), ("stranger", None)):
+        await world.record(replace(swim(user_id, 1, at, metric=foreign_laps), scope=2))
+    [first, *_] = [line.position for line in await world.ledger.records(0, 100) if line.kind == "event"]
+    await world.record(void(2, first))
+    await swim_on(world, "ann", "03-04T13:00")
+    if how == "followed late":
+        await world.follow(BOARD)
+    if how == "made by new settings":
+        await world.set_streaks(metrics=((LAPS.number, MICROS),))
+        await world.set_streaks(metrics=())
+    assert await world.order(BOARD) == ["ann"]
+    await world.reopen("crash")
+    assert await world.order(BOARD) == ["ann"]

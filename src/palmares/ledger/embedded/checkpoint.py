@@ -114,7 +114,8 @@ def fingerprint(board: Board, streaks: StreakSettings | None = None) -> str:
         board.late_events,
         [attribute.key for attribute in board.breakdown],
         [(attribute.key, value) for attribute, value in board.filters], board.finished_position,
-        streaks and (streaks.version, streaks.frequency, streaks.evaluation_mode, streaks.metrics, streaks.days_off),
+        # The last is raised when streaks are counted by another rule.
+        streaks and (streaks.version, streaks.frequency, streaks.evaluation_mode, streaks.metrics, streaks.days_off, 1),
     )  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(settings)).hexdigest()
 

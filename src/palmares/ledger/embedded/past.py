@@ -29,6 +29,7 @@ from palmares.domain.group import Group
 from palmares.domain.local_time import start_of
 from palmares.domain.preferences import Preferences
 from palmares.domain.run import Run
+from palmares.domain.streak import may_concern
 from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.embedded.log import Line
 from palmares.ledger.embedded.projection import Snapshot
@@ -92,6 +93,7 @@ class Past:
         self.gone: set[int] = set()
         self.revising: set[int] = set()
         self._plan = plan
+        self._streaks = streaks
         self._void = void
         self._ignored: list[tuple[Any, ...]] = []
         self._names = ("backdated_events", "past_steps")
@@ -103,7 +105,7 @@ class Past:
         }  # fmt: skip
         if streaks is not None:
             self._names = ("backdated_streak_events", "streak_steps")
-            self._given = {"metrics": metrics_json(streaks), "upto": upto, "past": past}
+            self._given = {"scope": plan.board.scope, "metrics": metrics_json(streaks), "upto": upto, "past": past}
         self._connection = sqlite3.connect(log, isolation_level=None, check_same_thread=False)
         self._connection.create_function("effect_at", 4, self._effect_at)
 
@@ -144,7 +146,7 @@ class Past:
         """The zone that everybody has at first, by number, and the preferences of those who have any then."""
         zones: dict[int, str | None] = {}
         preferences: dict[int, Preferences] = {}
-        rows = self._connection.execute(query("first_zones"), (self.upto,))
+        rows = self._connection.execute(query("first_zones"), self._given)
         while portion := await in_thread(rows.fetchmany, _USERS_AT_ONCE):
             # One text for all of a zone, not one each.
             zones.update((user, tz and sys.intern(tz)) for user, tz, _, _ in portion)
@@ -168,7 +170,7 @@ class Past:
         """Find out what each void does. One look into the log for each."""
         for target, position in self._void:
             event, line = (self._line(place) for place in (target, position))
-            found = consequence(self._plan, event, line.recorded_at)
+            found = consequence(self._plan, event, line.recorded_at) if self._minds(event) else None
             if found is None:
                 continue
             if found.ignored:
@@ -178,6 +180,12 @@ class Past:
             if not found.live:
                 self.revising.add(found.run.start)
         self._ignored.sort(key=_in_order)
+
+    def _minds(self, event: Line) -> bool:
+        """Whether an event may count on the board: of its scope, and where it ranks by streak, for streaks."""
+        if event.scope != self._plan.board.scope:
+            return False
+        return self._streaks is None or may_concern(self._streaks, event.metric or 0, event.amount or 0)
 
     def _line(self, position: int) -> Line:
         return Line(*self._connection.execute(query("record"), (position,)).fetchone())

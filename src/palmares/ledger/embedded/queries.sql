@@ -1,13 +1,14 @@
 -- The SQL of the embedded ledger. Python asks by name; each statement says what it is for.
 
 -- name: create_log
--- Append-only. kind: 1 event, 2 user, 3 void, 5 the schemes by which a scope pays points from then on, in `body`,
--- without a user (0). An award is an event on the counter of its points system, a negative number; `target` is the
--- event that earned it, `body` has the trigger. `late` marks an event that happened before one already recorded for its user
--- and metric, `history` one imported to take effect when it happened. `total` is the user's lifetime total after the
--- event. `streak` is the user's streak after the line, where that changed it. `target` is the position of the line
--- that this one is about: a void is about an event, with the opposite amount and everything else as there, but for the
--- `total` behind it and a reason in its body. Times are microseconds, amounts are micros.
+-- Nothing is ever deleted; an erasure blanks what is a person's. kind: 1 event, 2 user, 3 void, 4 erasure, 5 the schemes
+-- by which a scope pays points from then on, in `body`, without a user (0). An award is an event on the counter of its
+-- points system, a negative number; `target` is the event that earned it, `body` has the trigger. `late` marks an event
+-- that happened before one already recorded for its user and metric, `history` one imported to take effect when it
+-- happened. `total` is the user's lifetime total after the event. `streak` is the user's streak after the line, where
+-- that changed it. `target` is the position of the line that this one is about: a void is about an event, with the
+-- opposite amount and everything else as there, but for the `total` behind it and a reason in its body. Times are
+-- microseconds, amounts are micros.
 CREATE TABLE IF NOT EXISTS log (
     position INTEGER PRIMARY KEY,
     kind INTEGER NOT NULL,
@@ -100,7 +101,8 @@ ORDER BY effect, position
 SELECT recorded_at, position, recorded_at, user, amount, occurred_at, local_at,
        CASE kind WHEN 2 THEN body WHEN 4 THEN '' END, metric
 FROM log
-WHERE position <= :upto AND (kind IN (2, 4) OR kind = 1 AND occurred_at = recorded_at AND local_at < :past AND metric > 0
+WHERE position <= :upto AND scope = :scope
+    AND (kind IN (2, 4) OR kind = 1 AND occurred_at = recorded_at AND local_at < :past AND metric > 0
     AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics))))
 ORDER BY position
 
@@ -108,13 +110,14 @@ ORDER BY position
 SELECT effect_at(recorded_at, occurred_at, local_at, history) AS effect,
        position, recorded_at, user, amount, occurred_at, local_at, NULL, metric
 FROM log
-WHERE position <= :upto AND kind = 1 AND occurred_at <> recorded_at AND local_at < :past AND metric > 0
+WHERE position <= :upto AND scope = :scope AND kind = 1 AND occurred_at <> recorded_at AND local_at < :past AND metric > 0
   AND (:metrics IS NULL OR metric IN (SELECT value FROM json_each(:metrics)))
 ORDER BY effect, position
 
 -- name: first_zones
--- The zone and the preferences that each user had at first.
-SELECT user, json_extract(body, '$.tz'), json_extract(body, '$.preferences'), min(position) FROM log WHERE position <= ? AND kind = 2 GROUP BY user
+-- The zone and the preferences that each user of a scope had at first.
+SELECT user, json_extract(body, '$.tz'), json_extract(body, '$.preferences'), min(position) FROM log
+WHERE position <= :upto AND scope = :scope AND kind = 2 GROUP BY user
 
 -- name: attribute_changes
 -- The lines that changed attributes, newest first.
