@@ -15,12 +15,14 @@ import asyncio
 import contextlib
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, unquote, urlencode
 
 import msgspec
+import structlog
 import uvloop
 from starlette.types import ASGIApp, Message
 
@@ -29,8 +31,8 @@ from palmares.api.errors import STATUS
 from palmares.api.gate import Gate, Visitor
 from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey
 from palmares.config import load
-from palmares.domain.errors import Invalid, PalmaresError
-from palmares.server import Server
+from palmares.domain.errors import Invalid, PalmaresError, Unavailable
+from palmares.server import Server, configure_logging
 from palmares.service.keys import create_key
 
 Answered = TypeVar("Answered")
@@ -72,7 +74,10 @@ class AsyncPalmares:
         """
         with contextlib.ExitStack() as leaving:
             folder = leaving.enter_context(tempfile.TemporaryDirectory()) if data is None else str(data)
-            given = load({}, data=folder, **settings)
+            given = load({}, data=folder, **({"log_level": "warning"} | settings))
+            if not structlog.is_configured():
+                # Its defaults print the local variables of a traceback, and so keys, on standard output.
+                configure_logging(given)
             server = await Server.open(given)
             try:
                 yield cls(server, given.max_body_bytes)
@@ -88,7 +93,8 @@ class AsyncPalmares:
         raises the error of `domain/errors.py` with its status and message.
         """
         given = {name: value for name, value in query.items() if value is not None}
-        status, raw = await _ask(self._direct, method, path, urlencode(given, doseq=True), body, headers or {})
+        encoded = b"" if body is None else msgspec.json.encode(body)
+        status, raw = await _ask(self._direct, method, path, urlencode(given, doseq=True), encoded, headers or {})
         answer = msgspec.json.decode(raw)
         if status >= 400:
             raise _ERRORS.get(status, PalmaresError)(answer["error"])
@@ -151,16 +157,13 @@ class Palmares:
 
     def __init__(self, data: str | Path | None = None, **settings: str) -> None:
         """See `AsyncPalmares.open`."""
-        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        self._loop = self._runner.get_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="palmares", daemon=True)
+        self._opening: Future[AsyncPalmares] = Future()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._problem: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(data, settings), name="palmares", daemon=True)
         self._thread.start()
-        self._opened = AsyncPalmares.open(data, **settings)
-        try:
-            self._palmares = self._wait(self._opened.__aenter__())
-        except BaseException:
-            self._stop()
-            raise
+        self._palmares = self._opening.result()
 
     def __enter__(self) -> Self:
         return self
@@ -169,20 +172,25 @@ class Palmares:
         self.close()
 
     def close(self) -> None:
-        """Let go of the data folder; closing again does nothing."""
-        if self._thread.is_alive():
-            self._wait(self._opened.__aexit__(None, None, None))
-            self._stop()
+        """Let go of the data folder, and return when that is done; closing again does nothing."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+        problem, self._problem = self._problem, None
+        if problem is not None:
+            raise problem
 
     def call(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, **query: Any
     ) -> Any:
         """See `AsyncPalmares.call`."""
-        return self._wait(self._palmares.call(method, path, body, headers, **query))
+        return self._wait(self._palmares.call, method, path, body, headers, **query)
 
     def create(self, things: str, *items: Mapping[str, Any]) -> list[dict[str, Any]]:
         """See `AsyncPalmares.create`."""
-        return self._wait(self._palmares.create(things, *items))
+        return self._wait(self._palmares.create, things, *items)
 
     def record(
         self,
@@ -195,24 +203,40 @@ class Palmares:
     ) -> dict[str, Any]:
         """See `AsyncPalmares.record`."""
         return self._wait(
-            self._palmares.record(metric, user, value, attributes=attributes, idempotency_key=idempotency_key)
+            self._palmares.record, metric, user, value, attributes=attributes, idempotency_key=idempotency_key
         )
 
     def leaderboard(self, key: str, **query: Any) -> dict[str, Any]:
         """See `AsyncPalmares.leaderboard`."""
-        return self._wait(self._palmares.leaderboard(key, **query))
+        return self._wait(self._palmares.leaderboard, key, **query)
 
     def standing(self, user_id: str, key: str, **query: Any) -> dict[str, Any]:
         """See `AsyncPalmares.standing`."""
-        return self._wait(self._palmares.standing(user_id, key, **query))
+        return self._wait(self._palmares.standing, user_id, key, **query)
 
-    def _wait(self, work: Coroutine[Any, Any, Answered]) -> Answered:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+    def _wait(self, ask: Callable[..., Coroutine[Any, Any, Answered]], /, *arguments: Any, **named: Any) -> Answered:
+        with self._lock:
+            if self._closed:
+                raise Unavailable("it was closed")
+            answer = asyncio.run_coroutine_threadsafe(ask(*arguments, **named), self._loop)
+        return answer.result()
 
-    def _stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._runner.close()
+    def _run(self, data: str | Path | None, settings: Mapping[str, str]) -> None:
+        """The life of the thread: its loop runs nowhere else, so whoever closes may have a loop of their own."""
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._live(data, settings))
+        except BaseException as error:
+            if self._opening.done():
+                self._problem = error
+            else:
+                self._opening.set_exception(error)
+
+    async def _live(self, data: str | Path | None, settings: Mapping[str, str]) -> None:
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+        async with AsyncPalmares.open(data, **settings) as palmares:
+            self._opening.set_result(palmares)
+            await self._stopping.wait()
 
 
 def _segment(text: str) -> str:
@@ -220,13 +244,13 @@ def _segment(text: str) -> str:
 
 
 async def _ask(
-    app: ASGIApp, method: str, path: str, query: str, body: Any, headers: Mapping[str, str]
+    app: ASGIApp, method: str, path: str, query: str, body: bytes, headers: Mapping[str, str]
 ) -> tuple[int, bytes]:
     """The status and the body with which an application answers a request."""
     sent: list[Message] = []
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"" if body is None else msgspec.json.encode(body)}
+        return {"type": "http.request", "body": body}
 
     async def send(message: Message) -> None:
         sent.append(message)

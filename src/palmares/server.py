@@ -193,19 +193,21 @@ class Server:
 
     async def close(self) -> None:
         """Flush, checkpoint, and let go of the folder."""
-        await self._timekeeper.close()
-        await self.compactor.close()
-        await self.context.activations.close()
+        # All of it, whatever fails, from the last that is put in to the first.
+        async with contextlib.AsyncExitStack() as closing:
+            if self._claim is not None:
+                closing.push_async_callback(asyncio.to_thread, self._claim.close)
+            for part in (self._catalog, self._ledger, self._outbox, self._deliverer):
+                closing.push_async_callback(part.close)
+            closing.push_async_callback(self._announce_the_last)
+            closing.push_async_callback(self._stop_refreshing)
+            for worker in (self.context.activations, self.compactor, self._timekeeper):
+                closing.push_async_callback(worker.close)
+
+    async def _stop_refreshing(self) -> None:
         self._refreshing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._refreshing
-        await self._announce_the_last()
-        await self._deliverer.close()
-        await self._outbox.close()
-        await self._ledger.close()
-        await self._catalog.close()
-        if self._claim is not None:
-            await asyncio.to_thread(self._claim.close)
 
     async def _announce_the_last(self) -> None:
         try:

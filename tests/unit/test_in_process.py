@@ -11,8 +11,9 @@ import pytest
 
 from palmares import AsyncPalmares, Palmares
 from palmares.config import ConfigurationError
-from palmares.domain.errors import Invalid, NotAllowed, NotFound
+from palmares.domain.errors import Invalid, NotAllowed, NotFound, Unavailable
 from palmares.ledger.embedded.folder import FolderInUse
+from palmares.outbox.sql import SqlOutbox
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +161,64 @@ def test_the_package_loads_no_server_for_who_does_not_ask() -> None:
 
     assert done.returncode == 1
     assert done.stderr.strip().endswith("AttributeError: module 'palmares' has no attribute 'no_such'")
+
+
+def test_whatever_is_asked_of_a_closed_one_is_refused(tmp_path: Path) -> None:
+    """At once, and nobody waits for ever."""
+    with Palmares(tmp_path) as palmares:
+        pass
+
+    with pytest.raises(Unavailable, match="closed"):
+        palmares.leaderboard("laps")
+
+
+@pytest.mark.anyio
+async def test_a_thread_with_an_event_loop_may_open_and_close(tmp_path: Path) -> None:
+    """As a notebook has; also when opening fails."""
+    with Palmares(tmp_path), pytest.raises(FolderInUse):
+        Palmares(tmp_path)
+
+    Palmares(tmp_path).close()
+
+
+def test_closing_lets_go_of_the_folder_whatever_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed is told."""
+    palmares = Palmares(tmp_path)
+
+    async def fail(_: object) -> None:
+        raise Unavailable("the outbox is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlOutbox, "close", fail)
+        with pytest.raises(Unavailable, match="the outbox is gone"):
+            palmares.close()
+
+    Palmares(tmp_path).close()
+
+
+def test_keys_are_not_printed_when_something_goes_wrong() -> None:
+    """A program that configured no logging gets tracebacks on standard error, without the values of variables."""
+    code = """
+import asyncio
+import httpx
+from palmares import AsyncPalmares
+from palmares.api import leaderboards
+
+def fail(*_):
+    raise RuntimeError("something unforeseen")
+
+async def main():
+    leaderboards.shown_boards = fail
+    async with AsyncPalmares.open() as palmares:
+        key = await palmares.create_key("game")
+        transport = httpx.ASGITransport(palmares.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://game", headers={"X-API-KEY": key}) as client:
+            answer = await client.get("/v1/leaderboards")
+        print(answer.status_code, key)
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    status, key = done.stdout.split()
+
+    assert (status, "something unforeseen" in done.stderr, key in done.stderr) == ("500", True, False)

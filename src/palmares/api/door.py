@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import msgspec
 import structlog
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from palmares.api import errors
 from palmares.api.endpoint import Call, Endpoint
@@ -21,6 +21,10 @@ logger = structlog.get_logger(__name__)
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _JSON: Header = (b"content-type", b"application/json")
+
+
+class _Gone(Exception):
+    """The client went away before the request had come whole: nobody waits for an answer."""
 
 
 class Door:
@@ -45,6 +49,8 @@ class Door:
             answer = await self._endpoint.handler(call)
             status = answer.status
             body = answer.body if type(answer.body) is bytes else _ENCODER.encode(answer.body)
+        except _Gone:
+            return
         except PalmaresError as error:
             status, body, extra = self._refusal(error)
         except Exception:
@@ -67,12 +73,12 @@ class Door:
         return call
 
     async def _read(self, receive: Receive) -> bytes:
-        message = await receive()
+        message = await _part(receive)
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
             parts, size = [body], len(body)
             while message.get("more_body") and size <= self._max_body_bytes:
-                message = await receive()
+                message = await _part(receive)
                 parts.append(message.get("body", b""))
                 size += len(parts[-1])
             body = b"".join(parts)
@@ -88,6 +94,14 @@ class Door:
             reset = -(-self._context.clock() // 1_000_000) + after
             extra = [(b"retry-after", b"%d" % after), (b"x-ratelimit-reset", b"%d" % reset)]
         return errors.STATUS[type(error)], errors.body(error.message), extra
+
+
+async def _part(receive: Receive) -> Message:
+    """The next part of the body; what was sent only in part must not be done."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise _Gone
+    return message
 
 
 def _path(scope: Scope) -> dict[str, str]:

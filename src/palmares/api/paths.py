@@ -1,7 +1,7 @@
 """From a request's path to its endpoint.
 
 Paths are matched as they were sent, before percent-decoding, so `%2F` inside an id separates nothing; the parameters
-are decoded later, by `endpoint.Door`. A trailing slash means nothing, and nothing is ever redirected: a client would
+are decoded later, by `door.Door`. A trailing slash means nothing, and nothing is ever redirected: a client would
 send its body twice, or not at all.
 
 Ids may span several segments (`{id:path}`): some clients put them into the path unencoded. So a path is matched with

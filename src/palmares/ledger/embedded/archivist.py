@@ -128,14 +128,23 @@ class Archivist:
             while self._jobs:
                 job = self._jobs[0]
                 try:
-                    await self.in_thread(job.write)
+                    await self.write(job.write)
                 except NotFound:
                     # The board was forgotten, or what was in the making was given up: nobody asks for it any more.
                     logger.info("what was kept is not wanted any more")
-                self.histories.forget()
                 self._jobs.popleft()
                 self._bytes_waiting -= job.size
                 job.done()
+
+    async def write(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Do work on the archive's thread that changes what can be read of it.
+
+        What was remembered is forgotten when it is done, also when nobody waits for that any more, or it failed: then
+        nobody can say what the archive has.
+        """
+        working = asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        working.add_done_callback(lambda _: self.histories.forget())
+        return await asyncio.shield(working)
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Do slow work on the archive's thread."""

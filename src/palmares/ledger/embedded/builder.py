@@ -218,8 +218,7 @@ class Builder:
     async def _install_edition(self, rankings: Rankings, runs: Mapping[int, int] | None = None) -> None:
         """Let the edition be read; of some runs only, each with the day before which all of its days are made."""
         archive, board = self._archivist.archive, rankings.plan.board.number
-        await self._archivist.in_thread(archive.install, board, rankings.edition, runs, runs)
-        self._archivist.histories.forget()
+        await self._archivist.write(archive.install, board, rankings.edition, runs, runs)
 
     async def _replay(self, rankings: Rankings, timeline: Timeline, steps: Iterable[Step | int]) -> None:
         for step in steps:

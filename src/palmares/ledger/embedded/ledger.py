@@ -13,7 +13,7 @@ Builder     makes rankings from the log: of boards followed late, and of runs th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -363,14 +363,15 @@ class EmbeddedLedger:
 
     async def close(self) -> None:
         """See `Ledger.close`."""
-        await self._committer.close()
-        # The last batch may have given it something to do.
-        await self._reviser.close()
-        await self._upkeep.close()
-        await self._archivist.close_down()
-        self._projection.close()
-        self._log.close()
-        self._folder.release()
+        # All of it, whatever fails, from the last that is put in to the first: the folder is let go of in any case.
+        async with AsyncExitStack() as ending:
+            for release in (self._folder.release, self._log.close, self._projection.close):
+                ending.callback(release)
+            ending.push_async_callback(self._archivist.close_down)
+            ending.push_async_callback(self._upkeep.close)
+            # The last batch may have given it something to do.
+            ending.push_async_callback(self._reviser.close)
+            ending.push_async_callback(self._committer.close)
 
     @property
     def now(self) -> int:
