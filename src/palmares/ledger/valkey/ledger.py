@@ -19,7 +19,7 @@ import structlog
 
 from palmares.domain.board import Board
 from palmares.domain.effect import is_live, next_boundary
-from palmares.domain.errors import Invalid, NotAllowed, PalmaresError
+from palmares.domain.errors import Invalid, NotAllowed, PalmaresError, Unavailable
 from palmares.domain.group import Group
 from palmares.domain.local_time import day_of
 from palmares.domain.metric import Metric
@@ -60,6 +60,7 @@ from palmares.ledger.valkey.worker import Worker
 
 logger = structlog.get_logger(__name__)
 _QUEUED_ENTRIES = 20_000
+_MOST_TRIES = 3
 
 
 def _not_yet(what: str) -> NotAllowed:
@@ -85,6 +86,7 @@ class ValkeyLedger:
         self._streaks = dict(streaks)
         self._progress: dict[int, float] = {}
         self._chores: asyncio.Task[None] | None = None
+        self._installs: set[asyncio.Task[None]] = set()
         self._reader = Reader(shards, self._streaks)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
@@ -163,15 +165,27 @@ class ValkeyLedger:
         made: dict[int, int] = {}
         self._progress[board.number] = 0.0
         try:
+            await self._begin_and_make(board, made)
+            await self._go_forward(self._install(board, made))
+        finally:
+            # Somebody else may have followed the same board meanwhile, and be through.
+            self._progress.pop(board.number, None)
+
+    async def _begin_and_make(self, board: Board, made: dict[int, int]) -> None:
+        """Make a generation in every shard, of which nobody reads yet; where that fails, none stays."""
+        try:
             await self._in_each(self._begin, board, made)
             await self._in_each(self._make, board, made)
-            await self._in_each(self._install, board, made)
         except BaseException:
-            for place, generation in made.items():
-                await self._shards.change_boards(self._shards.all[place], {}, [generation])
+            await self._let_go(board, {place: [generation] for place, generation in made.items()})
             raise
-        finally:
-            del self._progress[board.number]
+
+    async def _go_forward(self, install: Coroutine[Any, Any, None]) -> None:
+        """An install that has begun goes on though who asked for it goes away."""
+        task = asyncio.create_task(install)
+        self._installs.add(task)
+        task.add_done_callback(self._installs.discard)
+        await asyncio.shield(task)
 
     async def _in_each(
         self, do: Callable[[Shard, Board, dict[int, int]], Awaitable[None]], board: Board, made: dict[int, int]
@@ -208,12 +222,46 @@ class ValkeyLedger:
             if run is not None and not is_live(run, now):
                 raise _not_yet("boards that are followed after events in runs that are over")
 
-    async def _install(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
-        """Let a generation be what is read, instead of the former ones."""
-        generation = made[shard.place]
-        await self._shards.reload(shard)
-        former = [making.generation for making in shard.boards.of(board.number) if making.generation < generation]
-        await self._shards.change_boards(shard, {generation: (board, True)}, former)
+    async def _install(self, board: Board, made: dict[int, int]) -> None:
+        """Let a generation be what is read, instead of the former ones.
+
+        The former ones go when all shards have the new one. Where a shard fails before, all of both stay: every shard
+        has one that can be read, and the next one that is followed takes the place of both.
+        """
+        await self._in_each(self._mark_ready, board, made)
+        former = {
+            place: [one.generation for one in self._shards.all[place].boards.of(board.number) if one.generation < own]
+            for place, own in made.items()
+        }
+        await self._let_go(board, former)
+
+    async def _mark_ready(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
+        """In one step the former ones are ready no more: what a commit did is told by one generation only."""
+
+        async def mark() -> None:
+            await self._shards.reload(shard)
+            given = {one.generation: (one.board, False) for one in shard.boards.of(board.number)}
+            given = {generation: entry for generation, entry in given.items() if generation < made[shard.place]}
+            await self._shards.change_boards(shard, {**given, made[shard.place]: (board, True)})
+
+        await _persistently(mark)
+
+    async def _let_go(self, board: Board, generations: Mapping[int, Sequence[int]]) -> None:
+        """Drop generations that nobody reads, by the place of their shard. What cannot be dropped is in nobody's way,
+        so the others are dropped all the same."""
+
+        async def drop(shard: Shard, gone: Sequence[int]) -> None:
+            try:
+                await _persistently(lambda: self._shards.change_boards(shard, {}, gone))
+            except PalmaresError as error:
+                logger.warning(
+                    "rankings that nobody reads stay until their leaderboard is followed again",
+                    leaderboard=board.key,
+                    shard=shard.place,
+                    reason=error.message,
+                )
+
+        await asyncio.gather(*(drop(self._shards.all[place], gone) for place, gone in generations.items() if gone))
 
     def progress(self, board_number: int) -> float | None:
         """See `Ledger.progress`. Told shard by shard."""
@@ -407,6 +455,8 @@ class ValkeyLedger:
     async def close(self) -> None:
         """See `Ledger.close`."""
         await self._chores_done()
+        if self._installs:
+            await asyncio.wait(self._installs)
         await self._worker.close()
         await self._store.close()
 
@@ -427,6 +477,18 @@ def _check_supported(board: Board) -> None:
         raise _not_yet("boards whose final runs are revised by late events (lateEvents: use ignore)")
     if board.finished_position is not None:
         raise _not_yet("boards finished by hand")
+
+
+async def _persistently(do: Callable[[], Awaitable[None]]) -> None:
+    """Do what may be done twice, and once more where Valkey fails."""
+    for _ in range(_MOST_TRIES - 1):
+        try:
+            await do()
+        except Unavailable as error:
+            logger.warning("a change of leaderboards failed and is tried again", reason=error.message)
+        else:
+            return
+    await do()
 
 
 async def _settle_shards(store: Glide, name: str, shards: int) -> None:

@@ -1,0 +1,122 @@
+"""Valkey fails half-way, or whoever asked goes away: what worked goes on working."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from palmares.domain.errors import Unavailable
+from palmares.domain.value import MICROS
+from palmares.ledger.valkey.ledger import ValkeyLedger
+from palmares.ledger.valkey.store import Glide
+from tests.ledger_world import run_on, swim
+from tests.unit.ledger.valkey.conftest import Open
+from tests.world import make_board
+
+pytestmark = pytest.mark.anyio
+
+BOARD = make_board()
+OTHER = replace(BOARD, max_participants=500)
+RUN = run_on(BOARD, "2026-03-04")
+USERS = [f"user-{place}" for place in range(12)]
+Fails = Callable[[str, Sequence[bytes]], BaseException | None]
+
+
+class Failing:
+    """A store whose scripts fail when the test says so."""
+
+    def __init__(self, store: Glide, fails: Fails) -> None:
+        self._store = store
+        self._fails = fails
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def script(self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        error = self._fails(name, keys)
+        if error is not None:
+            raise error
+        return await self._store.script(name, keys, arguments)
+
+
+def fail(ledger: ValkeyLedger, fails: Fails) -> None:
+    ledger._shards.store = Failing(ledger._store, fails)
+
+
+def heal(ledger: ValkeyLedger) -> None:
+    ledger._shards.store = ledger._store
+
+
+async def standings(ledger: ValkeyLedger) -> list[tuple[str, int]]:
+    rows = await ledger.page(1, RUN, [()], 0, 1000)
+    return sorted((row.user_id, row.value // MICROS) for row in rows)
+
+
+def generations(ledger: ValkeyLedger) -> list[int]:
+    """How many each shard has."""
+    return [len(shard.boards.of(1)) for shard in ledger._shards.all]
+
+
+# Boards that are followed
+
+
+async def test_a_board_works_on_though_its_next_making_fails_in_one_shard(open_worker: Open) -> None:
+    """While the new one is installed; the next one that is followed takes the place of all."""
+    ledger = await open_worker([BOARD], 4)
+    await ledger.record([swim(user_id, 1) for user_id in USERS])
+    broken = ledger._shards.all[2].keys.head
+    fail(ledger, lambda name, keys: Unavailable("broken") if name == "boards" and keys[0] == broken else None)
+    with pytest.raises(Unavailable, match="broken"):
+        await ledger.follow(OTHER)
+    heal(ledger)
+    assert await standings(ledger) == [(user_id, 1) for user_id in sorted(USERS)]
+    await ledger.record([swim(user_id, 1) for user_id in USERS])
+    assert await standings(ledger) == [(user_id, 2) for user_id in sorted(USERS)]
+    await ledger.follow(OTHER)
+    assert await standings(ledger) == [(user_id, 2) for user_id in sorted(USERS)]
+    assert generations(ledger) == [1] * 4
+
+
+async def test_a_board_is_installed_though_each_shard_fails_once(open_worker: Open) -> None:
+    ledger = await open_worker([BOARD], 4)
+    await ledger.record([swim(user_id, 1) for user_id in USERS])
+    failed = set()
+
+    def fails(name: str, keys: Sequence[bytes]) -> BaseException | None:
+        if name != "boards" or keys[0] in failed:
+            return None
+        failed.add(keys[0])
+        return Unavailable("broken")
+
+    fail(ledger, fails)
+    await ledger.follow(OTHER)
+    assert len(failed) == 4
+    assert generations(ledger) == [1] * 4
+    assert await standings(ledger) == [(user_id, 1) for user_id in sorted(USERS)]
+
+
+async def test_an_install_goes_on_though_its_caller_has_gone(open_worker: Open) -> None:
+    ledger = await open_worker([BOARD], 4)
+    await ledger.record([swim(user_id, 1) for user_id in USERS])
+
+    def fails(name: str, keys: Sequence[bytes]) -> None:
+        if name == "boards":
+            following.cancel()
+
+    fail(ledger, fails)
+    following = asyncio.ensure_future(ledger.follow(OTHER))
+    with suppress(asyncio.CancelledError):
+        await following
+    await asyncio.wait(ledger._installs)
+    assert generations(ledger) == [1] * 4
+    assert await standings(ledger) == [(user_id, 1) for user_id in sorted(USERS)]
+
+
+async def test_a_board_is_followed_twice_at_once(open_worker: Open) -> None:
+    """Neither stumbles over what the other says of its progress."""
+    ledger = await open_worker([BOARD])
+    await asyncio.gather(ledger.follow(OTHER), ledger.follow(OTHER))
+    assert ledger.progress(1) is None
