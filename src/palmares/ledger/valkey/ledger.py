@@ -48,6 +48,7 @@ from palmares.ledger.contract import (
     WantedEvents,
 )
 from palmares.ledger.valkey.boards import Making, counts_alike
+from palmares.ledger.valkey.chores import Chores
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.keys import shards_key
 from palmares.ledger.valkey.member import event_of
@@ -85,7 +86,7 @@ class ValkeyLedger:
         self._clock = clock
         self._streaks = dict(streaks)
         self._progress: dict[int, float] = {}
-        self._chores: asyncio.Task[None] | None = None
+        self._chores = Chores()
         self._installs: set[asyncio.Task[None]] = set()
         self._reader = Reader(shards, self._streaks)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
@@ -140,7 +141,7 @@ class ValkeyLedger:
 
     async def record(self, entries: Sequence[Entry]) -> list[Outcome]:
         """See `Ledger.record`. A list is all or none within each shard, and refused before anything is sent."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._worker.record(entries)
 
     async def advance(self, now: int) -> None:
@@ -154,13 +155,13 @@ class ValkeyLedger:
 
     async def settle(self) -> None:
         """See `Ledger.settle`. There is nothing that revises anything."""
-        await self._chores_done()
+        await self._chores.done()
 
     # Boards
 
     async def follow(self, board: Board) -> None:
         """See `Ledger.follow`. Refused with `NotAllowed` where the ledger does not have yet what the board needs."""
-        await self._chores_done()
+        await self._chores.done()
         _check_supported(board)
         made: dict[int, int] = {}
         self._progress[board.number] = 0.0
@@ -273,7 +274,7 @@ class ValkeyLedger:
 
     def redefine(self, board: Board) -> None:
         """See `Ledger.redefine`. Done before anything else that is asked of this ledger afterwards."""
-        self._do_later(self._redefine(board))
+        self._chores.add(lambda: _persistently(lambda: self._redefine(board)))
 
     async def _redefine(self, board: Board) -> None:
         for shard in self._shards.all:
@@ -283,7 +284,7 @@ class ValkeyLedger:
 
     def forget(self, board_number: int) -> None:
         """See `Ledger.forget`. Done before anything else that is asked of this ledger afterwards."""
-        self._do_later(self._forget(board_number))
+        self._chores.add(lambda: _persistently(lambda: self._forget(board_number)))
 
     async def _forget(self, board_number: int) -> None:
         for shard in self._shards.all:
@@ -291,23 +292,9 @@ class ValkeyLedger:
             gone = [making.generation for making in shard.boards.of(board_number)]
             await self._shards.change_boards(shard, {}, gone)
 
-    def _do_later(self, chore: Coroutine[Any, Any, None]) -> None:
-        self._chores = asyncio.create_task(self._after(self._chores, chore))
-
-    async def _after(self, former: asyncio.Task[None] | None, chore: Coroutine[Any, Any, None]) -> None:
-        if former is not None:
-            await asyncio.wait([former])
-        await chore
-
-    async def _chores_done(self) -> None:
-        """What was asked for by a method that does not wait has been done."""
-        if self._chores is not None:
-            chores, self._chores = self._chores, None
-            await chores
-
     async def freeze(self, board_number: int, note: Callable[[int], Awaitable[None]] | None = None) -> int:
         """Not there yet."""
-        await self._chores_done()
+        await self._chores.done()
         await self._reader.board(board_number)
         raise _not_yet("boards finished by hand")
 
@@ -315,12 +302,12 @@ class ValkeyLedger:
 
     async def runs(self, board_number: int) -> list[Run]:
         """See `Ledger.runs`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.runs(board_number)
 
     async def run_state(self, board_number: int, run: Run) -> RunState:
         """See `Ledger.run_state`. A final run has never been revised."""
-        await self._chores_done()
+        await self._chores.done()
         await self._reader.board(board_number)
         if not self._reader.is_final(run):
             return RunState(False, 0, 0)
@@ -328,14 +315,14 @@ class ValkeyLedger:
 
     async def group(self, board_number: int, run: Run, user: User) -> Group | None:
         """See `Ledger.group`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.group(board_number, run, user)
 
     async def history(
         self, board_number: int, run: Run, user: User, first_day: int, last_day: int
     ) -> list[DayStanding]:
         """See `Ledger.history`. Told only as long as no day is over: nothing is kept of the ends of days yet."""
-        await self._chores_done()
+        await self._chores.done()
         await self._reader.board(board_number)
         # Among these are the first lines of all shards.
         lines = await self._reader.records(0, len(self._shards))
@@ -345,27 +332,27 @@ class ValkeyLedger:
 
     async def groups(self, board_number: int, run: Run) -> Collection[Group]:
         """See `Ledger.groups`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.groups(board_number, run)
 
     async def size(self, board_number: int, run: Run, groups: Collection[Group]) -> int:
         """See `Ledger.size`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.size(board_number, run, groups)
 
     async def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         """See `Ledger.page`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.page(board_number, run, groups, start, stop)
 
     async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
         """See `Ledger.place`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.place(board_number, run, groups, user)
 
     async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
         """See `Ledger.ranks`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.ranks(board_number, run, group)
 
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
@@ -454,7 +441,7 @@ class ValkeyLedger:
 
     async def close(self) -> None:
         """See `Ledger.close`."""
-        await self._chores_done()
+        await self._chores.done()
         if self._installs:
             await asyncio.wait(self._installs)
         await self._worker.close()
