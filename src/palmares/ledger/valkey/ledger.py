@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
@@ -56,7 +57,7 @@ from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
 from palmares.ledger.valkey.shards import Shards
 from palmares.ledger.valkey.state import decode_stored
-from palmares.ledger.valkey.store import Glide
+from palmares.ledger.valkey.store import Glide, Lost
 from palmares.ledger.valkey.worker import Worker
 
 logger = structlog.get_logger(__name__)
@@ -111,31 +112,34 @@ class ValkeyLedger:
         the ledger was made with another number of shards, `Unavailable` when Valkey does not answer.
         """
         store = await Glide.connect(addresses, timeout_seconds)
-        try:
+        async with AsyncExitStack() as opened:
+            opened.push_async_callback(store.close)
             await _settle_shards(store, name, shards)
-            promise = promise_of(await store.configuration("append*"))
+            promise = await _promise_of(store)
             logger.info("the ledger is on Valkey", promise=sentence(promise), shards=shards)
             parts = Shards(store, name, shards)
             await parts.refresh()
-        except BaseException:
-            await store.close()
-            raise
-        ledger = cls(store, parts, clock, worker, streaks or {}, promise)
-        for board in boards:
-            await ledger._follow_at_start(board)
+            ledger = cls(store, parts, clock, worker, streaks or {}, promise)
+            opened.pop_all()
+            opened.push_async_callback(ledger.close)
+            for board in boards:
+                await ledger._follow_at_start(board)
+            opened.pop_all()
         return ledger
 
     async def _follow_at_start(self, board: Board) -> None:
         """A board that cannot be followed must not keep the others from being served."""
-        makings = [shard.boards.of(board.number)[-1:] for shard in self._shards.all]
-        if all(some and some[0].ready and counts_alike(some[0].board, board) for some in makings):
-            if any(some[0].board != board for some in makings):
-                await self._redefine(board)
-            return
         try:
-            await self.follow(board)
+            await self._follow_where_new(board)
         except PalmaresError as error:
             logger.error("a leaderboard cannot be followed", leaderboard=board.key, reason=error.message)
+
+    async def _follow_where_new(self, board: Board) -> None:
+        makings = [shard.boards.of(board.number)[-1:] for shard in self._shards.all]
+        if not all(some and some[0].ready and counts_alike(some[0].board, board) for some in makings):
+            await self.follow(board)
+        elif any(some[0].board != board for some in makings):
+            await self._redefine(board)
 
     # Recording
 
@@ -440,12 +444,16 @@ class ValkeyLedger:
         return await self._reader.records(after, limit)
 
     async def close(self) -> None:
-        """See `Ledger.close`."""
-        await self._chores.done()
-        if self._installs:
-            await asyncio.wait(self._installs)
-        await self._worker.close()
-        await self._store.close()
+        """See `Ledger.close`. Whatever fails, all of it is let go; the first error is raised in the end."""
+        try:
+            await self._chores.done()
+            if self._installs:
+                await asyncio.wait(self._installs)
+        finally:
+            try:
+                await self._worker.close()
+            finally:
+                await self._store.close()
 
 
 def _rank_streak(
@@ -476,6 +484,17 @@ async def _persistently(do: Callable[[], Awaitable[None]]) -> None:
         else:
             return
     await do()
+
+
+async def _promise_of(store: Glide) -> Promise:
+    """Servers that are rented often tell nobody their settings; that must not keep a ledger from being opened."""
+    try:
+        return promise_of(await store.configuration("append*"))
+    except Lost:
+        raise
+    except Unavailable as error:
+        logger.warning("what Valkey keeps of what was answered cannot be read", reason=error.message)
+        return "unknown"
 
 
 async def _settle_shards(store: Glide, name: str, shards: int) -> None:

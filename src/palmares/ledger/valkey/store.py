@@ -59,7 +59,11 @@ class Glide:
         milliseconds = int(timeout_seconds * 1000)
         with _translated():
             single = await GlideClient.create(GlideClientConfiguration(nodes[:1], request_timeout=milliseconds))
-            answer: Any = await single.custom_command(["HELLO"])
+            try:
+                answer: Any = await single.custom_command(["HELLO"])
+            except BaseException:
+                await single.close()
+                raise
             if answer[b"mode"] != b"cluster":
                 return cls(single)
             await single.close()

@@ -111,8 +111,13 @@ class Worker:
         self._awake.set()
         await self._task
         # What the shards remember of this worker is for sendings that come twice; there are no more.
-        for shard in self._shards.all:
+        await asyncio.gather(*(self._forget_me(shard) for shard in self._shards.all))
+
+    async def _forget_me(self, shard: Shard) -> None:
+        try:
             await self._shards.store.read([[b"HDEL", shard.keys.workers, self.name.encode()]])
+        except PalmaresError as error:
+            logger.warning("the last answer to this worker stays behind", shard=shard.place, reason=error.message)
 
     async def _work(self) -> None:
         while self._queue or not self._closing:

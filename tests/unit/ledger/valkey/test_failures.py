@@ -12,8 +12,9 @@ from palmares.domain.errors import Unavailable
 from palmares.domain.value import MICROS
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.store import Glide
-from tests.ledger_world import run_on, swim
+from tests.ledger_world import Clock, run_on, swim
 from tests.unit.ledger.valkey.conftest import Open
+from tests.valkey_servers import Address, fresh_name
 from tests.world import make_board
 
 pytestmark = pytest.mark.anyio
@@ -120,3 +121,61 @@ async def test_a_board_is_followed_twice_at_once(open_worker: Open) -> None:
     ledger = await open_worker([BOARD])
     await asyncio.gather(ledger.follow(OTHER), ledger.follow(OTHER))
     assert ledger.progress(1) is None
+
+
+# Opening and closing
+
+
+def workers() -> list[str]:
+    return [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "palmares-worker"]
+
+
+async def test_a_ledger_that_cannot_be_opened_leaves_nothing_running(
+    valkey: list[Address], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    close = Glide.close
+
+    async def close_and_note(store: Glide) -> None:
+        closed.append(store)
+        await close(store)
+
+    async def break_down(ledger: ValkeyLedger, board: Any) -> None:
+        assert workers()
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Glide, "close", close_and_note)
+    monkeypatch.setattr(ValkeyLedger, "follow", break_down)
+    with pytest.raises(RuntimeError, match="broken"):
+        await ValkeyLedger.open(valkey, [BOARD], clock, "worker", name=fresh_name())
+    assert (len(closed), workers()) == (1, [])
+
+
+async def test_closing_lets_go_of_everything_though_valkey_fails(
+    valkey: list[Address], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = await ValkeyLedger.open(valkey, [BOARD], clock, "worker", name=fresh_name())
+    fail(ledger, lambda name, keys: Unavailable("broken"))
+    ledger.forget(1)
+
+    async def refuse(commands: Any) -> list[Any]:
+        raise Unavailable("broken")
+
+    monkeypatch.setattr(ledger._shards.store, "read", refuse, raising=False)
+    await ledger.close()
+    assert workers() == []
+    with pytest.raises(Unavailable):
+        await ledger._store.read([[b"PING"]])
+
+
+async def test_a_server_that_does_not_tell_its_settings_is_used_all_the_same(
+    valkey: list[Address], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def forbidden(store: Glide, pattern: str) -> list[dict[str, str]]:
+        raise Unavailable("no permission")
+
+    monkeypatch.setattr(Glide, "configuration", forbidden)
+    ledger = await ValkeyLedger.open(valkey, [BOARD], clock, "worker", name=fresh_name())
+    assert ledger.promise == "unknown"
+    await ledger.record([swim("ann", 1)])
+    await ledger.close()
