@@ -109,13 +109,16 @@ class ValkeyLedger:
 
         `worker` is a name that no other process has, and that this one had in no other life; what takes
         longer than the timeout counts as lost. Raises `Invalid` when
-        the ledger was made with another number of shards, `Unavailable` when Valkey does not answer.
+        the ledger was made with another number of shards or Valkey may evict it, `Unavailable` when Valkey does
+        not answer.
         """
         store = await Glide.connect(addresses, timeout_seconds)
         async with AsyncExitStack() as opened:
             opened.push_async_callback(store.close)
             await _settle_shards(store, name, shards)
-            promise = await _promise_of(store)
+            _check_eviction(await _settings(store, "maxmemory-policy"))
+            kept = await _settings(store, "append*")
+            promise: Promise = "unknown" if kept is None else promise_of(kept)
             logger.info("the ledger is on Valkey", promise=sentence(promise), shards=shards)
             parts = Shards(store, name, shards)
             await parts.refresh()
@@ -486,15 +489,24 @@ async def _persistently(do: Callable[[], Awaitable[None]]) -> None:
     await do()
 
 
-async def _promise_of(store: Glide) -> Promise:
-    """Servers that are rented often tell nobody their settings; that must not keep a ledger from being opened."""
+async def _settings(store: Glide, pattern: str) -> list[dict[str, str]] | None:
+    """Settings of the primaries; None where they are not told. Servers that are rented often tell nobody, and that must
+    not keep a ledger from being opened."""
     try:
-        return promise_of(await store.configuration("append*"))
+        return await store.configuration(pattern)
     except Lost:
         raise
     except Unavailable as error:
-        logger.warning("what Valkey keeps of what was answered cannot be read", reason=error.message)
-        return "unknown"
+        logger.warning("Valkey does not tell its settings", settings=pattern, reason=error.message)
+        return None
+
+
+def _check_eviction(settings: Sequence[Mapping[str, str]] | None) -> None:
+    """Raises `Invalid` where Valkey throws away keys that never expire, as none of a ledger does."""
+    for one in settings or ():
+        policy = one.get("maxmemory-policy", "")
+        if policy.startswith("allkeys-"):
+            raise Invalid(f"maxmemory-policy: {policy} would throw away parts of the ledger; set noeviction")
 
 
 async def _settle_shards(store: Glide, name: str, shards: int) -> None:

@@ -27,7 +27,7 @@ from palmares.ledger.valkey.commit import Answer, Commit, Shard
 from palmares.ledger.valkey.counting import Counting
 from palmares.ledger.valkey.draft import Draft, Picture, Step
 from palmares.ledger.valkey.shards import Shards, with_events
-from palmares.ledger.valkey.store import Lost
+from palmares.ledger.valkey.store import Halted, Lost
 from palmares.ledger.valkey.tell import Question, Ranking, Teller, questions
 
 logger = structlog.get_logger(__name__)
@@ -238,6 +238,8 @@ class Worker:
         while True:
             try:
                 return await self._shards.store.script("commit", keys, arguments)
+            except Halted as error:
+                raise Unavailable(f"{error.message}; {_DOUBTFUL}") from error
             except Lost as error:
                 sendings += 1
                 if sendings == _MOST_SENDINGS:

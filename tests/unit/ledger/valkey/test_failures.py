@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from palmares.domain.errors import Unavailable
+from palmares.domain.errors import Invalid, Unavailable
 from palmares.domain.value import MICROS
 from palmares.ledger.valkey.ledger import ValkeyLedger
-from palmares.ledger.valkey.store import Glide
+from palmares.ledger.valkey.store import Glide, Halted
 from tests.ledger_world import Clock, run_on, swim
 from tests.unit.ledger.valkey.conftest import Open
-from tests.valkey_servers import Address, fresh_name
+from tests.valkey_servers import Address, fresh_name, one_server
 from tests.world import make_board
 
 pytestmark = pytest.mark.anyio
@@ -179,3 +179,37 @@ async def test_a_server_that_does_not_tell_its_settings_is_used_all_the_same(
     assert ledger.promise == "unknown"
     await ledger.record([swim("ann", 1)])
     await ledger.close()
+
+
+# Data that is lost
+
+
+@pytest.mark.parametrize("lost", ["head", "log"])
+async def test_a_shard_without_its_head_or_log_takes_nothing(open_worker: Open, lost: str) -> None:
+    """And changes nothing: no user is made."""
+    ledger = await open_worker([BOARD])
+    await ledger.record([swim("ann", 1)])
+    keys = ledger._shards.all[0].keys
+    await ledger._store.read([[b"DEL", getattr(keys, lost)]])
+    with pytest.raises(Unavailable, match="lost a part"):
+        await ledger.record([swim("bob", 1)])
+    assert await ledger.user(1, "bob") is None
+
+
+async def test_a_script_that_stops_in_the_middle_is_told_to_be_doubtful(open_worker: Open) -> None:
+    ledger = await open_worker([BOARD])
+    keys = ledger._shards.all[0].keys
+    await ledger._store.read([[b"SET", keys.names, b"of another type"]])
+    with pytest.raises(Unavailable, match="whether this was stored is not known"):
+        await ledger.record([swim("ann", 1)])
+    await ledger._store.read([[b"DEL", keys.names]])
+    with pytest.raises(Halted):
+        await ledger._store.script("commit", [keys.head], [b""])
+
+
+async def test_a_server_that_throws_keys_away_is_refused(clock: Clock) -> None:
+    with (
+        one_server(**{"maxmemory-policy": "allkeys-lru"}) as addresses,
+        pytest.raises(Invalid, match="maxmemory-policy"),
+    ):
+        await ValkeyLedger.open(addresses, [BOARD], clock, "worker")
