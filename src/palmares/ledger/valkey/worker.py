@@ -215,8 +215,8 @@ class Worker:
         for (place, some), answer in zip(units.items(), found, strict=True):
             if isinstance(answer, Answer):
                 answers[place] = answer
-            elif isinstance(answer, PalmaresError):
-                refusals += [(request, answer) for request, _ in some]
+            elif isinstance(answer, Exception):
+                refusals += [(request, _told(answer, place)) for request, _ in some]
             else:
                 raise answer
         return answers, refusals
@@ -262,6 +262,14 @@ class Worker:
         told = step if step.replayed is None else step.replayed
         position = self._shards.whole_position(self._shards.all[step.shard], told.position)
         return event_id(told.recorded_at, position)
+
+
+def _told(error: Exception, shard: int) -> PalmaresError:
+    """What those are told whose commit to a shard failed. What is not foreseen came after sending, as far as known."""
+    if isinstance(error, PalmaresError):
+        return error
+    logger.error("a commit failed unexpectedly", shard=shard, exc_info=error)
+    return Unavailable(f"shard {shard} failed unexpectedly; {_DOUBTFUL}")
 
 
 def _units(requests: Sequence[Request]) -> dict[int, list[tuple[Request, list[Step]]]]:

@@ -10,6 +10,7 @@ import pytest
 
 from palmares.domain.errors import Invalid, Unavailable
 from palmares.domain.value import MICROS
+from palmares.ledger.valkey.keys import user_name
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.store import Glide, Halted
 from tests.ledger_world import Clock, run_on, swim
@@ -213,3 +214,18 @@ async def test_a_server_that_throws_keys_away_is_refused(clock: Clock) -> None:
         pytest.raises(Invalid, match="maxmemory-policy"),
     ):
         await ValkeyLedger.open(addresses, [BOARD], clock, "worker")
+
+
+async def test_an_unexpected_error_of_one_shard_is_told_to_its_requests_only(open_worker: Open) -> None:
+    """As doubtful; who is in other shards is recorded, though in the same batch."""
+    ledger = await open_worker([BOARD], 4)
+    broken = ledger._shards.all[2]
+    fail(ledger, lambda name, keys: KeyError("broken") if keys[0] == broken.keys.head else None)
+    answers = await asyncio.gather(*(ledger.record([swim(user_id, 1)]) for user_id in USERS), return_exceptions=True)
+    heal(ledger)
+    there = [ledger._shards.of(user_name(1, user_id)) is broken for user_id in USERS]
+    assert any(there)
+    assert [isinstance(answer, Unavailable) for answer in answers] == there
+    assert all("not known" in str(answer.message) for answer in answers if isinstance(answer, Unavailable))
+    stored = [user_id for user_id, lost in zip(USERS, there, strict=True) if not lost]
+    assert await standings(ledger) == [(user_id, 1) for user_id in sorted(stored)]
