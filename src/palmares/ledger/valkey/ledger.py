@@ -88,6 +88,8 @@ class ValkeyLedger:
         self._streaks = dict(streaks)
         self._progress: dict[int, float] = {}
         self._chores = Chores()
+        self._attempts = 0
+        self._beginning = asyncio.Lock()
         self._installs: set[asyncio.Task[None]] = set()
         self._reader = Reader(shards, self._streaks)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
@@ -182,7 +184,10 @@ class ValkeyLedger:
     async def _begin_and_make(self, board: Board, made: dict[int, int]) -> None:
         """Make a generation in every shard, of which nobody reads yet; where that fails, none stays."""
         try:
-            await self._in_each(self._begin, board, made)
+            # A shard remembers one attempt of each worker.
+            async with self._beginning:
+                self._attempts += 1
+                await self._in_each(self._begin, board, made)
             await self._in_each(self._make, board, made)
         except BaseException:
             await self._let_go(board, {place: [generation] for place, generation in made.items()})
@@ -205,7 +210,10 @@ class ValkeyLedger:
                 raise error
 
     async def _begin(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
-        made[shard.place] = await self._shards.begin(shard, board)
+        async def begin() -> None:
+            made[shard.place] = await self._shards.begin(shard, board, self._worker.name, self._attempts)
+
+        await _persistently(begin)
 
     async def _make(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
         """Let a generation have what was recorded before it began: every user of the shard who has any of it is

@@ -26,7 +26,7 @@ from palmares.ledger.event_id import event_id
 from palmares.ledger.valkey.commit import Answer, Commit, Shard
 from palmares.ledger.valkey.counting import Counting
 from palmares.ledger.valkey.draft import Draft, Picture, Step
-from palmares.ledger.valkey.shards import Shards, with_events
+from palmares.ledger.valkey.shards import Shards, follower, with_events
 from palmares.ledger.valkey.store import Halted, Lost
 from palmares.ledger.valkey.tell import Question, Ranking, Teller, questions
 
@@ -115,7 +115,7 @@ class Worker:
 
     async def _forget_me(self, shard: Shard) -> None:
         try:
-            await self._shards.store.read([[b"HDEL", shard.keys.workers, self.name.encode()]])
+            await self._shards.store.read([[b"HDEL", shard.keys.workers, self.name.encode(), follower(self.name)]])
         except PalmaresError as error:
             logger.warning("the last answer to this worker stays behind", shard=shard.place, reason=error.message)
 

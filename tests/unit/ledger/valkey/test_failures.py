@@ -124,6 +124,28 @@ async def test_a_board_is_followed_twice_at_once(open_worker: Open) -> None:
     assert ledger.progress(1) is None
 
 
+async def test_a_board_that_is_begun_again_because_the_answer_got_lost_is_begun_once(
+    open_worker: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = await open_worker([BOARD], 4)
+    reload, lost = ledger._shards.reload, list[int]()
+    before = [shard.boards.newest for shard in ledger._shards.all]
+
+    async def lose(shard: Any) -> None:
+        if shard.place not in lost:
+            lost.append(shard.place)
+            raise Unavailable("broken")
+        await reload(shard)
+
+    monkeypatch.setattr(ledger._shards, "reload", lose)
+    await ledger.follow(OTHER)
+    assert len(lost) == 4
+    assert generations(ledger) == [1] * 4
+    # Generations are numbered by the changes of a shard's boards: begun and ready came before this one.
+    assert [shard.boards.version - shard.boards.newest for shard in ledger._shards.all] == [2] * 4
+    assert [shard.boards.newest for shard in ledger._shards.all] == [newest + 2 for newest in before]
+
+
 # Opening and closing
 
 
