@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from palmares.domain.effect import next_boundary
+from palmares.domain.errors import Unavailable
 from palmares.ledger.valkey.boards import Boards
 from palmares.ledger.valkey.draft import Change, Side, Step
 from palmares.ledger.valkey.keys import ShardKeys, run_group_field
@@ -114,6 +115,11 @@ class Commit:
 
     def read(self, reply: list[Any]) -> Answer:
         """The answer; tells the steps that were taken what they have become."""
+        if reply[0] == b"damaged":
+            raise Unavailable(
+                f"shard {self._shard.place} has lost a part of its data in Valkey, and nothing was stored there: "
+                f"its head is at line {reply[1]}, its log at {reply[2]}"
+            )
         if reply[0] != b"done":
             return Answer("boards" if reply[0] == b"boards" else "later")
         _, recorded_at, position, told, answers = reply

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
 
 from palmares.domain.board import Board
 from palmares.domain.effect import is_live, next_boundary
-from palmares.domain.errors import Invalid, NotAllowed, PalmaresError
+from palmares.domain.errors import Invalid, NotAllowed, PalmaresError, Unavailable
 from palmares.domain.group import Group
 from palmares.domain.local_time import day_of
 from palmares.domain.metric import Metric
@@ -48,6 +49,7 @@ from palmares.ledger.contract import (
     WantedEvents,
 )
 from palmares.ledger.valkey.boards import Making, counts_alike
+from palmares.ledger.valkey.chores import Chores
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.keys import shards_key
 from palmares.ledger.valkey.member import event_of
@@ -55,11 +57,12 @@ from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
 from palmares.ledger.valkey.shards import Shards
 from palmares.ledger.valkey.state import decode_stored
-from palmares.ledger.valkey.store import Glide
+from palmares.ledger.valkey.store import Glide, Lost
 from palmares.ledger.valkey.worker import Worker
 
 logger = structlog.get_logger(__name__)
 _QUEUED_ENTRIES = 20_000
+_MOST_TRIES = 3
 
 
 def _not_yet(what: str) -> NotAllowed:
@@ -84,7 +87,10 @@ class ValkeyLedger:
         self._clock = clock
         self._streaks = dict(streaks)
         self._progress: dict[int, float] = {}
-        self._chores: asyncio.Task[None] | None = None
+        self._chores = Chores()
+        self._attempts = 0
+        self._beginning = asyncio.Lock()
+        self._installs: set[asyncio.Task[None]] = set()
         self._reader = Reader(shards, self._streaks)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
@@ -105,40 +111,46 @@ class ValkeyLedger:
 
         `worker` is a name that no other process has, and that this one had in no other life; what takes
         longer than the timeout counts as lost. Raises `Invalid` when
-        the ledger was made with another number of shards, `Unavailable` when Valkey does not answer.
+        the ledger was made with another number of shards or Valkey may evict it, `Unavailable` when Valkey does
+        not answer.
         """
         store = await Glide.connect(addresses, timeout_seconds)
-        try:
+        async with AsyncExitStack() as opened:
+            opened.push_async_callback(store.close)
             await _settle_shards(store, name, shards)
-            promise = promise_of(await store.configuration("append*"))
+            _check_eviction(await _settings(store, "maxmemory-policy"))
+            kept = await _settings(store, "append*")
+            promise: Promise = "unknown" if kept is None else promise_of(kept)
             logger.info("the ledger is on Valkey", promise=sentence(promise), shards=shards)
             parts = Shards(store, name, shards)
             await parts.refresh()
-        except BaseException:
-            await store.close()
-            raise
-        ledger = cls(store, parts, clock, worker, streaks or {}, promise)
-        for board in boards:
-            await ledger._follow_at_start(board)
+            ledger = cls(store, parts, clock, worker, streaks or {}, promise)
+            opened.pop_all()
+            opened.push_async_callback(ledger.close)
+            for board in boards:
+                await ledger._follow_at_start(board)
+            opened.pop_all()
         return ledger
 
     async def _follow_at_start(self, board: Board) -> None:
         """A board that cannot be followed must not keep the others from being served."""
-        makings = [shard.boards.of(board.number)[-1:] for shard in self._shards.all]
-        if all(some and some[0].ready and counts_alike(some[0].board, board) for some in makings):
-            if any(some[0].board != board for some in makings):
-                await self._redefine(board)
-            return
         try:
-            await self.follow(board)
+            await self._follow_where_new(board)
         except PalmaresError as error:
             logger.error("a leaderboard cannot be followed", leaderboard=board.key, reason=error.message)
+
+    async def _follow_where_new(self, board: Board) -> None:
+        makings = [shard.boards.of(board.number)[-1:] for shard in self._shards.all]
+        if not all(some and some[0].ready and counts_alike(some[0].board, board) for some in makings):
+            await self.follow(board)
+        elif any(some[0].board != board for some in makings):
+            await self._redefine(board)
 
     # Recording
 
     async def record(self, entries: Sequence[Entry]) -> list[Outcome]:
         """See `Ledger.record`. A list is all or none within each shard, and refused before anything is sent."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._worker.record(entries)
 
     async def advance(self, now: int) -> None:
@@ -152,26 +164,41 @@ class ValkeyLedger:
 
     async def settle(self) -> None:
         """See `Ledger.settle`. There is nothing that revises anything."""
-        await self._chores_done()
+        await self._chores.done()
 
     # Boards
 
     async def follow(self, board: Board) -> None:
         """See `Ledger.follow`. Refused with `NotAllowed` where the ledger does not have yet what the board needs."""
-        await self._chores_done()
+        await self._chores.done()
         _check_supported(board)
         made: dict[int, int] = {}
         self._progress[board.number] = 0.0
         try:
-            await self._in_each(self._begin, board, made)
-            await self._in_each(self._make, board, made)
-            await self._in_each(self._install, board, made)
-        except BaseException:
-            for place, generation in made.items():
-                await self._shards.change_boards(self._shards.all[place], {}, [generation])
-            raise
+            await self._begin_and_make(board, made)
+            await self._go_forward(self._install(board, made))
         finally:
-            del self._progress[board.number]
+            # Somebody else may have followed the same board meanwhile, and be through.
+            self._progress.pop(board.number, None)
+
+    async def _begin_and_make(self, board: Board, made: dict[int, int]) -> None:
+        """Make a generation in every shard, of which nobody reads yet; where that fails, none stays."""
+        try:
+            # A shard remembers one attempt of each worker.
+            async with self._beginning:
+                self._attempts += 1
+                await self._in_each(self._begin, board, made)
+            await self._in_each(self._make, board, made)
+        except BaseException:
+            await self._let_go(board, {place: [generation] for place, generation in made.items()})
+            raise
+
+    async def _go_forward(self, install: Coroutine[Any, Any, None]) -> None:
+        """An install that has begun goes on though who asked for it goes away."""
+        task = asyncio.create_task(install)
+        self._installs.add(task)
+        task.add_done_callback(self._installs.discard)
+        await asyncio.shield(task)
 
     async def _in_each(
         self, do: Callable[[Shard, Board, dict[int, int]], Awaitable[None]], board: Board, made: dict[int, int]
@@ -183,7 +210,10 @@ class ValkeyLedger:
                 raise error
 
     async def _begin(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
-        made[shard.place] = await self._shards.begin(shard, board)
+        async def begin() -> None:
+            made[shard.place] = await self._shards.begin(shard, board, self._worker.name, self._attempts)
+
+        await _persistently(begin)
 
     async def _make(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
         """Let a generation have what was recorded before it began: every user of the shard who has any of it is
@@ -208,12 +238,46 @@ class ValkeyLedger:
             if run is not None and not is_live(run, now):
                 raise _not_yet("boards that are followed after events in runs that are over")
 
-    async def _install(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
-        """Let a generation be what is read, instead of the former ones."""
-        generation = made[shard.place]
-        await self._shards.reload(shard)
-        former = [making.generation for making in shard.boards.of(board.number) if making.generation < generation]
-        await self._shards.change_boards(shard, {generation: (board, True)}, former)
+    async def _install(self, board: Board, made: dict[int, int]) -> None:
+        """Let a generation be what is read, instead of the former ones.
+
+        The former ones go when all shards have the new one. Where a shard fails before, all of both stay: every shard
+        has one that can be read, and the next one that is followed takes the place of both.
+        """
+        await self._in_each(self._mark_ready, board, made)
+        former = {
+            place: [one.generation for one in self._shards.all[place].boards.of(board.number) if one.generation < own]
+            for place, own in made.items()
+        }
+        await self._let_go(board, former)
+
+    async def _mark_ready(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
+        """In one step the former ones are ready no more: what a commit did is told by one generation only."""
+
+        async def mark() -> None:
+            await self._shards.reload(shard)
+            given = {one.generation: (one.board, False) for one in shard.boards.of(board.number)}
+            given = {generation: entry for generation, entry in given.items() if generation < made[shard.place]}
+            await self._shards.change_boards(shard, {**given, made[shard.place]: (board, True)})
+
+        await _persistently(mark)
+
+    async def _let_go(self, board: Board, generations: Mapping[int, Sequence[int]]) -> None:
+        """Drop generations that nobody reads, by the place of their shard. What cannot be dropped is in nobody's way,
+        so the others are dropped all the same."""
+
+        async def drop(shard: Shard, gone: Sequence[int]) -> None:
+            try:
+                await _persistently(lambda: self._shards.change_boards(shard, {}, gone))
+            except PalmaresError as error:
+                logger.warning(
+                    "rankings that nobody reads stay until their leaderboard is followed again",
+                    leaderboard=board.key,
+                    shard=shard.place,
+                    reason=error.message,
+                )
+
+        await asyncio.gather(*(drop(self._shards.all[place], gone) for place, gone in generations.items() if gone))
 
     def progress(self, board_number: int) -> float | None:
         """See `Ledger.progress`. Told shard by shard."""
@@ -225,7 +289,7 @@ class ValkeyLedger:
 
     def redefine(self, board: Board) -> None:
         """See `Ledger.redefine`. Done before anything else that is asked of this ledger afterwards."""
-        self._do_later(self._redefine(board))
+        self._chores.add(lambda: _persistently(lambda: self._redefine(board)))
 
     async def _redefine(self, board: Board) -> None:
         for shard in self._shards.all:
@@ -235,7 +299,7 @@ class ValkeyLedger:
 
     def forget(self, board_number: int) -> None:
         """See `Ledger.forget`. Done before anything else that is asked of this ledger afterwards."""
-        self._do_later(self._forget(board_number))
+        self._chores.add(lambda: _persistently(lambda: self._forget(board_number)))
 
     async def _forget(self, board_number: int) -> None:
         for shard in self._shards.all:
@@ -243,23 +307,9 @@ class ValkeyLedger:
             gone = [making.generation for making in shard.boards.of(board_number)]
             await self._shards.change_boards(shard, {}, gone)
 
-    def _do_later(self, chore: Coroutine[Any, Any, None]) -> None:
-        self._chores = asyncio.create_task(self._after(self._chores, chore))
-
-    async def _after(self, former: asyncio.Task[None] | None, chore: Coroutine[Any, Any, None]) -> None:
-        if former is not None:
-            await asyncio.wait([former])
-        await chore
-
-    async def _chores_done(self) -> None:
-        """What was asked for by a method that does not wait has been done."""
-        if self._chores is not None:
-            chores, self._chores = self._chores, None
-            await chores
-
     async def freeze(self, board_number: int, note: Callable[[int], Awaitable[None]] | None = None) -> int:
         """Not there yet."""
-        await self._chores_done()
+        await self._chores.done()
         await self._reader.board(board_number)
         raise _not_yet("boards finished by hand")
 
@@ -267,12 +317,12 @@ class ValkeyLedger:
 
     async def runs(self, board_number: int) -> list[Run]:
         """See `Ledger.runs`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.runs(board_number)
 
     async def run_state(self, board_number: int, run: Run) -> RunState:
         """See `Ledger.run_state`. A final run has never been revised."""
-        await self._chores_done()
+        await self._chores.done()
         await self._reader.board(board_number)
         if not self._reader.is_final(run):
             return RunState(False, 0, 0)
@@ -280,14 +330,14 @@ class ValkeyLedger:
 
     async def group(self, board_number: int, run: Run, user: User) -> Group | None:
         """See `Ledger.group`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.group(board_number, run, user)
 
     async def history(
         self, board_number: int, run: Run, user: User, first_day: int, last_day: int
     ) -> list[DayStanding]:
         """See `Ledger.history`. Told only as long as no day is over: nothing is kept of the ends of days yet."""
-        await self._chores_done()
+        await self._chores.done()
         await self._reader.board(board_number)
         # Among these are the first lines of all shards.
         lines = await self._reader.records(0, len(self._shards))
@@ -297,27 +347,27 @@ class ValkeyLedger:
 
     async def groups(self, board_number: int, run: Run) -> Collection[Group]:
         """See `Ledger.groups`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.groups(board_number, run)
 
     async def size(self, board_number: int, run: Run, groups: Collection[Group]) -> int:
         """See `Ledger.size`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.size(board_number, run, groups)
 
     async def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         """See `Ledger.page`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.page(board_number, run, groups, start, stop)
 
     async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
         """See `Ledger.place`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.place(board_number, run, groups, user)
 
     async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
         """See `Ledger.ranks`."""
-        await self._chores_done()
+        await self._chores.done()
         return await self._reader.ranks(board_number, run, group)
 
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
@@ -405,10 +455,16 @@ class ValkeyLedger:
         return await self._reader.records(after, limit)
 
     async def close(self) -> None:
-        """See `Ledger.close`."""
-        await self._chores_done()
-        await self._worker.close()
-        await self._store.close()
+        """See `Ledger.close`. Whatever fails, all of it is let go; the first error is raised in the end."""
+        try:
+            await self._chores.done()
+            if self._installs:
+                await asyncio.wait(self._installs)
+        finally:
+            try:
+                await self._worker.close()
+            finally:
+                await self._store.close()
 
 
 def _rank_streak(
@@ -427,6 +483,38 @@ def _check_supported(board: Board) -> None:
         raise _not_yet("boards whose final runs are revised by late events (lateEvents: use ignore)")
     if board.finished_position is not None:
         raise _not_yet("boards finished by hand")
+
+
+async def _persistently(do: Callable[[], Awaitable[None]]) -> None:
+    """Do what may be done twice, and once more where Valkey fails."""
+    for _ in range(_MOST_TRIES - 1):
+        try:
+            await do()
+        except Unavailable as error:
+            logger.warning("a change of leaderboards failed and is tried again", reason=error.message)
+        else:
+            return
+    await do()
+
+
+async def _settings(store: Glide, pattern: str) -> list[dict[str, str]] | None:
+    """Settings of the primaries; None where they are not told. Servers that are rented often tell nobody, and that must
+    not keep a ledger from being opened."""
+    try:
+        return await store.configuration(pattern)
+    except Lost:
+        raise
+    except Unavailable as error:
+        logger.warning("Valkey does not tell its settings", settings=pattern, reason=error.message)
+        return None
+
+
+def _check_eviction(settings: Sequence[Mapping[str, str]] | None) -> None:
+    """Raises `Invalid` where Valkey throws away keys that never expire, as none of a ledger does."""
+    for one in settings or ():
+        policy = one.get("maxmemory-policy", "")
+        if policy.startswith("allkeys-"):
+            raise Invalid(f"maxmemory-policy: {policy} would throw away parts of the ledger; set noeviction")
 
 
 async def _settle_shards(store: Glide, name: str, shards: int) -> None:

@@ -3,6 +3,7 @@
 always      on disk before the answer: `appendonly yes` and `appendfsync always`, as the embedded ledger has it
 second      on disk a second after the answer at the latest: `appendfsync everysec`
 memory      in the memory of the server (and its replicas) only, or on disk when the system likes
+unknown     the server does not tell its settings; no more than memory may be counted on
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-Promise = Literal["always", "second", "memory"]
+Promise = Literal["always", "second", "memory", "unknown"]
 
 _SENTENCES: dict[Promise, str] = {
     "always": "what was answered is on disk: it outlives a crash of Valkey",
     "second": "a crash of Valkey loses what was answered in the last second; appendfsync always would keep it",
     "memory": "a crash of Valkey loses what was answered; appendonly yes with appendfsync always would keep it",
+    "unknown": "Valkey does not tell what a crash loses; appendonly yes with appendfsync always would lose nothing",
 }
 _ORDER: tuple[Promise, ...] = ("memory", "second", "always")
 

@@ -149,10 +149,12 @@ class Shards:
         )
         shard.boards = decode_boards(int(version or 0), stored)
 
-    async def begin(self, shard: Shard, board: Board) -> int:
-        """Begin a generation of a board; everything recorded from now on counts on it."""
+    async def begin(self, shard: Shard, board: Board, worker: str, attempt: int) -> int:
+        """Begin a generation of a board; everything recorded from now on counts on it. May be asked again while the
+        worker makes no other attempt."""
         keys = shard.keys
-        generation = await self.store.script("follow", [keys.head, keys.boards], [encode_board(board, ready=False)])
+        arguments = [encode_board(board, ready=False), follower(worker), b"%d" % attempt]
+        generation = await self.store.script("follow", [keys.head, keys.boards, keys.workers], arguments)
         await self.reload(shard)
         return int(generation)
 
@@ -174,6 +176,11 @@ class Shards:
         [fields] = await self.store.read([[b"HKEYS", groups]])
         keys = [key for one in fields for key in shard.keys.of_group_field(generation, one)]
         await self.store.read([[b"UNLINK", key] for key in [*keys, groups]])
+
+
+def follower(worker: str) -> bytes:
+    """Under which a shard remembers the last board that a worker began to follow."""
+    return worker.encode() + b"/follow"
 
 
 async def with_events(shards: Shards, picture: Picture, make: Callable[[], T]) -> T:

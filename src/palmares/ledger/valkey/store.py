@@ -35,8 +35,13 @@ class Lost(Unavailable):
     """Valkey did not answer; whether it did what was asked is not known."""
 
 
+class Halted(Unavailable):
+    """A script stopped at an error; what it had done before stays done."""
+
+
 class Store(Protocol):
-    """What the ledger asks of Valkey. Both methods raise `Lost` when no answer came, `Unavailable` for a refusal."""
+    """What the ledger asks of Valkey. Both methods raise `Lost` when no answer came, `Unavailable` for a refusal;
+    `Halted` is for scripts."""
 
     async def script(self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         """Run a script on keys of one shard."""
@@ -59,7 +64,11 @@ class Glide:
         milliseconds = int(timeout_seconds * 1000)
         with _translated():
             single = await GlideClient.create(GlideClientConfiguration(nodes[:1], request_timeout=milliseconds))
-            answer: Any = await single.custom_command(["HELLO"])
+            try:
+                answer: Any = await single.custom_command(["HELLO"])
+            except BaseException:
+                await single.close()
+                raise
             if answer[b"mode"] != b"cluster":
                 return cls(single)
             await single.close()
@@ -123,4 +132,7 @@ def _translated() -> Iterator[None]:
     except (GlideConnectionError, GlideTimeoutError, ClosingError) as error:
         raise Lost(f"Valkey does not answer: {error}") from error
     except GlideError as error:
+        # Errors from inside a script name the line.
+        if "user_script" in str(error):
+            raise Halted(f"Valkey stopped a script: {error}") from error
         raise Unavailable(f"Valkey refuses: {error}") from error

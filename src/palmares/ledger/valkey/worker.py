@@ -26,8 +26,8 @@ from palmares.ledger.event_id import event_id
 from palmares.ledger.valkey.commit import Answer, Commit, Shard
 from palmares.ledger.valkey.counting import Counting
 from palmares.ledger.valkey.draft import Draft, Picture, Step
-from palmares.ledger.valkey.shards import Shards, with_events
-from palmares.ledger.valkey.store import Lost
+from palmares.ledger.valkey.shards import Shards, follower, with_events
+from palmares.ledger.valkey.store import Halted, Lost
 from palmares.ledger.valkey.tell import Question, Ranking, Teller, questions
 
 logger = structlog.get_logger(__name__)
@@ -111,8 +111,13 @@ class Worker:
         self._awake.set()
         await self._task
         # What the shards remember of this worker is for sendings that come twice; there are no more.
-        for shard in self._shards.all:
-            await self._shards.store.read([[b"HDEL", shard.keys.workers, self.name.encode()]])
+        await asyncio.gather(*(self._forget_me(shard) for shard in self._shards.all))
+
+    async def _forget_me(self, shard: Shard) -> None:
+        try:
+            await self._shards.store.read([[b"HDEL", shard.keys.workers, self.name.encode(), follower(self.name)]])
+        except PalmaresError as error:
+            logger.warning("the last answer to this worker stays behind", shard=shard.place, reason=error.message)
 
     async def _work(self) -> None:
         while self._queue or not self._closing:
@@ -210,8 +215,8 @@ class Worker:
         for (place, some), answer in zip(units.items(), found, strict=True):
             if isinstance(answer, Answer):
                 answers[place] = answer
-            elif isinstance(answer, PalmaresError):
-                refusals += [(request, answer) for request, _ in some]
+            elif isinstance(answer, Exception):
+                refusals += [(request, _told(answer, place)) for request, _ in some]
             else:
                 raise answer
         return answers, refusals
@@ -233,6 +238,8 @@ class Worker:
         while True:
             try:
                 return await self._shards.store.script("commit", keys, arguments)
+            except Halted as error:
+                raise Unavailable(f"{error.message}; {_DOUBTFUL}") from error
             except Lost as error:
                 sendings += 1
                 if sendings == _MOST_SENDINGS:
@@ -255,6 +262,14 @@ class Worker:
         told = step if step.replayed is None else step.replayed
         position = self._shards.whole_position(self._shards.all[step.shard], told.position)
         return event_id(told.recorded_at, position)
+
+
+def _told(error: Exception, shard: int) -> PalmaresError:
+    """What those are told whose commit to a shard failed. What is not foreseen came after sending, as far as known."""
+    if isinstance(error, PalmaresError):
+        return error
+    logger.error("a commit failed unexpectedly", shard=shard, exc_info=error)
+    return Unavailable(f"shard {shard} failed unexpectedly; {_DOUBTFUL}")
 
 
 def _units(requests: Sequence[Request]) -> dict[int, list[tuple[Request, list[Step]]]]:

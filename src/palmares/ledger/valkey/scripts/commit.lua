@@ -14,7 +14,8 @@
 --
 -- Answers "done" with the time, the last position, for each unit its steps (number of the user, position of the last
 -- line; no steps where a version had moved), and the questions; "boards" when the boards of the shard are not those
--- that the worker knows; "later" when the shard is beyond the boundary until which the work holds.
+-- that the worker knows; "later" when the shard is beyond the boundary until which the work holds;
+-- "damaged" with the position of the head and of the log when these differ: a key was lost.
 --
 -- A question is an order: its length, how many members come before each bound, how many distinct values do, the
 -- distinct values before a bound, and the members of a few rows. It is answered by what all units have left.
@@ -59,6 +60,23 @@ local shard, shards = number(), number()
 local head = redis.call('HMGET', KEYS[1], 'position', 'users', 'recorded_at', 'boards')
 local position, users = tonumber(head[1] or 0), tonumber(head[2] or 0)
 local recorded_at = math.max(now, tonumber(head[3] or 0))
+
+-- What a line is added behind is looked at before anything is changed: XADD would fail in the middle.
+local function last_line()
+  if redis.call('EXISTS', KEYS[2]) == 0 then
+    return 0
+  end
+  local told = redis.call('XINFO', 'STREAM', KEYS[2])
+  for place = 1, #told, 2 do
+    if told[place] == 'last-generated-id' then
+      return tonumber(string.match(told[place + 1], '^%d+'))
+    end
+  end
+end
+local line = last_line()
+if line ~= position then
+  return {'damaged', position, line}
+end
 if (head[4] or '0') ~= boards then
   return {'boards'}
 end
@@ -154,14 +172,16 @@ local function store(step, user)
   if user.version == 0 then
     users = users + 1
     user.number = (users - 1) * shards + shard + 1
-    redis.call('HSET', KEYS[4], text(user.number), step.user)
   end
-  user.version = user.version + 1
-  redis.call('HSET', KEYS[3], step.user, struct.pack('>I8I8', user.version, user.number) .. step.state)
   for _, line in ipairs(step.lines) do
     position = position + 1
     redis.call('XADD', KEYS[2], text(position) .. '-0', 'n', text(user.number), 't', text(recorded_at), 'l', line)
   end
+  if user.version == 0 then
+    redis.call('HSET', KEYS[4], text(user.number), step.user)
+  end
+  user.version = user.version + 1
+  redis.call('HSET', KEYS[3], step.user, struct.pack('>I8I8', user.version, user.number) .. step.state)
   for _, field in ipairs(step.used) do
     redis.call('HSET', KEYS[5], field, struct.pack('>I8I8', position, recorded_at))
   end
