@@ -230,7 +230,15 @@ class Server:
                 structlog.get_logger(__name__).exception("the catalog could not be refreshed")
 
     async def _look_at_database(self) -> None:
-        await self._keep_claim()
+        try:
+            await self._keep_claim()
+        except Unavailable:
+            # What the claim lacks, the catalog may not need: keys are revoked in time all the same.
+            await self._refresh_catalog()
+            raise
+        await self._refresh_catalog()
+
+    async def _refresh_catalog(self) -> None:
         if await self._catalog.refresh():
             await self.context.take_note()
 

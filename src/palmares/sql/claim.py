@@ -36,24 +36,30 @@ class Claim:
 
         Raises `DatabaseInUse` when another process has it, and `Unavailable` when the database cannot be used.
         """
-        if self._holds():
-            return
-        self._let_go()
-        try:
-            self._session = self._engine.connect()
-            taken = postgresql.try_lock(self._session, "server")
-        except SQLAlchemyError as error:
-            self.away = True
-            raise Unavailable("the database does not work at present") from error
-        self.away = False
-        if not taken:
+        if not self._holds():
             self._let_go()
-            raise DatabaseInUse("another server uses the database; each has a database or a schema of its own")
+            self._session = self._taken()
+        self.away = False
 
     def close(self) -> None:
         """Let another process have the database."""
         self._let_go()
         self._engine.dispose()
+
+    def _taken(self) -> Connection:
+        """A session that holds the claim. None is kept that does not: it would look as if it did."""
+        session: Connection | None = None
+        try:
+            session = self._engine.connect()
+            if postgresql.try_lock(session, "server"):
+                return session
+        except SQLAlchemyError as error:
+            self.away = True
+            _close(session)
+            raise Unavailable("the database does not work at present") from error
+        self.away = False
+        _close(session)
+        raise DatabaseInUse("another server uses the database; each has a database or a schema of its own")
 
     def _holds(self) -> bool:
         if self._session is None:
@@ -65,7 +71,11 @@ class Claim:
         return True
 
     def _let_go(self) -> None:
-        if self._session is not None:
-            with suppress(SQLAlchemyError):
-                self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        _close(session)
+
+
+def _close(session: Connection | None) -> None:
+    if session is not None:
+        with suppress(SQLAlchemyError):
+            session.close()

@@ -49,3 +49,21 @@ def test_it_is_taken_again_after_the_database_was_away(postgres: Postgres, datab
         assert not first.away
         with pytest.raises(DatabaseInUse):
             second.keep()
+
+
+def test_a_session_that_did_not_get_it_is_not_taken_for_the_claim(database: Place) -> None:
+    """PostgreSQL may refuse a lock and keep the connection, as when its table of locks is full."""
+    lock = "public.pg_try_advisory_lock(bigint)"
+    full = "RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'out of shared memory'; END $$"
+    database.execute(f"CREATE FUNCTION {lock} {full}")
+    with closing(Claim(f"{database.url}&options=-csearch_path%3Dpublic,pg_catalog")) as claim:
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="does not work"):
+                claim.keep()
+        assert claim.away
+
+        database.execute(f"DROP FUNCTION {lock}")
+        claim.keep()
+        assert not claim.away
+        with closing(Claim(database.url)) as second, pytest.raises(DatabaseInUse):
+            second.keep()
