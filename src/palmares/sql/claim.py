@@ -53,6 +53,9 @@ class Claim:
             session = self._engine.connect()
             if postgresql.try_lock(session, "server"):
                 return session
+        except Unavailable:
+            _close(session)
+            raise
         except SQLAlchemyError as error:
             self.away = True
             _close(session)

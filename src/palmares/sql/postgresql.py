@@ -9,6 +9,7 @@ is away must not stop what can do without it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
@@ -52,12 +53,12 @@ def session_engine(url: str) -> Engine:
 
 def take_lock(connection: Connection, name: str) -> None:
     """Wait for the lock of that name, and hold it until the transaction ends."""
-    connection.execute(select(func.pg_advisory_xact_lock(_number_of(name))))
+    _lock(connection, func.pg_advisory_xact_lock, name)
 
 
 def try_lock(session: Connection, name: str) -> bool:
     """Take the lock of that name for as long as the session lasts; returns whether it was to be had."""
-    return bool(session.scalar(select(func.pg_try_advisory_lock(_number_of(name)))))
+    return bool(_lock(session, func.pg_try_advisory_lock, name))
 
 
 def check(connection: Connection) -> None:
@@ -70,9 +71,17 @@ def check(connection: Connection) -> None:
         raise Unavailable(f"the database has the encoding {encoding}; Palmares needs UTF8")
 
 
-def _number_of(name: str) -> Any:
-    """What PostgreSQL calls a lock. Each schema has locks of its own."""
-    return func.hashtextextended(func.current_schema() + f".palmares.{name}", 0)
+def _lock(connection: Connection, take: Callable[[Any], Any], name: str) -> Any:
+    """Do something with the lock of that name; returns what PostgreSQL answers. Each schema has locks of its own."""
+    number = func.hashtextextended(func.current_schema() + f".palmares.{name}", 0)
+    schema, answer = connection.execute(select(func.current_schema(), take(number))).one()
+    if schema is None:
+        # Then the number was NULL too, and there is no lock of that number.
+        raise Unavailable(
+            "the database has no schema of those that search_path names, or the user may not use it; make it with "
+            "CREATE SCHEMA"
+        )
+    return answer
 
 
 def _engine(url: URL, options: str, **more: Any) -> Engine:

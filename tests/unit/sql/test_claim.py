@@ -38,6 +38,15 @@ def test_databases_and_schemas_are_claimed_apart(postgres: Postgres, database: P
             claim.close()
 
 
+def test_a_schema_that_does_not_exist_is_told_as_such(database: Place) -> None:
+    """It is no other server that uses it. Made afterwards, it can be claimed."""
+    with closing(Claim(f"{database.url}&options=-csearch_path%3Dmissing")) as claim:
+        with pytest.raises(Unavailable, match="no schema of those that search_path names"):
+            claim.keep()
+        database.execute("CREATE SCHEMA missing")
+        claim.keep()
+
+
 def test_it_is_taken_again_after_the_database_was_away(postgres: Postgres, database: Place) -> None:
     """Whoever comes first has it."""
     with closing(Claim(database.url)) as first, closing(Claim(database.url)) as second:

@@ -75,6 +75,17 @@ def test_a_reader_writes_nothing(postgres: Postgres) -> None:
             read(database, "INSERT INTO numbers VALUES (1)")
 
 
+def test_nobody_writes_without_the_lock_of_a_schema_that_does_not_exist(postgres: Postgres) -> None:
+    """Commands have no claim that would tell."""
+    with postgres.database() as place:
+        url = f"{place.url}&options=-csearch_path%3Dmissing"
+        with closing(Database(url, NUMBERS)) as database:
+            with pytest.raises(Unavailable, match="no schema of those that search_path names"):
+                insert(database, 1)
+            with pytest.raises(Unavailable, match="no schema of those that search_path names"):
+                database.take_turn()
+
+
 def test_a_connection_that_broke_is_not_lent(postgres: Postgres) -> None:
     """Nobody sees that the server was started again."""
     with postgres.database() as place, closing(SqlArchive.open(place.url)) as archive:
