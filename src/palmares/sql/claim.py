@@ -10,6 +10,7 @@ wait for it.
 from __future__ import annotations
 
 from contextlib import suppress
+from threading import Lock
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,21 +31,31 @@ class Claim:
         self.away = False
         self._engine = postgresql.session_engine(url)
         self._session: Connection | None = None
+        self._one_at_a_time = Lock()
 
     def keep(self) -> None:
         """Take the claim, or see that it still holds.
 
         Raises `DatabaseInUse` when another process has it, and `Unavailable` when the database cannot be used.
         """
-        if not self._holds():
-            self._let_go()
-            self._session = self._taken()
-        self.away = False
+        with self._one_at_a_time:
+            if not self._holds():
+                self._let_go()
+                self._session = self._taken()
+            self.away = False
+
+    def check(self) -> None:
+        """Raise `Unavailable` unless the claim is held. Whoever is about to write asks, in whatever thread."""
+        try:
+            self.keep()
+        except DatabaseInUse as error:
+            raise Unavailable(error.message) from error
 
     def close(self) -> None:
         """Let another process have the database."""
-        self._let_go()
-        self._engine.dispose()
+        with self._one_at_a_time:
+            self._let_go()
+            self._engine.dispose()
 
     def _taken(self) -> Connection:
         """A session that holds the claim. None is kept that does not: it would look as if it did."""

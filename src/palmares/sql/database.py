@@ -33,13 +33,21 @@ class Part:
 class Database:
     """Connections for reading and for writing, each lent for one transaction."""
 
-    def __init__(self, url: str, part: Part, is_away: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        url: str,
+        part: Part,
+        is_away: Callable[[], bool] = lambda: False,
+        check_claim: Callable[[], None] = lambda: None,
+    ) -> None:
         """Nothing is opened yet. The URL is `sqlite:///path` or `postgresql://user:password@host/database`.
 
         While `is_away` says so, readers are refused at once instead of waiting for a server that does not answer.
-        Raises `Unavailable` for an address of anything else.
+        Writers are refused with what `check_claim` raises; it is asked first. Raises `Unavailable` for an address of
+        anything else.
         """
         self._is_away = is_away
+        self._check_claim = check_claim
         self._part = part
         parsed = _parsed(url)
         self._is_shared = parsed.get_backend_name() == "postgresql"
@@ -59,6 +67,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """All that happens inside, or nothing; durable at the end. Raises `Unavailable` like `reading`."""
+        self._check_claim()
         with self._told_plainly("; nothing was stored"), self._writing_engine.begin() as writer:
             yield writer
 

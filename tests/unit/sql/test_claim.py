@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from palmares.archive.sql import SqlArchive
 from palmares.domain.errors import Unavailable
 from palmares.sql.claim import Claim, DatabaseInUse
 from tests.databases import Place, Postgres
@@ -36,6 +37,26 @@ def test_databases_and_schemas_are_claimed_apart(postgres: Postgres, database: P
             claim.keep()
         for claim in claims:
             claim.close()
+
+
+def test_who_lost_it_to_another_writes_nothing(postgres: Postgres, database: Place) -> None:
+    """Two servers that write into one archive would overwrite each other's runs."""
+    with (
+        closing(Claim(database.url)) as first,
+        closing(Claim(database.url)) as second,
+        closing(SqlArchive.open(database.url, check_claim=first.check)) as archive,
+    ):
+        with postgres.away():
+            pass
+        second.keep()
+        with pytest.raises(Unavailable, match="another server uses the database"):
+            archive.begin_edition(7)
+
+        second.close()
+        # Nobody has to look first: whoever writes takes it.
+        archive.begin_edition(7)
+        with pytest.raises(DatabaseInUse):
+            second.keep()
 
 
 def test_a_schema_that_does_not_exist_is_told_as_such(database: Place) -> None:
