@@ -53,6 +53,7 @@ class Database:
         self._is_shared = parsed.get_backend_name() == "postgresql"
         if self._is_shared:
             self._reading_engine, self._writing_engine = postgresql.engines(parsed, part.name)
+            self._turns = postgresql.session_engine(parsed)
         else:
             self._reading_engine, self._writing_engine = sqlite.engines(parsed, part.sqlite_pragmas)
 
@@ -85,18 +86,20 @@ class Database:
         """
         if not self._is_shared:
             return lambda: None
+        turn = f"{self._part.name} turn"
         with self._told_plainly("; nothing was stored"):
-            holder = self._reading_engine.connect()
+            # Not a transaction: it would lie idle, which the server may be set to end.
+            holder = self._turns.connect()
             try:
-                postgresql.take_lock(holder, f"{self._part.name} turn")
+                postgresql.wait_for_lock(holder, turn)
             except BaseException:
                 holder.close()
                 raise
 
         def give_back() -> None:
             # With a connection that broke, the turn was given back already.
-            with suppress(SQLAlchemyError):
-                holder.close()
+            with suppress(SQLAlchemyError), holder:
+                postgresql.give_back(holder, turn)
 
         return give_back
 

@@ -44,10 +44,12 @@ def engines(url: URL, part: str) -> tuple[Engine, Engine]:
     return reading.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), writing
 
 
-def session_engine(url: str) -> Engine:
+def session_engine(url: str | URL) -> Engine:
     """Connections that are never lent twice, for locks that last as long as they do."""
     # The server is to notice soon when the machine at our end is gone: the lock must not outlive it for long.
-    options = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+    keepalives = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+    # Nor may it end while whoever has it does something else.
+    options = f"{keepalives} -c idle_session_timeout=0 -c lock_timeout={_LOCK_SECONDS}s"
     return _engine(make_url(url), options, poolclass=NullPool, isolation_level="AUTOCOMMIT")
 
 
@@ -59,6 +61,16 @@ def take_lock(connection: Connection, name: str) -> None:
 def try_lock(session: Connection, name: str) -> bool:
     """Take the lock of that name for as long as the session lasts; returns whether it was to be had."""
     return bool(_lock(session, func.pg_try_advisory_lock, name))
+
+
+def wait_for_lock(session: Connection, name: str) -> None:
+    """Wait for the lock of that name, and hold it until it is given back or the session ends."""
+    _lock(session, func.pg_advisory_lock, name)
+
+
+def give_back(session: Connection, name: str) -> None:
+    """Give the lock of that name back at once: the server may take a moment to see that a session has ended."""
+    _lock(session, func.pg_advisory_unlock, name)
 
 
 def check(connection: Connection) -> None:

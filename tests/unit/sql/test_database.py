@@ -86,6 +86,17 @@ def test_nobody_writes_without_the_lock_of_a_schema_that_does_not_exist(postgres
                 database.take_turn()
 
 
+def test_a_turn_outlasts_what_the_server_allows_idle_transactions(postgres: Postgres) -> None:
+    """It is had for as long as an activation takes, without a word to the server."""
+    with postgres.database() as place, closing(Database(place.url, NUMBERS)) as database:
+        held = "SELECT state FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted"
+        for _ in range(2):
+            give_back = database.take_turn()
+            assert place.execute(held) == [("idle",)]
+            give_back()
+            assert not place.execute(held)
+
+
 def test_a_connection_that_broke_is_not_lent(postgres: Postgres) -> None:
     """Nobody sees that the server was started again."""
     with postgres.database() as place, closing(SqlArchive.open(place.url)) as archive:
