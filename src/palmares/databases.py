@@ -1,19 +1,22 @@
 """Where catalog, archive and outbox are: in files of the data folder, or together in a PostgreSQL database.
 
 The log refers to metrics by their numbers in the catalog, so a folder that was begun with one catalog must not go on
-with another. A folder whose catalog is in a database has a note of that.
+with another. A folder whose catalog is in a database has a note of which one that is.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from palmares.domain.errors import PalmaresError
 
 Part = Literal["catalog", "archive", "outbox"]
 _NOTE: Final = "database"
+_PORT: Final = re.compile(r":\d+$")
+_SEARCH_PATH: Final = re.compile(r"search_path=(\S+)")
 
 
 class OtherDatabase(PalmaresError):
@@ -26,11 +29,17 @@ def address_of(part: Part, data: Path, database_url: str | None) -> str:
 
 
 def check_folder(data: Path, database_url: str | None) -> None:
-    """Raise `OtherDatabase` when the data folder goes with files and a database is given, or the other way round."""
+    """Raise `OtherDatabase` when the data folder goes with files or another database than what is given."""
     note = data / _NOTE
-    if database_url is None and note.exists():
-        place = note.read_text().strip()
-        raise OtherDatabase(f"the catalog of the data folder {data} is in the database {place}; give its database_url")
+    noted = note.read_text().strip() if note.exists() else None
+    if database_url is None and noted is not None:
+        raise OtherDatabase(f"the catalog of the data folder {data} is in the database {noted}; give its database_url")
+    # The note is empty when the process died as it wrote it.
+    if database_url is not None and noted and noted != _place(database_url):
+        raise OtherDatabase(
+            f"the catalog of the data folder {data} is in the database {noted}, not in {_place(database_url)}; if it "
+            f"was moved or renamed, with all that is in it, write its new place into the file {note}"
+        )
     if database_url is not None and (data / "catalog.sqlite3").exists():
         raise OtherDatabase(
             f"the data folder {data} has a catalog of its own, catalog.sqlite3, and cannot go on with one in a "
@@ -41,6 +50,17 @@ def check_folder(data: Path, database_url: str | None) -> None:
 def note_in_folder(data: Path, database_url: str | None) -> None:
     """Note in a data folder that its catalog is in a database, by an address without user and password."""
     if database_url is not None:
-        parts = urlsplit(database_url)
-        place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-        (data / _NOTE).write_text(f"{place}\n")
+        (data / _NOTE).write_text(f"{_place(database_url)}\n")
+
+
+def _place(database_url: str) -> str:
+    """What tells one database and schema from another: no user, no password, and not how the connection is made."""
+    parts = urlsplit(database_url)
+    query = parse_qs(parts.query)
+    host = parts.netloc.rpartition("@")[2] or ",".join(query.get("host", ()))
+    if not _PORT.search(host):
+        host = f"{host}:{','.join(query.get('port', ('5432',)))}"
+    schemas = _SEARCH_PATH.findall(" ".join(query.get("options", ())))
+    # PostgreSQL goes by the last.
+    schema = f"?search_path={schemas[-1]}" if schemas else ""
+    return f"postgresql://{host}{parts.path}{schema}"

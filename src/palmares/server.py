@@ -141,7 +141,7 @@ class Server:
             if standing is not None:
                 # Only now is the folder ours to write into.
                 await standing.stand_at(max(standing(), ledger.now))
-            outbox = await open_outbox(settings.data, settings.database_url)
+            outbox = await open_outbox(settings.data, settings.database_url, _check_of(claim))
             opened.push_async_callback(outbox.close)
             announcer = await _open_announcer(settings, ledger, catalog, outbox)
             sender = HttpSender(settings.webhooks_allow_private)
@@ -232,7 +232,15 @@ class Server:
                 structlog.get_logger(__name__).exception("the catalog could not be refreshed")
 
     async def _look_at_database(self) -> None:
-        await self._keep_claim()
+        try:
+            await self._keep_claim()
+        except Unavailable:
+            # What the claim lacks, the catalog may not need: keys are revoked in time all the same.
+            await self._refresh_catalog()
+            raise
+        await self._refresh_catalog()
+
+    async def _refresh_catalog(self) -> None:
         if await self._catalog.refresh():
             await self.context.take_note()
 
@@ -279,7 +287,7 @@ async def compact(settings: Settings) -> None:
         opened.push_async_callback(catalog.close)
         ledger = await _open_ledger(settings, catalog, system_clock, claim)
         opened.push_async_callback(ledger.close)
-        outbox = await open_outbox(settings.data, settings.database_url)
+        outbox = await open_outbox(settings.data, settings.database_url, _check_of(claim))
         opened.push_async_callback(outbox.close)
         await Compactor(ledger, catalog, outbox, asyncio.sleep, time.perf_counter).settle()
 
@@ -307,9 +315,16 @@ async def open_catalog(
     return await SqlCatalog.open(address_of("catalog", data, database_url), clock, multi_tenancy)
 
 
-async def open_outbox(data: Path, database_url: str | None = None) -> SqlOutbox:
-    """The outbox of a data folder, which exists if the outbox is in it."""
-    return await SqlOutbox.open(address_of("outbox", data, database_url))
+async def open_outbox(
+    data: Path, database_url: str | None = None, check_claim: Callable[[], None] = lambda: None
+) -> SqlOutbox:
+    """The outbox of a data folder, which exists if the outbox is in it; `check_claim` may refuse what writes."""
+    return await SqlOutbox.open(address_of("outbox", data, database_url), check_claim)
+
+
+def _check_of(claim: Claim | None) -> Callable[[], None]:
+    """What raises while another server may have the database."""
+    return (lambda: None) if claim is None else claim.check
 
 
 async def _open_ledger(settings: Settings, catalog: SqlCatalog, clock: Clock, claim: Claim | None) -> EmbeddedLedger:
@@ -338,6 +353,7 @@ async def _open_ledger(settings: Settings, catalog: SqlCatalog, clock: Clock, cl
             settings.data,
             settings.database_url,
             lambda: claim is not None and claim.away and _on_event_loop(),
+            _check_of(claim),
         ),
     )
 
@@ -352,10 +368,13 @@ def _on_event_loop() -> bool:
 
 
 def open_archive(
-    data: Path, database_url: str | None = None, is_away: Callable[[], bool] = lambda: False
+    data: Path,
+    database_url: str | None = None,
+    is_away: Callable[[], bool] = lambda: False,
+    check_claim: Callable[[], None] = lambda: None,
 ) -> SqlArchive:
-    """The archive of a data folder, in it or in a database that may be away."""
-    return SqlArchive.open(address_of("archive", data, database_url), is_away)
+    """The archive of a data folder, in it or in a database that may be away or be another server's by now."""
+    return SqlArchive.open(address_of("archive", data, database_url), is_away, check_claim)
 
 
 async def _open_announcer(

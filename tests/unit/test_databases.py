@@ -35,6 +35,40 @@ def test_a_folder_that_began_with_a_database_does_not_go_on_without(tmp_path: Pa
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "postgresql://me@db.example/results",
+        "postgresql://me@other.example/scores",
+        "postgresql://me@db.example:5433/scores",
+        "postgresql://me@db.example/scores?options=-csearch_path%3Dother",
+        "postgresql://me@/scores?host=/run/postgresql",
+    ],
+)
+def test_a_folder_that_began_with_a_database_does_not_go_on_with_another(tmp_path: Path, other: str) -> None:
+    """Unless somebody who knows that it is the same one has changed the note."""
+    note_in_folder(tmp_path, URL)
+
+    with pytest.raises(OtherDatabase, match="if it was moved or renamed") as caught:
+        check_folder(tmp_path, other)
+    _, _, place = str(caught.value).partition(", not in ")
+    (tmp_path / "database").write_text(place.partition(";")[0])
+    check_folder(tmp_path, other)
+
+
+def test_the_same_database_may_be_reached_in_another_way(tmp_path: Path) -> None:
+    """By another user, and with other settings of the connection."""
+    note_in_folder(tmp_path, URL)
+
+    check_folder(tmp_path, "postgresql://you@db.example/scores?options=-cwork_mem%3D8MB&connect_timeout=5")
+
+
+def test_a_note_that_was_never_written_out_refuses_no_database(tmp_path: Path) -> None:
+    (tmp_path / "database").touch()
+
+    check_folder(tmp_path, URL)
+
+
 def test_a_folder_that_has_a_catalog_does_not_go_on_with_a_database(tmp_path: Path) -> None:
     (tmp_path / "catalog.sqlite3").touch()
 

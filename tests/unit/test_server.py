@@ -18,6 +18,8 @@ from palmares.service.define_boards import create_boards, update_boards
 from palmares.service.define_metrics import create_metrics
 from palmares.service.read_board import PageRequest, read_page
 from palmares.service.record import NewEvent, record
+from palmares.sql.claim import Claim
+from tests.databases import Postgres
 from tests.definitions import day, items
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +42,26 @@ async def test_closing_lets_go_of_the_folder_when_the_catalog_cannot_be_written(
     await server.close()
 
     await (await Server.open(settings)).close()
+
+
+async def test_the_catalog_is_read_again_also_while_the_claim_cannot_be_had(
+    tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that was revoked by a command lets nobody in any longer."""
+    with postgres.database() as place:
+        server = await Server.open(load({"PALMARES_DATABASE_URL": place.url}, data=tmp_path))
+        catalog = server.context.catalog
+        place.execute("DELETE FROM api_keys", "UPDATE revision SET number = number + 1")
+
+        def fail(claim: Claim) -> None:
+            raise Unavailable("no lock is to be had")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Claim, "keep", fail)
+            with pytest.raises(Unavailable, match="no lock"):
+                await server._look_at_database()
+        assert not catalog.keys()
+        await server.close()
 
 
 async def test_a_start_goes_on_with_the_boards_in_the_making(tmp_path: Path) -> None:

@@ -56,22 +56,25 @@ class SqlArchive:
     forgotten.
     """
 
-    def __init__(self, url: str, is_away: Callable[[], bool]) -> None:
+    def __init__(self, url: str, is_away: Callable[[], bool], check_claim: Callable[[], None]) -> None:
         """Use `open`, which also brings the tables up to date."""
-        self._database = Database(url, _PART, is_away)
+        self._database = Database(url, _PART, is_away, check_claim)
         self._groups = lru_cache(_SHELVES_REMEMBERED)(self._read_groups)
         self._heads = lru_cache(_SHELVES_REMEMBERED)(self._read_heads)
         self._rows = lru_cache(_CHUNKS_REMEMBERED)(self._read_rows)
         self._places = lru_cache(_CHUNKS_REMEMBERED)(self._read_places)
 
     @classmethod
-    def open(cls, url: str, is_away: Callable[[], bool] = lambda: False) -> Self:
+    def open(
+        cls, url: str, is_away: Callable[[], bool] = lambda: False, check_claim: Callable[[], None] = lambda: None
+    ) -> Self:
         """The archive at a database URL, made or brought up to date when needed.
 
         Editions that were never installed are forgotten. Reads are refused at once while `is_away` says that nobody
-        should wait for the database. Raises `Unavailable` when the database cannot be used.
+        should wait for the database, and writes with what `check_claim` raises. Raises `Unavailable` when the database
+        cannot be used.
         """
-        archive = cls(url, is_away)
+        archive = cls(url, is_away, check_claim)
         try:
             archive._prepare()
         except BaseException:

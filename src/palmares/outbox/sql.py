@@ -43,21 +43,21 @@ _PENDING = tables.deliveries.c.status == literal_column("'pending'")
 class SqlOutbox:
     """An `Outbox` in a SQL database; `outbox/contract.py` says what the methods promise."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, check_claim: Callable[[], None] = lambda: None) -> None:
         """Use `open`, which also prepares it."""
-        self._database = Database(url, _PART)
+        self._database = Database(url, _PART, check_claim=check_claim)
         self._worker = ThreadPoolExecutor(1, "outbox")
         self._waiting: dict[str, int] = {}
         self._queue: list[tuple[Entry, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, url: str) -> Self:
+    async def open(cls, url: str, check_claim: Callable[[], None] = lambda: None) -> Self:
         """The outbox at a database URL, made or brought up to date when needed.
 
-        Raises `Unavailable` when the database cannot be used.
+        Writes are refused with what `check_claim` raises. Raises `Unavailable` when the database cannot be used.
         """
-        outbox = cls(url)
+        outbox = cls(url, check_claim)
         try:
             await outbox.prepare()
         except BaseException:

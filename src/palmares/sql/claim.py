@@ -10,6 +10,7 @@ wait for it.
 from __future__ import annotations
 
 from contextlib import suppress
+from threading import Lock
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,30 +31,49 @@ class Claim:
         self.away = False
         self._engine = postgresql.session_engine(url)
         self._session: Connection | None = None
+        self._one_at_a_time = Lock()
 
     def keep(self) -> None:
         """Take the claim, or see that it still holds.
 
         Raises `DatabaseInUse` when another process has it, and `Unavailable` when the database cannot be used.
         """
-        if self._holds():
-            return
-        self._let_go()
+        with self._one_at_a_time:
+            if not self._holds():
+                self._let_go()
+                self._session = self._taken()
+            self.away = False
+
+    def check(self) -> None:
+        """Raise `Unavailable` unless the claim is held. Whoever is about to write asks, in whatever thread."""
         try:
-            self._session = self._engine.connect()
-            taken = postgresql.try_lock(self._session, "server")
-        except SQLAlchemyError as error:
-            self.away = True
-            raise Unavailable("the database does not work at present") from error
-        self.away = False
-        if not taken:
-            self._let_go()
-            raise DatabaseInUse("another server uses the database; each has a database or a schema of its own")
+            self.keep()
+        except DatabaseInUse as error:
+            raise Unavailable(error.message) from error
 
     def close(self) -> None:
         """Let another process have the database."""
-        self._let_go()
-        self._engine.dispose()
+        with self._one_at_a_time:
+            self._let_go()
+            self._engine.dispose()
+
+    def _taken(self) -> Connection:
+        """A session that holds the claim. None is kept that does not: it would look as if it did."""
+        session: Connection | None = None
+        try:
+            session = self._engine.connect()
+            if postgresql.try_lock(session, "server"):
+                return session
+        except Unavailable:
+            _close(session)
+            raise
+        except SQLAlchemyError as error:
+            self.away = True
+            _close(session)
+            raise Unavailable("the database does not work at present") from error
+        self.away = False
+        _close(session)
+        raise DatabaseInUse("another server uses the database; each has a database or a schema of its own")
 
     def _holds(self) -> bool:
         if self._session is None:
@@ -65,7 +85,11 @@ class Claim:
         return True
 
     def _let_go(self) -> None:
-        if self._session is not None:
-            with suppress(SQLAlchemyError):
-                self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        _close(session)
+
+
+def _close(session: Connection | None) -> None:
+    if session is not None:
+        with suppress(SQLAlchemyError):
+            session.close()

@@ -33,18 +33,27 @@ class Part:
 class Database:
     """Connections for reading and for writing, each lent for one transaction."""
 
-    def __init__(self, url: str, part: Part, is_away: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        url: str,
+        part: Part,
+        is_away: Callable[[], bool] = lambda: False,
+        check_claim: Callable[[], None] = lambda: None,
+    ) -> None:
         """Nothing is opened yet. The URL is `sqlite:///path` or `postgresql://user:password@host/database`.
 
         While `is_away` says so, readers are refused at once instead of waiting for a server that does not answer.
-        Raises `Unavailable` for an address of anything else.
+        Writers are refused with what `check_claim` raises; it is asked first. Raises `Unavailable` for an address of
+        anything else.
         """
         self._is_away = is_away
+        self._check_claim = check_claim
         self._part = part
         parsed = _parsed(url)
         self._is_shared = parsed.get_backend_name() == "postgresql"
         if self._is_shared:
             self._reading_engine, self._writing_engine = postgresql.engines(parsed, part.name)
+            self._turns = postgresql.session_engine(parsed)
         else:
             self._reading_engine, self._writing_engine = sqlite.engines(parsed, part.sqlite_pragmas)
 
@@ -59,6 +68,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """All that happens inside, or nothing; durable at the end. Raises `Unavailable` like `reading`."""
+        self._check_claim()
         with self._told_plainly("; nothing was stored"), self._writing_engine.begin() as writer:
             yield writer
 
@@ -76,18 +86,20 @@ class Database:
         """
         if not self._is_shared:
             return lambda: None
+        turn = f"{self._part.name} turn"
         with self._told_plainly("; nothing was stored"):
-            holder = self._reading_engine.connect()
+            # Not a transaction: it would lie idle, which the server may be set to end.
+            holder = self._turns.connect()
             try:
-                postgresql.take_lock(holder, f"{self._part.name} turn")
+                postgresql.wait_for_lock(holder, turn)
             except BaseException:
                 holder.close()
                 raise
 
         def give_back() -> None:
             # With a connection that broke, the turn was given back already.
-            with suppress(SQLAlchemyError):
-                holder.close()
+            with suppress(SQLAlchemyError), holder:
+                postgresql.give_back(holder, turn)
 
         return give_back
 

@@ -9,6 +9,7 @@ is away must not stop what can do without it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
@@ -43,21 +44,33 @@ def engines(url: URL, part: str) -> tuple[Engine, Engine]:
     return reading.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True), writing
 
 
-def session_engine(url: str) -> Engine:
+def session_engine(url: str | URL) -> Engine:
     """Connections that are never lent twice, for locks that last as long as they do."""
     # The server is to notice soon when the machine at our end is gone: the lock must not outlive it for long.
-    options = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+    keepalives = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+    # Nor may it end while whoever has it does something else.
+    options = f"{keepalives} -c idle_session_timeout=0 -c lock_timeout={_LOCK_SECONDS}s"
     return _engine(make_url(url), options, poolclass=NullPool, isolation_level="AUTOCOMMIT")
 
 
 def take_lock(connection: Connection, name: str) -> None:
     """Wait for the lock of that name, and hold it until the transaction ends."""
-    connection.execute(select(func.pg_advisory_xact_lock(_number_of(name))))
+    _lock(connection, func.pg_advisory_xact_lock, name)
 
 
 def try_lock(session: Connection, name: str) -> bool:
     """Take the lock of that name for as long as the session lasts; returns whether it was to be had."""
-    return bool(session.scalar(select(func.pg_try_advisory_lock(_number_of(name)))))
+    return bool(_lock(session, func.pg_try_advisory_lock, name))
+
+
+def wait_for_lock(session: Connection, name: str) -> None:
+    """Wait for the lock of that name, and hold it until it is given back or the session ends."""
+    _lock(session, func.pg_advisory_lock, name)
+
+
+def give_back(session: Connection, name: str) -> None:
+    """Give the lock of that name back at once: the server may take a moment to see that a session has ended."""
+    _lock(session, func.pg_advisory_unlock, name)
 
 
 def check(connection: Connection) -> None:
@@ -70,9 +83,17 @@ def check(connection: Connection) -> None:
         raise Unavailable(f"the database has the encoding {encoding}; Palmares needs UTF8")
 
 
-def _number_of(name: str) -> Any:
-    """What PostgreSQL calls a lock. Each schema has locks of its own."""
-    return func.hashtextextended(func.current_schema() + f".palmares.{name}", 0)
+def _lock(connection: Connection, take: Callable[[Any], Any], name: str) -> Any:
+    """Do something with the lock of that name; returns what PostgreSQL answers. Each schema has locks of its own."""
+    number = func.hashtextextended(func.current_schema() + f".palmares.{name}", 0)
+    schema, answer = connection.execute(select(func.current_schema(), take(number))).one()
+    if schema is None:
+        # Then the number was NULL too, and there is no lock of that number.
+        raise Unavailable(
+            "the database has no schema of those that search_path names, or the user may not use it; make it with "
+            "CREATE SCHEMA"
+        )
+    return answer
 
 
 def _engine(url: URL, options: str, **more: Any) -> Engine:

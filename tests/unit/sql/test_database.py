@@ -75,6 +75,28 @@ def test_a_reader_writes_nothing(postgres: Postgres) -> None:
             read(database, "INSERT INTO numbers VALUES (1)")
 
 
+def test_nobody_writes_without_the_lock_of_a_schema_that_does_not_exist(postgres: Postgres) -> None:
+    """Commands have no claim that would tell."""
+    with postgres.database() as place:
+        url = f"{place.url}&options=-csearch_path%3Dmissing"
+        with closing(Database(url, NUMBERS)) as database:
+            with pytest.raises(Unavailable, match="no schema of those that search_path names"):
+                insert(database, 1)
+            with pytest.raises(Unavailable, match="no schema of those that search_path names"):
+                database.take_turn()
+
+
+def test_a_turn_outlasts_what_the_server_allows_idle_transactions(postgres: Postgres) -> None:
+    """It is had for as long as an activation takes, without a word to the server."""
+    with postgres.database() as place, closing(Database(place.url, NUMBERS)) as database:
+        held = "SELECT state FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted"
+        for _ in range(2):
+            give_back = database.take_turn()
+            assert place.execute(held) == [("idle",)]
+            give_back()
+            assert not place.execute(held)
+
+
 def test_a_connection_that_broke_is_not_lent(postgres: Postgres) -> None:
     """Nobody sees that the server was started again."""
     with postgres.database() as place, closing(SqlArchive.open(place.url)) as archive:
