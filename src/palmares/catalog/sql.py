@@ -134,13 +134,9 @@ class SqlCatalog:
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[None]:
         """Hold while checking and saving."""
-        async with self._change:
-            give_back = await self._take_turn()
-            try:
-                await self.refresh()
-                yield
-            finally:
-                await asyncio.to_thread(give_back)
+        async with self._change, self._turn():
+            await self.refresh()
+            yield
 
     async def save_environment(self, environment: Environment) -> Environment:
         """Insert or update an environment by its id."""
@@ -277,6 +273,18 @@ class SqlCatalog:
         # In the worker, because a connection of SQLite belongs to the thread that opened it.
         self._worker.submit(self._database.close)
         await asyncio.to_thread(self._worker.shutdown)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """The turn of this process; where there are none, nobody waits for a thread."""
+        if not self._database.has_turns:
+            yield
+            return
+        give_back = await self._take_turn()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(give_back)
 
     async def _take_turn(self) -> Callable[[], None]:
         """Wait for the turn of this process, not in the worker: what others ask of the catalog does not wait along."""

@@ -78,6 +78,11 @@ class Database:
             postgresql.check(writer)
         upgrade(writer, self._part.migrations, self._part.name)
 
+    @property
+    def has_turns(self) -> bool:
+        """Whether processes take turns: only PostgreSQL can hold one, with SQLite it is had at once."""
+        return self._is_shared
+
     def take_turn(self) -> Callable[[], None]:
         """Wait until no other process has the turn, and have it until the function that is returned is called.
 
