@@ -87,6 +87,11 @@ def encode(state: Streak) -> str:
     return _ENCODER.encode(state).decode()
 
 
+def encode_change(before: Streak, after: Streak) -> str | None:
+    """The streak as a log keeps it behind a line; None where it is what it was."""
+    return None if after is before else encode(after)
+
+
 def decode(text: str) -> Streak:
     """The state of that text."""
     return _DECODER.decode(text)

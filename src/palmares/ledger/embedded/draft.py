@@ -24,7 +24,7 @@ from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.points import Earned, earned, is_counter
 from palmares.domain.run import Run
-from palmares.domain.streak import Streak, StreakEvent, concerns, encode, in_zone, may_concern
+from palmares.domain.streak import Streak, StreakEvent, concerns, encode, encode_change, in_zone, may_concern
 from palmares.domain.streak import at as shown_at
 from palmares.domain.streak import blank as blank_streak
 from palmares.domain.tally import Tally
@@ -47,11 +47,6 @@ _ERASED: UserState = UserState(User(number=0, scope=0, id="", created=0, updated
 def streak_event(event: PastEvent, metric: int) -> StreakEvent:
     """An event as streaks need it."""
     return StreakEvent(event.occurred_at, event.position, metric, event.amount, event.local_at)
-
-
-def _streak_text(before: Streak, after: Streak) -> str | None:
-    """The streak as the log keeps it; None where it is what it was."""
-    return None if after is before else encode(after)
 
 
 class Count(NamedTuple):
@@ -396,7 +391,7 @@ class Draft:
         user, body = state.user, encode_user(state.user, before)
         return Line(
             self._position + 1, USER, self.now, user.scope, user.number, user_id=user.id, body=body,
-            streak=_streak_text(streak, state.streak),
+            streak=encode_change(streak, state.streak),
         )  # fmt: skip
 
     def _count_event(self, entry: Entry, metric: Metric, amount: int, step: Step, stored: UserState | None) -> None:
@@ -423,7 +418,7 @@ class Draft:
             Line(
                 step.event.position, EVENT, self.now, user.scope, user.number, metric.number, amount, occurred_at,
                 local_at, int(late), after.total, entry.idempotency_key, None, body, int(entry.history) or None,
-                _streak_text(streak_before, streak),
+                encode_change(streak_before, streak),
             )
         )  # fmt: skip
         if self._points.paying(metric.number):

@@ -19,7 +19,7 @@ from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.preferences import streak_settings_of
 from palmares.domain.run import Run
-from palmares.domain.streak import Streak, StreakEvent, concerns, encode, fold, in_order, in_zone
+from palmares.domain.streak import Streak, StreakEvent, concerns, encode_change, fold, in_order, in_zone
 from palmares.domain.streak import at as shown_at
 from palmares.domain.streak import blank as blank_streak
 from palmares.domain.streak import step as streak_step
@@ -304,7 +304,7 @@ class Draft:
         streak = self._extended(step, number, event)
         line = Line(
             user.scope, user.id, attributes_text(entry.attributes), number, amount, occurred_at, local_at, after.total,
-            entry.idempotency_key, late, _streak_text(step.state.streak, streak),
+            entry.idempotency_key, late, encode_change(step.state.streak, streak),
         )  # fmt: skip
         step.total, step.streak = after.total, streak
         step.state = UserState(user, {**step.state.sums, number: after}, streak, held, step.state.generation)
@@ -498,10 +498,5 @@ def _streak_event(event: PastEvent, metric: int) -> StreakEvent:
     return StreakEvent(event.occurred_at, event.position, metric, event.amount, event.local_at)
 
 
-def _streak_text(before: Streak, after: Streak) -> str | None:
-    """The streak as the log keeps it; None where it is what it was."""
-    return None if after is before else encode(after)
-
-
 def _user_line(user: User, streak_before: Streak, streak: Streak) -> Line:
-    return Line(user.scope, user.id, profile_text(user), streak=_streak_text(streak_before, streak))
+    return Line(user.scope, user.id, profile_text(user), streak=encode_change(streak_before, streak))
