@@ -13,6 +13,9 @@ EXTENSION := src/palmares/ledger/embedded/_index
 NODE := tests/acceptance/node
 NODE_SDK := $(if $(shell command -v npm),$(NODE)/node_modules/ready)
 
+# Tests start the server a hundred times: without Python's cache of compiled modules, that takes three times as long.
+unexport PYTHONDONTWRITEBYTECODE
+
 # uv does not read pip's settings: hand it the package index and certificates that pip is told to use here, if any.
 define uv
 	index="$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null || true)}"; \
