@@ -104,14 +104,18 @@ class Builder:
         copy = await self._begin(rankings.plan.board)
         try:
             upto, until = await self._watch(None)
-            if rankings.frozen_position is not None:
-                upto = rankings.frozen_position
-                until = self._finished_at(rankings.plan.board, upto, until)
+            frozen = rankings.frozen_position
+            if frozen is not None:
+                upto, until = frozen, self._finished_at(rankings.plan.board, frozen, until)
             timeline = await self._build(copy, upto, until, runs)
-            if rankings.frozen:
+            if frozen is not None:
                 finish(copy, self._archivist, timeline.now)
             await self._archivist.drain()
-            if self._followed.holds(rankings):
+            if rankings.frozen_position != frozen:
+                # Finished by hand meanwhile: these runs have ended in another way than what was made of them here.
+                for run in runs:
+                    rankings.revise(run)
+            elif self._followed.holds(rankings):
                 over = [run for run in runs if rankings.frozen or is_late(run, until)]
                 await self._install_edition(copy, {run.start: day_of(until) + (run in over) for run in runs})
                 self._note_begun(rankings, copy, [run for run in runs if run not in over], until)

@@ -9,8 +9,10 @@ from unittest.mock import patch
 
 import pytest
 
+from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
 from palmares.domain.errors import Invalid, NotFound
+from palmares.domain.local_time import day_of, format_day
 from palmares.domain.run import Run
 from palmares.domain.value import MICROS
 from palmares.ledger.embedded.build import Build
@@ -177,3 +179,29 @@ async def test_what_waits_to_be_revised_is_revised_after_a_restart(folder: Path,
     await ledger.settle()
     assert await laps(ledger, FIRST_WEEK) == {"bob": 9, "ann": 3}
     await ledger.close()
+
+
+async def test_a_board_finished_by_hand_during_a_revision_keeps_its_last_day(
+    ledger: EmbeddedLedger, clock: Clock
+) -> None:
+    """What was made of the run until then is thrown away, and made again by how it ended."""
+    board = make_board()
+    await ledger.follow(board)
+    clock.set("2026-03-12T12:00:00Z")
+    await ledger.record([swam("bob", 2, "2026-03-05T12:00:00Z")])
+    drain, freezing = ledger._archivist.drain, []
+
+    async def freeze_meanwhile() -> None:
+        # Once, at the end of the build: the next to drain is the freezing itself.
+        if not freezing:
+            freezing.append(True)
+            await ledger.freeze(board.number)
+        await drain()
+
+    with patch.object(ledger._archivist, "drain", freeze_meanwhile):
+        await ledger.settle()
+    bob = await ledger.user(DEFAULT_SCOPE, "bob")
+    assert bob is not None
+    history = await ledger.history(board.number, run_on(board, "2026-03-10"), bob, 0, 10**6)
+    assert [format_day(line.day) for line in history][-2:] == ["2026-03-11", "2026-03-12"]
+    assert [line.value for line in history if line.day >= day_of(clock())] == [2 * MICROS]
