@@ -268,7 +268,7 @@ class Reader:
         if held is None or own is None or own not in groups:
             return None
         value, reached_at = held
-        if not rankings.inside(rankings.index(run.start, own).count_before(value, reached_at, user.number)):
+        if not rankings.inside(rankings.found(run.start, own).count_before(value, reached_at, user.number)):
             return Place(None, None, value)
         union = self._union(rankings, orders)
         row = union.row((user.number, value, reached_at))
