@@ -27,7 +27,7 @@ from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User, changed
 from palmares.ledger.contract import NO_STREAK, Entry
 from palmares.ledger.valkey.boards import Boards, Making
-from palmares.ledger.valkey.keys import ignored_field, past_field, used_field, user_name
+from palmares.ledger.valkey.keys import ignored_field, used_field, user_name
 from palmares.ledger.valkey.member import event_of, event_parts
 from palmares.ledger.valkey.state import (
     Held,
@@ -102,6 +102,14 @@ class Tell(NamedTuple):
     after: bytes | None
 
 
+class Past(NamedTuple):
+    """What a user has in a run that is final, and that is no part of the state any more."""
+
+    generation: int
+    run_start: int
+    held: Held
+
+
 class EventMember(NamedTuple):
     """An event as it is kept for its user: what comes before its position, and behind it."""
 
@@ -125,7 +133,7 @@ class Step:
     used: list[bytes] = field(default_factory=list)
     events: list[EventMember] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
-    past: list[tuple[bytes, Held]] = field(default_factory=list)
+    past: list[Past] = field(default_factory=list)
     ignored: list[bytes] = field(default_factory=list)
     tells: list[Tell] = field(default_factory=list)
     replayed: Use | Step | None = None
@@ -445,9 +453,7 @@ class Draft:
             if making is None:
                 continue
             live = {start: found for start, found in runs.items() if self._is_live(making, start)}
-            step.past += [
-                (past_field(step.name, generation, start), found) for start, found in runs.items() if start not in live
-            ]
+            step.past += [Past(generation, start, found) for start, found in runs.items() if start not in live]
             held[generation] = live
         state = step.state
         return UserState(state.user, state.sums, state.streak, held, state.generation)

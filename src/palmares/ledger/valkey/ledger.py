@@ -19,10 +19,9 @@ from typing import Any
 import structlog
 
 from palmares.domain.board import Board
-from palmares.domain.effect import is_live, next_boundary
+from palmares.domain.effect import is_live, last_boundary, next_boundary
 from palmares.domain.errors import Invalid, NotAllowed, PalmaresError, Unavailable
 from palmares.domain.group import Group
-from palmares.domain.local_time import day_of
 from palmares.domain.metric import Metric
 from palmares.domain.points import Scheme
 from palmares.domain.run import Run
@@ -48,10 +47,13 @@ from palmares.ledger.contract import (
     StreakRow,
     WantedEvents,
 )
+from palmares.ledger.keeping import Archive
 from palmares.ledger.valkey.boards import Making, counts_alike
 from palmares.ledger.valkey.chores import Chores
 from palmares.ledger.valkey.commit import Shard
-from palmares.ledger.valkey.keys import shards_key
+from palmares.ledger.valkey.keeper import Keeper
+from palmares.ledger.valkey.keys import LedgerKeys
+from palmares.ledger.valkey.lease import Lease
 from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
@@ -80,6 +82,7 @@ class ValkeyLedger:
         worker: str,
         streaks: Mapping[int, StreakSettings],
         promise: Promise,
+        archive: Archive | None,
     ) -> None:
         self.promise = promise
         self._store = store
@@ -91,7 +94,9 @@ class ValkeyLedger:
         self._attempts = 0
         self._beginning = asyncio.Lock()
         self._installs: set[asyncio.Task[None]] = set()
-        self._reader = Reader(shards, self._streaks)
+        self._archive = archive
+        self._keeper: Keeper | None = None
+        self._reader = Reader(shards, self._streaks, archive)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
     @classmethod
@@ -106,11 +111,13 @@ class ValkeyLedger:
         name: str = "palmares",
         shards: int = 1,
         timeout_seconds: float = 5.0,
+        open_archive: Callable[[], Archive] | None = None,
     ) -> ValkeyLedger:
         """Open the ledger of that name on a server or a cluster, making it when missing, and follow these boards.
 
         `worker` is a name that no other process has, and that this one had in no other life; what takes
-        longer than the timeout counts as lost. Raises `Invalid` when
+        longer than the timeout counts as lost. What is over goes to the archive; without one, runs that are final stay
+        where they are and nothing is kept of days. Raises `Invalid` when
         the ledger was made with another number of shards or Valkey may evict it, `Unavailable` when Valkey does
         not answer.
         """
@@ -124,9 +131,14 @@ class ValkeyLedger:
             logger.info("the ledger is on Valkey", promise=sentence(promise), shards=shards)
             parts = Shards(store, name, shards)
             await parts.refresh()
-            ledger = cls(store, parts, clock, worker, streaks or {}, promise)
+            archive = None if open_archive is None else open_archive()
+            ledger = cls(store, parts, clock, worker, streaks or {}, promise, archive)
             opened.pop_all()
             opened.push_async_callback(ledger.close)
+            if archive is not None:
+                keys = LedgerKeys(name)
+                ledger._keeper = await Keeper.open(parts, keys, archive, Lease(store, keys), clock())
+            await parts.let_pass_everywhere(last_boundary(clock()))
             for board in boards:
                 await ledger._follow_at_start(board)
             opened.pop_all()
@@ -154,13 +166,15 @@ class ValkeyLedger:
         return await self._worker.record(entries)
 
     async def advance(self, now: int) -> None:
-        """See `Ledger.advance`. Time goes on: runs take no events any more once they are over. Nothing is kept of the
-        ends of days."""
+        """See `Ledger.advance`. One worker does it for all, and the others wait until it is done."""
+        await self._chores.done()
         self._shards.now = max(self._shards.now, now)
+        if self._keeper is not None:
+            await self._keeper.reach(now)
 
     def next_due(self) -> int:
-        """See `Ledger.next_due`."""
-        return next_boundary(self._shards.now)
+        """See `Ledger.next_due`. What another worker has done since this one looked is told, too."""
+        return next_boundary(self._shards.now if self._keeper is None else self._shards.kept)
 
     async def settle(self) -> None:
         """See `Ledger.settle`. There is nothing that revises anything."""
@@ -306,6 +320,8 @@ class ValkeyLedger:
             await self._shards.reload(shard)
             gone = [making.generation for making in shard.boards.of(board_number)]
             await self._shards.change_boards(shard, {}, gone)
+        if self._keeper is not None:
+            await self._keeper.forget(board_number)
 
     async def freeze(self, board_number: int, note: Callable[[int], Awaitable[None]] | None = None) -> int:
         """Not there yet."""
@@ -321,12 +337,13 @@ class ValkeyLedger:
         return await self._reader.runs(board_number)
 
     async def run_state(self, board_number: int, run: Run) -> RunState:
-        """See `Ledger.run_state`. A final run has never been revised."""
+        """See `Ledger.run_state`."""
         await self._chores.done()
         await self._reader.board(board_number)
         if not self._reader.is_final(run):
             return RunState(False, 0, 0)
-        return RunState(True, 0, await self._reader.ignored(board_number, run))
+        ignored = await self._reader.ignored(board_number, run)
+        return RunState(True, await self._reader.revision(board_number, run), ignored)
 
     async def group(self, board_number: int, run: Run, user: User) -> Group | None:
         """See `Ledger.group`."""
@@ -336,14 +353,14 @@ class ValkeyLedger:
     async def history(
         self, board_number: int, run: Run, user: User, first_day: int, last_day: int
     ) -> list[DayStanding]:
-        """See `Ledger.history`. Told only as long as no day is over: nothing is kept of the ends of days yet."""
+        """See `Ledger.history`. What is over, and not kept yet, is kept first; while another worker is at that, the
+        days are told without."""
         await self._chores.done()
         await self._reader.board(board_number)
-        # Among these are the first lines of all shards.
-        lines = await self._reader.records(0, len(self._shards))
-        if any(day_of(line.recorded_at) < day_of(self._shards.now) for line in lines):
-            raise _not_yet("the history of rankings")
-        return []
+        if self._keeper is None:
+            raise _not_yet("the history of rankings without an archive")
+        await self._keeper.reach(self._shards.now, wait=False)
+        return await self._reader.history(board_number, run, user, first_day, last_day)
 
     async def groups(self, board_number: int, run: Run) -> Collection[Group]:
         """See `Ledger.groups`."""
@@ -464,7 +481,17 @@ class ValkeyLedger:
             try:
                 await self._worker.close()
             finally:
-                await self._store.close()
+                await self._let_go_of_all()
+
+    async def _let_go_of_all(self) -> None:
+        self._reader.close()
+        if self._keeper is not None:
+            self._keeper.close()
+        try:
+            if self._archive is not None:
+                self._archive.close()
+        finally:
+            await self._store.close()
 
 
 def _rank_streak(
@@ -519,7 +546,7 @@ def _check_eviction(settings: Sequence[Mapping[str, str]] | None) -> None:
 
 async def _settle_shards(store: Glide, name: str, shards: int) -> None:
     """The number of shards is settled when the data is made."""
-    key = shards_key(name)
+    key = LedgerKeys(name).shards
     _, stored = await store.read([[b"SET", key, b"%d" % shards, b"NX"], [b"GET", key]])
     if int(stored) != shards:
         raise Invalid(f"shards: the data was made with {int(stored)}, not {shards}; it cannot be changed afterwards")

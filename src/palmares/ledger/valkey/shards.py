@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from palmares.domain.board import Board
+from palmares.domain.value import MOST
 from palmares.ledger.contract import Entry
 from palmares.ledger.valkey.boards import Boards, decode_boards, encode_board
 from palmares.ledger.valkey.commit import Shard
@@ -38,13 +39,14 @@ class _Seen:
 
 class Shards:
     """The shards, in their order. `now` is the latest time that any of them recorded something at, as far as seen, and
-    `position` the last line of all, likewise."""
+    `position` the last line of all, likewise. Everything that ended until `kept` is kept; that may be known late."""
 
     def __init__(self, store: Store, ledger: str, count: int) -> None:
         self.store = store
         self.all = [Shard(place, ShardKeys(ledger, place), Boards()) for place in range(count)]
         self.now = 0
         self.position = 0
+        self.kept = MOST
 
     def __len__(self) -> int:
         return len(self.all)
@@ -148,6 +150,17 @@ class Shards:
             [[b"HGET", shard.keys.head, b"boards"], [b"HGETALL", shard.keys.boards]]
         )
         shard.boards = decode_boards(int(version or 0), stored)
+
+    async def let_pass(self, shard: Shard, boundary: int) -> None:
+        """Let a boundary pass in a shard, if it has not: nothing is recorded before it any more."""
+        keys = shard.keys
+        arguments = [b"%d" % boundary, b"%d" % min(boundary, self.kept)]
+        await self.store.script("pass", [keys.head, keys.passes], arguments)
+        self.now = max(self.now, boundary)
+
+    async def let_pass_everywhere(self, boundary: int) -> None:
+        """Let a boundary pass in all shards."""
+        await asyncio.gather(*(self.let_pass(shard, boundary) for shard in self.all))
 
     async def begin(self, shard: Shard, board: Board, worker: str, attempt: int) -> int:
         """Begin a generation of a board; everything recorded from now on counts on it. May be asked again while the

@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from palmares.domain.effect import last_boundary
 from palmares.domain.errors import Overloaded, PalmaresError, Unavailable
 from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.contract import BoardOutcome, Entry, Outcome
@@ -230,6 +231,8 @@ class Worker:
         answer = commit.read(await self._sent(commit.keys, arguments))
         if answer.verdict == "done":
             self._shards.note(shard, answer.position, now)
+        elif answer.verdict == "due":
+            await self._shards.let_pass(shard, last_boundary(now))
         return answer
 
     async def _sent(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
