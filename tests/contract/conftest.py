@@ -121,15 +121,11 @@ VALKEY_FILES = {
 }
 ALL = VALKEY.keys()
 SHARDED = ("valkey, 4 shards", "valkey cluster")
-CHANGED = "nobody tells others of changes yet"
 HISTORY = "events as history are refused until there are closing runs"
 # What is still to come, by test. It fails with one shard, and has to leave this table when it does not any more.
 NOT_YET: dict[str, tuple[Collection[str], str]] = {
     "test_runs_are_told_oldest_first": (ALL, HISTORY),
     "test_months_and_years_are_added_to_the_first_day": (ALL, HISTORY),
-    "test_rankings_that_changed_are_told_once": (ALL, CHANGED),
-    "test_who_moves_changes_two_groups": (ALL, CHANGED),
-    "test_final_runs_change_no_more": (ALL, CHANGED),
     **dict.fromkeys(
         [
             "test_following_later_is_like_following_from_the_start",

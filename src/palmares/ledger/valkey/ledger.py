@@ -4,9 +4,10 @@ Worker    records: queue → picture → draft → commit (Lua) → tell; any nu
 Reader    answers from all shards
 Shards    how far each shard has come, and the boards that it counts on
 
-Not there yet: whatever time brings (the ends of days and their history, closing runs, late events that revise, events
-as history), boards that rank by streak, boards finished by hand, and telling others of changes. What would need one of
-these is refused with `NotAllowed`, and nothing is stored.
+Keeper    takes the ends of days and final runs into the archive, for all workers
+
+Not there yet: late events that revise, events as history, boards that rank by streak, and boards finished by hand.
+What would need one of these is refused with `NotAllowed`, and nothing is stored.
 """
 
 from __future__ import annotations
@@ -171,6 +172,7 @@ class ValkeyLedger:
         self._shards.now = max(self._shards.now, now)
         if self._keeper is not None:
             await self._keeper.reach(now)
+        await self._worker.watch.look()
 
     def next_due(self) -> int:
         """See `Ledger.next_due`. What another worker has done since this one looked is told, too."""
@@ -392,8 +394,8 @@ class ValkeyLedger:
         raise _not_yet("rankings as of an earlier moment")
 
     def changed_rankings(self) -> list[tuple[int, Run, Group]]:
-        """Not there yet."""
-        raise _not_yet("what changed since somebody asked")
+        """See `Ledger.changed_rankings`. What other workers have changed is told from the next `advance` on."""
+        return self._worker.watch.take()
 
     # Users and the log
 

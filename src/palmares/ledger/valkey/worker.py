@@ -30,6 +30,7 @@ from palmares.ledger.valkey.draft import Draft, Picture, Step
 from palmares.ledger.valkey.shards import Shards, follower, with_events
 from palmares.ledger.valkey.store import Halted, Lost
 from palmares.ledger.valkey.tell import Question, Ranking, Teller, questions
+from palmares.ledger.valkey.watch import Watch
 
 logger = structlog.get_logger(__name__)
 _MOST_ENTRIES_PER_BATCH = 1_000
@@ -84,6 +85,7 @@ class Worker:
         self.name = name
         self.queued_entries = 0
         self._shards = shards
+        self.watch = Watch(shards, name)
         self._counting = Counting(shards)
         self._streaks = streaks
         self._clock = clock
@@ -164,6 +166,8 @@ class Worker:
         asked = questions(step for request in drafted for step in request.steps.values())
         answers, refusals = await self._commit(picture.now, drafted, asked)
         taken = [(request, step) for request in drafted for step in request.steps.values() if step.number]
+        for _, step in taken:
+            self.watch.note(step)
         if taken:
             await self._tell(taken, asked, answers)
         for request, error in refusals:
