@@ -108,7 +108,9 @@ VALKEY_FILES = {
     "test_following",
     "test_groups",
     "test_history",
+    "test_history_imports",
     "test_idempotency",
+    "test_late_events",
     "test_order",
     "test_parallel",
     "test_reading",
@@ -121,36 +123,9 @@ VALKEY_FILES = {
 }
 ALL = VALKEY.keys()
 SHARDED = ("valkey, 4 shards", "valkey cluster")
-HISTORY = "events as history are refused until there are closing runs"
 # What is still to come, by test. It fails with one shard, and has to leave this table when it does not any more.
 NOT_YET: dict[str, tuple[Collection[str], str]] = {
-    "test_runs_are_told_oldest_first": (ALL, HISTORY),
-    "test_months_and_years_are_added_to_the_first_day": (ALL, HISTORY),
-    **dict.fromkeys(
-        [
-            "test_following_later_is_like_following_from_the_start",
-            "test_past_runs_are_made_as_they_were_when_they_closed",
-            "test_late_events_of_before_are_ignored_or_revise",
-            "test_progress_is_told_while_a_board_is_made",
-            "test_a_board_that_was_followed_late_is_the_same_after_opening_again",
-            "test_following_a_followed_board_again_changes_nothing",
-            "test_events_that_come_while_a_board_is_made_are_in_it",
-            "test_all_that_was_due_is_done_after_a_long_time",
-            "test_small_steps_and_a_leap_come_to_the_same",
-        ],
-        (ALL, "boards cannot be followed after events in runs that are over, with history or late events"),
-    ),
-    **dict.fromkeys(
-        [
-            "test_a_run_that_goes_on_is_made_with_the_days_that_are_over",
-            "test_days_in_which_nobody_is_ranked_any_more_are_made_too",
-            "test_attributes_of_events_are_not_those_of_their_user",
-            "test_runs_close_on_while_a_board_is_made",
-        ],
-        (ALL, "nothing is kept of the ends of days"),
-    ),
     "test_a_board_of_points_is_empty_while_nobody_earned_any": (ALL, "boards that rank by points are refused"),
-    "test_only_active_boards_are_told": (ALL, "boards that revise are refused until there are closing runs"),
 }
 GAPS = "each shard numbers its own users and lines, so together they have gaps, and another order"
 # What is otherwise in this ledger by its design; tests/unit/ledger/valkey says how it is here.

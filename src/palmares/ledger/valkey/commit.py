@@ -53,6 +53,7 @@ class Commit:
         notes = names.notes(last_boundary(now))
         for key in (names.head, names.log, names.users, names.names, names.used, notes, names.ignored, names.workers):
             self._key(key)
+        self._key(names.revising)
         header = (shard.boards.version, now, last_boundary(now), next_boundary(now), shard.place, shards)
         self._arguments = [*map(_number, header), *_list(units, self._unit), *_list(asked, self._question)]
 
@@ -86,6 +87,7 @@ class Commit:
         yield from _list(step.changes, lambda change: self._change(change, step.state.user.id))
         yield from _list(step.past, lambda past: self._past(past, step.name))
         yield from _list(step.ignored, lambda field: [field])
+        yield from _list(step.revising, lambda field: [field])
 
     def _past(self, past: Past, name: bytes) -> Iterable[bytes]:
         generation, run_start, held = past

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from palmares.domain import local_time, tally, value
-from palmares.domain.effect import is_late, is_live
+from palmares.domain.effect import changes_past_days, is_late, is_live
 from palmares.domain.erased import check_new_id
 from palmares.domain.errors import NotAllowed, NotFound, PalmaresError
 from palmares.domain.group import Group
@@ -27,7 +27,7 @@ from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User, changed
 from palmares.ledger.contract import NO_STREAK, Entry
 from palmares.ledger.valkey.boards import Boards, Making
-from palmares.ledger.valkey.keys import ignored_field, used_field, user_name
+from palmares.ledger.valkey.keys import run_field, used_field, user_name
 from palmares.ledger.valkey.member import event_of, event_parts
 from palmares.ledger.valkey.state import (
     Held,
@@ -135,6 +135,7 @@ class Step:
     changes: list[Change] = field(default_factory=list)
     past: list[Past] = field(default_factory=list)
     ignored: list[bytes] = field(default_factory=list)
+    revising: list[bytes] = field(default_factory=list)
     tells: list[Tell] = field(default_factory=list)
     replayed: Use | Step | None = None
     total: int = 0
@@ -312,7 +313,7 @@ class Draft:
         streak = self._extended(step, number, event)
         line = Line(
             user.scope, user.id, attributes_text(entry.attributes), number, amount, occurred_at, local_at, after.total,
-            entry.idempotency_key, late, encode_change(step.state.streak, streak),
+            entry.idempotency_key, late, encode_change(step.state.streak, streak), entry.history,
         )  # fmt: skip
         step.total, step.streak = after.total, streak
         step.state = UserState(user, {**step.state.sums, number: after}, streak, held, step.state.generation)
@@ -329,8 +330,7 @@ class Draft:
             run = making.plan.run_at(event.local_at)
             if run is None:
                 continue
-            if is_late(run, self.now):
-                step.ignored.append(ignored_field(making.generation, run.start))
+            if self._changes_what_is_over(making, run, step, event):
                 continue
             group = making.plan.group_of(user.attributes)
             runs = held.get(making.generation, {})
@@ -342,6 +342,16 @@ class Draft:
                 members = [_member(making, one, user) for one in (stood, Held(*after, group))]
                 step.tells.append(Tell(making, run, group, *members))
         return held
+
+    def _changes_what_is_over(self, making: Making, run: Run, step: Step, event: PastEvent) -> bool:
+        """Whether an event comes to a run that is final; notes what becomes of it, and of days that are over."""
+        place, history = run_field(making.generation, run.start), step.entry.history
+        final = is_late(run, self.now)
+        if final and making.board.late_events == "ignore" and not history:
+            step.ignored.append(place)
+        elif final or changes_past_days(self.now, event.occurred_at, history):
+            step.revising.append(place)
+        return final
 
     def _stepped(
         self, making: Making, run: Run, held: Held | None, metric: Metric, step: Step, event: PastEvent, late: bool
@@ -470,8 +480,6 @@ class Draft:
 
 def _check_supported(entry: Entry) -> None:
     """Raises `NotAllowed` for what this ledger does not take yet."""
-    if entry.history and entry.metric is not None:
-        raise NotAllowed("history: this ledger does not take events as history yet; record them without it")
     if entry.voids is not None:
         raise NotAllowed("void: this ledger does not take events back yet; record one with the negative amount")
     if entry.total is not None:

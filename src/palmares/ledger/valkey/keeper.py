@@ -13,9 +13,9 @@ A day that is kept twice is kept with the same places.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -77,6 +77,31 @@ class Keeper:
                 await self._look()
                 if token is None and not wait:
                     return
+
+    @asynccontextmanager
+    async def leading(self) -> AsyncIterator[tuple[int, int]]:
+        """Hold the lease, wait for it if need be, with all kept that has ended: the token, and until which boundary.
+
+        Nothing else is kept meanwhile, by whomever; recording goes on.
+        """
+        async with self._turn:
+            while (token := await self._lease.take()) is None:
+                await self._lease.wait()
+            async with self._lease.held(token):
+                target = await self._passed()
+                await self._keep_until(target, token)
+                yield token, self._shards.kept
+
+    async def _passed(self) -> int:
+        """The last boundary that has passed in any shard."""
+        found = await asyncio.gather(
+            *(self._shards.store.read([[b"HGET", shard.keys.head, b"passed"]]) for shard in self._shards.all)
+        )
+        return max(int(passed or 0) for [passed] in found)
+
+    async def check(self, token: int) -> None:
+        """Raises `Unavailable` when the lease has run out."""
+        await self._lease.check(token)
 
     def close(self) -> None:
         """Let go of the thread; nothing is at work there any more."""
@@ -231,6 +256,14 @@ class Keeper:
 
     async def _begin(self, board: Board, run: Run) -> None:
         await self._shards.store.read([[b"SADD", self._keys.begun, begun_member(board.number, run.start)]])
+
+    async def replace_begun(self, board: Board, begun: Iterable[int], instead_of: Iterable[int] | None = None) -> None:
+        """Note of which runs days are kept, instead of some runs or all of the board."""
+        former = await self._begun(board)
+        gone = former if instead_of is None else former.intersection(instead_of)
+        commands = [[b"SREM", self._keys.begun, begun_member(board.number, start)] for start in gone]
+        commands += [[b"SADD", self._keys.begun, begun_member(board.number, start)] for start in begun]
+        await self._shards.store.read(commands)
 
     async def forget(self, board_number: int) -> None:
         """Let the archive forget a board."""

@@ -12,6 +12,7 @@ one slot and one script may change them together. Of a ledger called `palmares`,
     {palmares.3}:past:7:739312             hash    of a generation and a run that is final: user → what the user had
     {palmares.3}:boards                    hash    generation → definition of a board, and whether it is complete
     {palmares.3}:ignored                   hash    generation, run → how many events came late and were left out
+    {palmares.3}:revising                  hash    generation, run → the last event that changes what is over of the run
     {palmares.3}:workers                   hash    worker → its last commit, and what that was answered
     {palmares.3}:passes                    zset    the boundaries behind which notes were made that are still needed
     {palmares.3}:notes:1772668800000000    hash    of such a boundary: generation, run, user → where the user stood then
@@ -57,6 +58,7 @@ class ShardKeys:
         self.used = base + b"used"
         self.boards = base + b"boards"
         self.ignored = base + b"ignored"
+        self.revising = base + b"revising"
         self.workers = base + b"workers"
         self.passes = base + b"passes"
 
@@ -145,6 +147,12 @@ def begun_member(board: int, run_start: int) -> bytes:
     return b"%d:%d" % (board, run_start)
 
 
-def ignored_field(generation: int, run_start: int) -> bytes:
-    """Late events of a run."""
+def run_field(generation: int, run_start: int) -> bytes:
+    """A run of a generation, where late events are counted and what is to be revised is noted."""
     return b"%d:%d" % (generation, run_start)
+
+
+def run_of(field: bytes) -> tuple[int, int]:
+    """The generation and the first day of the run of a field."""
+    generation, _, run_start = field.partition(b":")
+    return int(generation), int(run_start)

@@ -5,9 +5,10 @@ Reader    answers from all shards
 Shards    how far each shard has come, and the boards that it counts on
 
 Keeper    takes the ends of days and final runs into the archive, for all workers
+Builder   makes what is over of boards that are followed late, and of runs that late events and history revise
 
-Not there yet: late events that revise, events as history, boards that rank by streak, and boards finished by hand.
-What would need one of these is refused with `NotAllowed`, and nothing is stored.
+Not there yet: boards that rank by streak, and boards finished by hand. What would need one of these is refused with
+`NotAllowed`, and nothing is stored.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -50,6 +51,7 @@ from palmares.ledger.contract import (
 )
 from palmares.ledger.keeping import Archive
 from palmares.ledger.valkey.boards import Making, counts_alike
+from palmares.ledger.valkey.builder import Builder, Made
 from palmares.ledger.valkey.chores import Chores
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.keeper import Keeper
@@ -58,11 +60,12 @@ from palmares.ledger.valkey.lease import Lease
 from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
-from palmares.ledger.valkey.shards import Shards
+from palmares.ledger.valkey.shards import Begun, Shards
 from palmares.ledger.valkey.state import decode_stored
 from palmares.ledger.valkey.store import Glide, Lost
 from palmares.ledger.valkey.worker import Worker
 
+T = TypeVar("T")
 logger = structlog.get_logger(__name__)
 _QUEUED_ENTRIES = 20_000
 _MOST_TRIES = 3
@@ -97,6 +100,7 @@ class ValkeyLedger:
         self._installs: set[asyncio.Task[None]] = set()
         self._archive = archive
         self._keeper: Keeper | None = None
+        self._builder: Builder | None = None
         self._reader = Reader(shards, self._streaks, archive)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
@@ -138,12 +142,17 @@ class ValkeyLedger:
             opened.push_async_callback(ledger.close)
             if archive is not None:
                 keys = LedgerKeys(name)
-                ledger._keeper = await Keeper.open(parts, keys, archive, Lease(store, keys), clock())
+                keeper = await Keeper.open(parts, keys, archive, Lease(store, keys), clock())
+                ledger._keep(keeper, Builder(parts, keeper, archive))
             await parts.let_pass_everywhere(last_boundary(clock()))
             for board in boards:
                 await ledger._follow_at_start(board)
             opened.pop_all()
         return ledger
+
+    def _keep(self, keeper: Keeper, builder: Builder) -> None:
+        self._keeper, self._builder = keeper, builder
+        self._worker.on_taken = builder.note
 
     async def _follow_at_start(self, board: Board) -> None:
         """A board that cannot be followed must not keep the others from being served."""
@@ -164,6 +173,8 @@ class ValkeyLedger:
     async def record(self, entries: Sequence[Entry]) -> list[Outcome]:
         """See `Ledger.record`. A list is all or none within each shard, and refused before anything is sent."""
         await self._chores.done()
+        if self._keeper is None and any(entry.history for entry in entries):
+            raise _not_yet("events as history without an archive")
         return await self._worker.record(entries)
 
     async def advance(self, now: int) -> None:
@@ -172,6 +183,9 @@ class ValkeyLedger:
         self._shards.now = max(self._shards.now, now)
         if self._keeper is not None:
             await self._keeper.reach(now)
+        if self._builder is not None:
+            # Something may wait since another life, or since it failed.
+            await self._builder.look()
         await self._worker.watch.look()
 
     def next_due(self) -> int:
@@ -179,35 +193,46 @@ class ValkeyLedger:
         return next_boundary(self._shards.now if self._keeper is None else self._shards.kept)
 
     async def settle(self) -> None:
-        """See `Ledger.settle`. There is nothing that revises anything."""
+        """See `Ledger.settle`."""
         await self._chores.done()
+        if self._builder is not None:
+            await self._builder.settle()
 
     # Boards
 
     async def follow(self, board: Board) -> None:
         """See `Ledger.follow`. Refused with `NotAllowed` where the ledger does not have yet what the board needs."""
         await self._chores.done()
-        _check_supported(board)
-        made: dict[int, int] = {}
+        _check_supported(board, self._keeper is not None)
+        begun: dict[int, Begun] = {}
         self._progress[board.number] = 0.0
         try:
-            await self._begin_and_make(board, made)
-            await self._go_forward(self._install(board, made))
+            past = await self._begin_and_make(board, begun)
+            made = {place: one.generation for place, one in begun.items()}
+            await self._go_forward(self._install(board, made, past))
         finally:
             # Somebody else may have followed the same board meanwhile, and be through.
             self._progress.pop(board.number, None)
 
-    async def _begin_and_make(self, board: Board, made: dict[int, int]) -> None:
-        """Make a generation in every shard, of which nobody reads yet; where that fails, none stays."""
+    async def _begin_and_make(self, board: Board, begun: dict[int, Begun]) -> Made | None:
+        """Make a generation in every shard, of which nobody reads yet, and what is over of it; where that fails, none
+        stays."""
         try:
             # A shard remembers one attempt of each worker.
             async with self._beginning:
                 self._attempts += 1
-                await self._in_each(self._begin, board, made)
-            await self._in_each(self._make, board, made)
+                await self._in_each(self._begin, board, begun)
+            await self._in_each(self._make, board, begun)
+            if self._builder is None:
+                return None
+            upto = {place: one.position for place, one in begun.items()}
+            return await self._builder.make(board, upto, lambda lines: self._tell(board, lines, upto))
         except BaseException:
-            await self._let_go(board, {place: [generation] for place, generation in made.items()})
+            await self._let_go(board, {place: [one.generation] for place, one in begun.items()})
             raise
+
+    def _tell(self, board: Board, lines: int, upto: Mapping[int, int]) -> None:
+        self._progress[board.number] = 0.5 + 0.5 * min(1.0, lines / max(1, sum(upto.values())))
 
     async def _go_forward(self, install: Coroutine[Any, Any, None]) -> None:
         """An install that has begun goes on though who asked for it goes away."""
@@ -217,7 +242,7 @@ class ValkeyLedger:
         await asyncio.shield(task)
 
     async def _in_each(
-        self, do: Callable[[Shard, Board, dict[int, int]], Awaitable[None]], board: Board, made: dict[int, int]
+        self, do: Callable[[Shard, Board, dict[int, T]], Awaitable[None]], board: Board, made: dict[int, T]
     ) -> None:
         """Do something in every shard, and go on when all have done it; the first error is raised then."""
         done = await asyncio.gather(*(do(shard, board, made) for shard in self._shards.all), return_exceptions=True)
@@ -225,25 +250,26 @@ class ValkeyLedger:
             if error is not None:
                 raise error
 
-    async def _begin(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
+    async def _begin(self, shard: Shard, board: Board, begun: dict[int, Begun]) -> None:
         async def begin() -> None:
-            made[shard.place] = await self._shards.begin(shard, board, self._worker.name, self._attempts)
+            begun[shard.place] = await self._shards.begin(shard, board, self._worker.name, self._attempts)
 
         await _persistently(begin)
 
-    async def _make(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
+    async def _make(self, shard: Shard, board: Board, begun: dict[int, Begun]) -> None:
         """Let a generation have what was recorded before it began: every user of the shard who has any of it is
         recorded once more, with nothing new."""
         assert board.metric is not None
-        generation = made[shard.place]
+        generation = begun[shard.place].generation
         making = Making(generation, board, ready=False)
         async for piece in self._store.scan_hash(shard.keys.users):
             found = [(name, decode_stored(raw).state) for name, raw in piece]
             behind = [(name, state) for name, state in found if board.metric.number in state.sums]
-            await asyncio.gather(*(self._check_live(shard, making, name, board.metric) for name, _ in behind))
+            if self._builder is None:
+                await asyncio.gather(*(self._check_live(shard, making, name, board.metric) for name, _ in behind))
             entries = [[Entry(state.user.scope, state.user.id)] for _, state in behind if state.generation < generation]
             await asyncio.gather(*(self._worker.record(entry) for entry in entries))
-        self._progress[board.number] += 1 / len(self._shards)
+        self._progress[board.number] += 0.5 / len(self._shards)
 
     async def _check_live(self, shard: Shard, making: Making, name: bytes, metric: Metric) -> None:
         """Who stood where at the end of a run that is over cannot be told from what is kept of a user."""
@@ -254,18 +280,39 @@ class ValkeyLedger:
             if run is not None and not is_live(run, now):
                 raise _not_yet("boards that are followed after events in runs that are over")
 
-    async def _install(self, board: Board, made: dict[int, int]) -> None:
+    async def _install(self, board: Board, made: dict[int, int], past: Made | None) -> None:
         """Let a generation be what is read, instead of the former ones.
 
         The former ones go when all shards have the new one. Where a shard fails before, all of both stay: every shard
         has one that can be read, and the next one that is followed takes the place of both.
         """
-        await self._in_each(self._mark_ready, board, made)
+        if self._builder is None or past is None:
+            await self._in_each(self._mark_ready, board, made)
+        else:
+            await self._install_past(self._builder, board, made, past)
         former = {
             place: [one.generation for one in self._shards.all[place].boards.of(board.number) if one.generation < own]
             for place, own in made.items()
         }
         await self._let_go(board, former)
+
+    async def _install_past(self, builder: Builder, board: Board, made: dict[int, int], past: Made) -> None:
+        """Install what is over, then what goes on. Only before that, there is a way back."""
+        begun = False
+
+        async def mark_ready() -> None:
+            nonlocal begun
+            begun = True
+            await self._in_each(self._mark_ready, board, made)
+
+        try:
+            await builder.install(past, made, mark_ready)
+        except BaseException:
+            if not begun:
+                await self._let_go(board, {place: [generation] for place, generation in made.items()})
+            raise
+        finally:
+            await builder.discard(past)
 
     async def _mark_ready(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
         """In one step the former ones are ready no more: what a commit did is told by one generation only."""
@@ -300,8 +347,8 @@ class ValkeyLedger:
         return self._progress.get(board_number)
 
     def revising(self, board_number: int) -> bool:
-        """See `Ledger.revising`."""
-        return False
+        """See `Ledger.revising`. As far as this worker knows."""
+        return self._builder is not None and self._builder.is_at(board_number)
 
     def redefine(self, board: Board) -> None:
         """See `Ledger.redefine`. Done before anything else that is asked of this ledger afterwards."""
@@ -390,8 +437,12 @@ class ValkeyLedger:
         return await self._reader.ranks(board_number, run, group)
 
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
-        """Not there yet."""
-        raise _not_yet("rankings as of an earlier moment")
+        """See `Ledger.ranks_as_of`. With several shards, the position tells of each shard how far its log counts."""
+        await self._chores.done()
+        _check_supported(board, self._builder is not None)
+        if self._builder is None:
+            raise _not_yet("rankings as of an earlier moment without an archive")
+        return await self._builder.ranks_as_of(board, position, instant)
 
     def changed_rankings(self) -> list[tuple[int, Run, Group]]:
         """See `Ledger.changed_rankings`. What other workers have changed is told from the next `advance` on."""
@@ -477,6 +528,8 @@ class ValkeyLedger:
         """See `Ledger.close`. Whatever fails, all of it is let go; the first error is raised in the end."""
         try:
             await self._chores.done()
+            if self._builder is not None:
+                await self._builder.close()
             if self._installs:
                 await asyncio.wait(self._installs)
         finally:
@@ -504,12 +557,12 @@ def _rank_streak(
         found[user.id] = (-length, reached, user.id.encode(), StreakRow(user.id, user.name, length))
 
 
-def _check_supported(board: Board) -> None:
+def _check_supported(board: Board, keeps: bool) -> None:
     """Raises `NotAllowed` for boards that need what is not there yet."""
     if board.rank_by != "metric":
         raise _not_yet(f"boards that rank by {board.rank_by}")
-    if board.late_events == "revise":
-        raise _not_yet("boards whose final runs are revised by late events (lateEvents: use ignore)")
+    if board.late_events == "revise" and not keeps:
+        raise _not_yet("boards whose final runs are revised by late events (lateEvents: use ignore) without an archive")
     if board.finished_position is not None:
         raise _not_yet("boards finished by hand")
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 import asyncio
 import struct
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from palmares.domain.board import Board
 from palmares.domain.group import Group
 from palmares.domain.snapshot import Places, Rows
 from palmares.domain.value import MOST
+from palmares.ledger.contract import Ranks
 from palmares.ledger.valkey.boards import Making
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.keys import RunGroup, note_field, run_group_of, user_name
@@ -135,27 +136,56 @@ async def _numbers(shards: Shards, scope: int, ids: Sequence[str]) -> dict[str, 
     return found
 
 
+class Line(NamedTuple):
+    """A member of a group with its rank."""
+
+    user: int
+    rank: int
+    value: int
+    reached_at: int
+
+
+def _lines(ranked: Ranked, group: Group) -> Iterator[Line]:
+    """Who is ranked in a group, in order. Who is not there any more has a rank, but no line."""
+    members, numbering = Members(ranked.board), ranked.board.numbering
+    rank, held = 0, None
+    for row, member in enumerate(ranked.groups[group]):
+        value, reached_at, user_id = members.entry(member)
+        if numbering == "ordinal" or (numbering == "competition" and value != held):
+            rank = row + 1
+        elif value != held:
+            rank += 1
+        held = value
+        user = ranked.numbers.get(user_id)
+        if user is not None:
+            yield Line(user, rank, value, reached_at)
+
+
 def columns(ranked: Ranked) -> tuple[list[tuple[Group, Rows]], Places]:
     """The rows of each group, and everybody's place, as the archive takes them. O(n log n)."""
-    members = Members(ranked.board)
     groups: list[tuple[Group, Rows]] = []
     places: list[tuple[int, int, int, int]] = []
-    for number_of_group, (group, found) in enumerate(ranked.groups.items()):
+    for number, group in enumerate(ranked.groups):
         rows = Rows(array("I"), array("q"), array("q"))
-        rank, held = 0, None
-        for row, member in enumerate(found):
-            value, reached_at, user_id = members.entry(member)
-            if ranked.board.numbering == "ordinal" or (ranked.board.numbering == "competition" and value != held):
-                rank = row + 1
-            elif value != held:
-                rank += 1
-            held = value
-            if (user := ranked.numbers.get(user_id)) is None:
-                continue
-            rows.participants.append(user)
-            rows.values.append(value)
-            rows.reached.append(reached_at)
-            places.append((user, number_of_group, rank, value))
+        for line in _lines(ranked, group):
+            rows.participants.append(line.user)
+            rows.values.append(line.value)
+            rows.reached.append(line.reached_at)
+            places.append((line.user, number, line.rank, line.value))
         groups.append((group, rows))
     users, numbers, ranks, values = zip(*sorted(places), strict=True) if places else ((), (), (), ())
     return groups, Places(array("I", users), array("I", numbers), array("I", ranks), array("q", values))
+
+
+def ranks_of(ranked: Ranked) -> Iterator[tuple[Group, Ranks]]:
+    """Everybody's rank, group by group."""
+    for group in ranked.groups:
+        lines = sorted(_lines(ranked, group))
+        yield (
+            group,
+            Ranks(
+                array("I", [line.user for line in lines]),
+                array("I", [line.rank for line in lines]),
+                array("q", [line.value for line in lines]),
+            ),
+        )

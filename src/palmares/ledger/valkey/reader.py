@@ -30,7 +30,7 @@ from palmares.ledger.valkey.boards import Making
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.draft import Draft, streak_settings_for
 from palmares.ledger.valkey.final import Finals
-from palmares.ledger.valkey.keys import ignored_field, run_group_of, scope_and_id, user_name
+from palmares.ledger.valkey.keys import run_field, run_group_of, scope_and_id, user_name
 from palmares.ledger.valkey.member import Members, before_value, event_of, local_bound
 from palmares.ledger.valkey.merged import Merged, Piece
 from palmares.ledger.valkey.shards import Shards, by_present_boards, with_events
@@ -311,7 +311,7 @@ class Reader:
     @by_present_boards
     async def ignored(self, board_number: int, run: Run) -> int:
         """How many events came late to a run and were left out."""
-        fields = [ignored_field(self._making(shard, board_number).generation, run.start) for shard in self._shards.all]
+        fields = [run_field(self._making(shard, board_number).generation, run.start) for shard in self._shards.all]
         found = await asyncio.gather(
             *(
                 self._shards.ask(shard.place, [[b"HGET", shard.keys.ignored, field]])

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from palmares.domain.board import Board
 from palmares.domain.value import MOST
@@ -24,6 +24,13 @@ T = TypeVar("T")
 
 class BoardsMoved(Exception):
     """The boards of a shard are not those that this worker knew; it knows them now, and has to look again."""
+
+
+class Begun(NamedTuple):
+    """A generation that was begun in a shard, and the position of the last line that does not count on it."""
+
+    generation: int
+    position: int
 
 
 _HEAD_FIELDS = (b"boards", b"recorded_at", b"position")
@@ -162,14 +169,14 @@ class Shards:
         """Let a boundary pass in all shards."""
         await asyncio.gather(*(self.let_pass(shard, boundary) for shard in self.all))
 
-    async def begin(self, shard: Shard, board: Board, worker: str, attempt: int) -> int:
+    async def begin(self, shard: Shard, board: Board, worker: str, attempt: int) -> Begun:
         """Begin a generation of a board; everything recorded from now on counts on it. May be asked again while the
         worker makes no other attempt."""
         keys = shard.keys
         arguments = [encode_board(board, ready=False), follower(worker), b"%d" % attempt]
-        generation = await self.store.script("follow", [keys.head, keys.boards, keys.workers], arguments)
+        generation, position = await self.store.script("follow", [keys.head, keys.boards, keys.workers], arguments)
         await self.reload(shard)
-        return int(generation)
+        return Begun(int(generation), int(position))
 
     async def change_boards(
         self, shard: Shard, given: Mapping[int, tuple[Board, bool]], gone: Iterable[int] = ()

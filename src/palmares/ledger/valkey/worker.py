@@ -86,6 +86,8 @@ class Worker:
         self.queued_entries = 0
         self._shards = shards
         self.watch = Watch(shards, name)
+        # Told of each step that was stored.
+        self.on_taken: Callable[[Step], None] = lambda step: None
         self._counting = Counting(shards)
         self._streaks = streaks
         self._clock = clock
@@ -168,6 +170,7 @@ class Worker:
         taken = [(request, step) for request in drafted for step in request.steps.values() if step.number]
         for _, step in taken:
             self.watch.note(step)
+            self.on_taken(step)
         if taken:
             await self._tell(taken, asked, answers)
         for request, error in refusals:

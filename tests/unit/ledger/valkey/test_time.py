@@ -40,9 +40,9 @@ class FailingArchive(PlainArchive):
         super().keep_day(*arguments)
         self.written.append("keep_day")
 
-    def keep_run(self, *arguments: Any) -> None:
+    def keep_run(self, *arguments: Any, **named: Any) -> None:
         self.before("keep_run")
-        super().keep_run(*arguments)
+        super().keep_run(*arguments, **named)
         self.written.append("keep_run")
 
 
@@ -73,6 +73,30 @@ async def all_that_is_over(ledger: ValkeyLedger) -> dict[Any, Any]:
                 await ledger.group(board.number, run, user),
             )
     return found
+
+
+class FailNextStep:
+    """Lets the first step of a worker fail, then the second of the next attempt, and so on; `stop` lets none fail."""
+
+    def __init__(self) -> None:
+        self._steps, self._fails_at = 0, 1
+
+    def __call__(self, name: str) -> None:
+        self._steps += 1
+        if self._steps == self._fails_at:
+            self._steps, self._fails_at = 0, self._fails_at + 1
+            raise Lost("the worker has crashed")
+
+    def stop(self) -> None:
+        self._fails_at = 0
+
+
+def fail_next_step(ledger: ValkeyLedger, archive: FailingArchive) -> FailNextStep:
+    """Let scripts and what is written to the archive fail in turn."""
+    fail = FailNextStep()
+    fail_scripts(ledger, fail)
+    archive.before = fail
+    return fail
 
 
 def fail_scripts(ledger: ValkeyLedger, before: Callable[[str], None]) -> None:
@@ -158,24 +182,13 @@ async def test_many_workers_keep_everything_once(open_worker: Open, clock: Clock
 @pytest.mark.parametrize("shards", [1, 4])
 async def test_a_crash_at_any_moment_is_made_up_for(open_worker: Open, clock: Clock, shards: int) -> None:
     """One after another, each step of a worker is the one before which it dies; the next one goes on."""
-    steps = 0
-    fails_at = 1
-
-    def count(name: str) -> None:
-        nonlocal steps, fails_at
-        steps += 1
-        if steps == fails_at:
-            steps, fails_at = 0, fails_at + 1
-            raise Lost("the worker has crashed")
-
     archive = FailingArchive()
     ledger = await open_worker(BOARDS, shards, archive)
     await begin(ledger)
     clock.set("2026-03-09T10:00:00Z")
     await ledger.record([swim("user-3", 20, tz="Etc/GMT+12")])
     clock.set("2026-03-09T12:00:00Z")
-    fail_scripts(ledger, count)
-    archive.before = count
+    fail = fail_next_step(ledger, archive)
     crashes = 0
     while True:
         try:
@@ -186,7 +199,7 @@ async def test_a_crash_at_any_moment_is_made_up_for(open_worker: Open, clock: Cl
             await ledger._store.read([[b"DEL", ledger._keeper._keys.lease]])  # type: ignore[union-attr]
         else:
             break
-    steps, fails_at = 0, 10**9
+    fail.stop()
     assert crashes > 15
     rows = (await all_that_is_over(ledger))["weekly", "rows"]
     assert [(row.user_id, row.value // MICROS) for row in rows][:2] == [("user-3", 24), ("user-8", 9)]

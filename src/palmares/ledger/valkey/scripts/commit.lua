@@ -1,7 +1,8 @@
 #!lua
 -- Stores what a worker worked out for users of one shard, all of a unit or nothing of it, and counts for the answers.
 --
--- KEYS  1 head  2 log  3 users  4 names  5 used  6 notes  7 ignored  8 workers; what follows is named by its place
+-- KEYS  1 head  2 log  3 users  4 names  5 used  6 notes  7 ignored  8 workers  9 revising
+--       What follows is named by its place.
 -- ARGV  one string, of parts that follow their lengths in 4 bytes: the client takes longer over many arguments. They are
 --       worker, number of its commit, boards, now, the boundaries before and behind that, shard, shards, then the units,
 --       then the questions.
@@ -11,7 +12,7 @@
 --   user, expected version, whether it writes, state
 --   used fields, lines, events (key, what comes before the position, what comes behind it)
 --   moves (order left, member, order joined, member, values left, values joined, groups, field left, field joined, note)
---   past (key, field, what was held, order), ignored fields
+--   past (key, field, what was held, order), ignored fields, fields of runs that are to be revised
 --
 -- Answers "done" with the time, the last position, for each unit its steps (number of the user, position of the last
 -- line; no steps where a version had moved), and the questions; "boards" when the boards of the shard are not those
@@ -114,7 +115,7 @@ local function read_step()
   return {
     user = take(), version = number(), writes = take() == '1', state = take(),
     used = list(take), lines = list(take), events = list(read_event), moves = list(read_move),
-    past = list(read_past), ignored = list(take),
+    past = list(read_past), ignored = list(take), revising = list(take),
   }
 end
 
@@ -224,6 +225,9 @@ local function store(step, user)
   end
   for _, field in ipairs(step.ignored) do
     redis.call('HINCRBY', KEYS[7], field, 1)
+  end
+  for _, field in ipairs(step.revising) do
+    redis.call('HSET', KEYS[9], field, text(position))
   end
 end
 
