@@ -106,6 +106,7 @@ VALKEY: dict[str, tuple[str, int]] = {
 VALKEY_FILES = {
     "test_closing",
     "test_following",
+    "test_frozen",
     "test_groups",
     "test_history",
     "test_history_imports",
@@ -136,6 +137,7 @@ OTHERWISE: dict[str, tuple[Collection[str], str]] = {
     "test_an_event_creates_its_user": (SHARDED, GAPS),
     "test_parallel_lists_do_not_mix": (SHARDED, GAPS),
     "test_everybodys_rank_is_told_by_number": (SHARDED, GAPS),
+    "test_a_frozen_board_stays_as_it_is": (SHARDED, GAPS),
     "test_the_position_is_that_of_the_last_line": (SHARDED, GAPS),
     "test_the_log_is_told_in_order_and_in_pieces": (SHARDED, GAPS),
     "test_a_reader_sees_all_of_a_list_or_nothing": (ALL, "three reads are of three moments; each is of one"),

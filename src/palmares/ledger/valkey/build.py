@@ -79,6 +79,14 @@ class Build:
                 self._revised.add(run)
                 await self._close(run, final_at(run))
 
+    async def finish(self, at: int) -> None:
+        """Live on to the end of what is known, and let all runs end, as of an instant."""
+        await self.reach(last_boundary(at))
+        await self._live_until(MOST)
+        for run in [*self._held, *self._wanted]:
+            if run not in self._closed:
+                await self._close(run, at)
+
     async def rankings_at(self, instant: int) -> list[tuple[Run, Ranked]]:
         """Who stands where in the runs that are live at an instant."""
         await self.reach(last_boundary(instant))

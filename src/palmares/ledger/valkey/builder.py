@@ -25,6 +25,7 @@ from palmares.ledger.contract import Ranks
 from palmares.ledger.keeping import Archive
 from palmares.ledger.valkey.build import Build
 from palmares.ledger.valkey.draft import Step
+from palmares.ledger.valkey.finish import Finisher
 from palmares.ledger.valkey.keeper import Keeper
 from palmares.ledger.valkey.keys import run_field, run_of
 from palmares.ledger.valkey.moment import ranks_of
@@ -37,9 +38,10 @@ _SECONDS_FOR_A_CROWD = 0.25
 
 
 class Due(NamedTuple):
-    """What is to be revised of a board: by place of the shard and field, what was told."""
+    """What is to be revised of a board, which may have stopped: by place of the shard and field, what was told."""
 
     board: Board
+    stopped: int | None
     told: dict[tuple[int, bytes], bytes]
 
     @property
@@ -50,19 +52,26 @@ class Due(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A build and its edition, which nobody reads yet."""
+    """A build and its edition, which nobody reads yet. `finished_at` is when the board was finished by hand, if so."""
 
     board: Board
     past: Past
     build: Build
     edition: int
+    finished_at: int | None
+
+    async def reach(self, boundary: int) -> None:
+        """Live on until a boundary, unless it is the end already."""
+        if self.finished_at is None:
+            await self.build.reach(boundary)
 
 
 class Builder:
     """Builds on behalf of one worker."""
 
-    def __init__(self, shards: Shards, keeper: Keeper, archive: Archive) -> None:
+    def __init__(self, shards: Shards, keeper: Keeper, finisher: Finisher, archive: Archive) -> None:
         self._shards = shards
+        self._finisher = finisher
         self._keeper = keeper
         self._archive = archive
         self._turn = asyncio.Lock()
@@ -75,7 +84,7 @@ class Builder:
         self, board: Board, upto: Mapping[int, int], on_progress: Callable[[int], None] = lambda lines: None
     ) -> Made:
         """What is over of a board until now. `upto` are the positions behind which the board was begun."""
-        return await self._make(board, upto, None, on_progress)
+        return await self._make(board, upto, board.finished_position, None, on_progress)
 
     async def install(
         self, made: Made, generations: Mapping[int, int], mark_ready: Callable[[], Awaitable[None]]
@@ -83,7 +92,7 @@ class Builder:
         """Let what was made take its place, together with rankings that go on, which `mark_ready` lets be read."""
         board = made.board
         async with self._keeper.leading() as (token, kept):
-            await made.build.reach(kept)
+            await made.reach(kept)
             await self._keeper.check(token)
             await self._keeper.in_thread(self._archive.install, board.number, made.edition)
             await self._keeper.replace_begun(board, made.build.begun)
@@ -104,19 +113,24 @@ class Builder:
         self,
         board: Board,
         upto: Mapping[int, int],
+        stopped: int | None,
         runs: Collection[Run] | None,
         on_progress: Callable[[int], None] = lambda lines: None,
     ) -> Made:
         # So that as much as can be is built while nobody has to wait for it.
         await self._keeper.reach(self._shards.now)
         starts = None if runs is None else {run.start for run in runs}
-        past = Past(self._shards, Plan(board), upto, starts)
+        cut = None if stopped is None else await self._finisher.cut(board.number, stopped)
+        past = Past(self._shards, Plan(board), upto if cut is None else cut.upto, starts, beyond=cut is None)
         edition = await self._keeper.in_thread(self._archive.begin_edition, board.number)
         build = Build(board, past, self._archive, edition, self._keeper.in_thread, runs)
-        made = Made(board, past, build, edition)
+        made = Made(board, past, build, edition, None if cut is None else cut.at)
         try:
             await past.survey()
-            await build.reach(self._shards.kept, lambda: on_progress(past.read))
+            if made.finished_at is None:
+                await build.reach(self._shards.kept, lambda: on_progress(past.read))
+            else:
+                await build.finish(made.finished_at)
         except BaseException:
             await self.discard(made)
             raise
@@ -133,9 +147,7 @@ class Builder:
 
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
         """See `Ledger.ranks_as_of`."""
-        count = len(self._shards)
-        upto = {place: max(0, (position - 1 - place) // count + 1) for place in range(count)}
-        past = Past(self._shards, Plan(board), upto, beyond=False)
+        past = Past(self._shards, Plan(board), self._shards.places_upto(position), beyond=False)
         edition = await self._keeper.in_thread(self._archive.begin_edition, board.number)
         try:
             await past.survey()
@@ -206,7 +218,7 @@ class Builder:
                 making = shard.boards.get(run_of(field)[0])
                 # Of a board that is in the making everything is made, and notes of one that was let go lie there.
                 if making is not None and shard.boards.is_current(making):
-                    due = found.setdefault(making.board.number, Due(making.board, {}))
+                    due = found.setdefault(making.board.number, Due(making.board, making.stopped, {}))
                     due.told[shard.place, field] = position
         return list(found.values())
 
@@ -219,12 +231,12 @@ class Builder:
         await self._forget(due)
 
     async def _build_anew(self, due: Due) -> None:
-        made = await self._make(due.board, await self.positions(), due.runs)
+        made = await self._make(due.board, await self.positions(), due.stopped, due.runs)
         try:
             async with self._keeper.leading() as (token, kept):
-                await made.build.reach(kept)
+                await made.reach(kept)
                 await self._keeper.check(token)
-                complete = {run.start: day_of(kept) + (not is_live(run, kept)) for run in due.runs}
+                complete = _complete(made, due.runs, kept)
                 await self._keeper.in_thread(self._archive.install, due.board.number, made.edition, complete, complete)
                 await self._keeper.replace_begun(due.board, made.build.begun, complete)
         finally:
@@ -237,3 +249,10 @@ class Builder:
             by_shard.setdefault(place, []).extend((field, told))
         for place, arguments in by_shard.items():
             await self._shards.store.script("revised", [self._shards.all[place].keys.revising], arguments)
+
+
+def _complete(made: Made, runs: Collection[Run], kept: int) -> dict[int, int]:
+    """The day of each run before which all of its days are made."""
+    if made.finished_at is not None:
+        return {run.start: day_of(made.finished_at) + 1 for run in runs}
+    return {run.start: day_of(kept) + (not is_live(run, kept)) for run in runs}

@@ -261,7 +261,7 @@ class Draft:
         held = dict(state.held)
         for generation, runs in state.held.items():
             making = self._boards(name).get(generation)
-            if making is not None and making.plan.grouped:
+            if making is not None and making.plan.grouped and making.counts:
                 group = making.plan.group_of(after.attributes)
                 held[generation] = {
                     start: found._replace(group=group) if self._is_live(making, start) else found
@@ -277,7 +277,8 @@ class Draft:
         held = dict(state.held)
         for making in boards:
             metric = making.board.metric
-            if making.generation > state.generation and metric is not None and metric.number in state.sums:
+            is_new = making.generation > state.generation and making.counts
+            if is_new and metric is not None and metric.number in state.sums:
                 held[making.generation] = self._made(making, state.user, self._events(name, metric.number))
         return UserState(state.user, state.sums, state.streak, held, boards.newest)
 
@@ -371,7 +372,7 @@ class Draft:
 
     def _is_live(self, making: Making, run_start: int) -> bool:
         run = making.board.schedule.run_at(run_start)
-        return run is not None and is_live(run, self.now)
+        return run is not None and making.counts and is_live(run, self.now)
 
     def _events(self, name: bytes, metric: int) -> list[PastEvent]:
         """All events of a user on a metric, recorded or drafted, in no order."""

@@ -162,7 +162,8 @@ class Keeper:
 
     @by_present_boards
     async def _keep_board(self, board: Board, due: int, target: int, token: int) -> None:
-        for run in await self._runs(board):
+        stopped = self._shards.all[0].boards.current(board.number).stopped
+        for run in await self._runs(board) if stopped is None else ():
             try:
                 if not ends_day(due):
                     if final_at(run) <= due:
@@ -172,6 +173,17 @@ class Keeper:
                     await self._end_day(board, run, due, token, is_wanted)
             except NotFound:
                 logger.info("what was kept is not wanted any more", leaderboard=board.key)
+
+    @by_present_boards
+    async def has_runs(self, board: Board) -> bool:
+        """Whether a board has runs that are not closed."""
+        return bool(await self._runs(board))
+
+    @by_present_boards
+    async def finish(self, board: Board, at: int, token: int) -> None:
+        """Let all runs of a board end that has stopped counting. May be done again."""
+        for run in await self._runs(board):
+            await self._close(board, run, at, token)
 
     async def _runs(self, board: Board) -> list[Run]:
         """The runs that are not closed, in which anybody stands or stood at the end of a day, oldest first."""

@@ -7,8 +7,10 @@ Shards    how far each shard has come, and the boards that it counts on
 Keeper    takes the ends of days and final runs into the archive, for all workers
 Builder   makes what is over of boards that are followed late, and of runs that late events and history revise
 
-Not there yet: boards that rank by streak, and boards finished by hand. What would need one of these is refused with
-`NotAllowed`, and nothing is stored.
+Finisher  finishes boards by hand
+
+Not there yet: boards that rank by streak. What would need one of these is refused with `NotAllowed`, and nothing is
+stored.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ from palmares.ledger.valkey.boards import Making, counts_alike
 from palmares.ledger.valkey.builder import Builder, Made
 from palmares.ledger.valkey.chores import Chores
 from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.finish import Finisher
 from palmares.ledger.valkey.keeper import Keeper
 from palmares.ledger.valkey.keys import LedgerKeys
 from palmares.ledger.valkey.lease import Lease
@@ -101,6 +104,7 @@ class ValkeyLedger:
         self._archive = archive
         self._keeper: Keeper | None = None
         self._builder: Builder | None = None
+        self._finisher: Finisher | None = None
         self._reader = Reader(shards, self._streaks, archive)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
@@ -143,15 +147,16 @@ class ValkeyLedger:
             if archive is not None:
                 keys = LedgerKeys(name)
                 keeper = await Keeper.open(parts, keys, archive, Lease(store, keys), clock())
-                ledger._keep(keeper, Builder(parts, keeper, archive))
+                finisher = Finisher(parts, keys, keeper)
+                ledger._keep(keeper, finisher, Builder(parts, keeper, finisher, archive))
             await parts.let_pass_everywhere(last_boundary(clock()))
             for board in boards:
                 await ledger._follow_at_start(board)
             opened.pop_all()
         return ledger
 
-    def _keep(self, keeper: Keeper, builder: Builder) -> None:
-        self._keeper, self._builder = keeper, builder
+    def _keep(self, keeper: Keeper, finisher: Finisher, builder: Builder) -> None:
+        self._keeper, self._finisher, self._builder = keeper, finisher, builder
         self._worker.on_taken = builder.note
 
     async def _follow_at_start(self, board: Board) -> None:
@@ -163,10 +168,14 @@ class ValkeyLedger:
 
     async def _follow_where_new(self, board: Board) -> None:
         makings = [shard.boards.of(board.number)[-1:] for shard in self._shards.all]
-        if not all(some and some[0].ready and counts_alike(some[0].board, board) for some in makings):
+        alike = all(some and some[0].ready and counts_alike(some[0].board, board) for some in makings)
+        if not alike or any(some[0].stopped != board.finished_position for some in makings):
             await self.follow(board)
-        elif any(some[0].board != board for some in makings):
+            return
+        if any(some[0].board != board for some in makings):
             await self._redefine(board)
+        if self._finisher is not None and board.finished_position is not None:
+            await self._finisher.go_on(board, board.finished_position)
 
     # Recording
 
@@ -222,7 +231,8 @@ class ValkeyLedger:
             async with self._beginning:
                 self._attempts += 1
                 await self._in_each(self._begin, board, begun)
-            await self._in_each(self._make, board, begun)
+            if board.finished_position is None:
+                await self._in_each(self._make, board, begun)
             if self._builder is None:
                 return None
             upto = {place: one.position for place, one in begun.items()}
@@ -319,9 +329,10 @@ class ValkeyLedger:
 
         async def mark() -> None:
             await self._shards.reload(shard)
-            given = {one.generation: (one.board, False) for one in shard.boards.of(board.number)}
-            given = {generation: entry for generation, entry in given.items() if generation < made[shard.place]}
-            await self._shards.change_boards(shard, {**given, made[shard.place]: (board, True)})
+            own = made[shard.place]
+            former = [one for one in shard.boards.of(board.number) if one.generation < own]
+            given = {one.generation: (one.board, False, one.stopped) for one in former}
+            await self._shards.change_boards(shard, {**given, own: (board, True, board.finished_position)})
 
         await _persistently(mark)
 
@@ -357,7 +368,7 @@ class ValkeyLedger:
     async def _redefine(self, board: Board) -> None:
         for shard in self._shards.all:
             await self._shards.reload(shard)
-            given = {making.generation: (board, making.ready) for making in shard.boards.of(board.number)}
+            given = {one.generation: (board, one.ready, one.stopped) for one in shard.boards.of(board.number)}
             await self._shards.change_boards(shard, given)
 
     def forget(self, board_number: int) -> None:
@@ -373,10 +384,12 @@ class ValkeyLedger:
             await self._keeper.forget(board_number)
 
     async def freeze(self, board_number: int, note: Callable[[int], Awaitable[None]] | None = None) -> int:
-        """Not there yet."""
+        """See `Ledger.freeze`. While it is noted, nothing counts on the board any more, and recording goes on."""
         await self._chores.done()
-        await self._reader.board(board_number)
-        raise _not_yet("boards finished by hand")
+        board = await self._reader.board(board_number)
+        if self._finisher is None:
+            raise _not_yet("boards finished by hand without an archive")
+        return await self._finisher.freeze(board, note, self.follow)
 
     # Reading rankings
 
@@ -389,7 +402,7 @@ class ValkeyLedger:
         """See `Ledger.run_state`."""
         await self._chores.done()
         await self._reader.board(board_number)
-        if not self._reader.is_final(run):
+        if not self._reader.is_final(board_number, run):
             return RunState(False, 0, 0)
         ignored = await self._reader.ignored(board_number, run)
         return RunState(True, await self._reader.revision(board_number, run), ignored)
@@ -563,11 +576,11 @@ def _check_supported(board: Board, keeps: bool) -> None:
         raise _not_yet(f"boards that rank by {board.rank_by}")
     if board.late_events == "revise" and not keeps:
         raise _not_yet("boards whose final runs are revised by late events (lateEvents: use ignore) without an archive")
-    if board.finished_position is not None:
-        raise _not_yet("boards finished by hand")
+    if board.finished_position is not None and not keeps:
+        raise _not_yet("boards finished by hand without an archive")
 
 
-async def _persistently(do: Callable[[], Awaitable[None]]) -> None:
+async def _persistently(do: Callable[[], Awaitable[object]]) -> None:
     """Do what may be done twice, and once more where Valkey fails."""
     for _ in range(_MOST_TRIES - 1):
         try:

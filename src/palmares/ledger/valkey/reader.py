@@ -208,9 +208,10 @@ class Reader:
         makings = [shard.boards.current(board_number) for shard in self._shards.all]
         return makings[0].board
 
-    def is_final(self, run: Run) -> bool:
-        """Whether a run takes no events any more."""
-        return final_at(run) <= self._shards.now
+    def is_final(self, board_number: int, run: Run) -> bool:
+        """Whether a run of a board takes no events any more."""
+        is_over = final_at(run) <= self._shards.now
+        return is_over or not self._making(self._shards.all[0], board_number).counts
 
     async def _final_or_live(
         self,
@@ -226,12 +227,12 @@ class Reader:
         while True:
             if self._finals is None:
                 return await live()
-            if self.is_final(run):
+            if self.is_final(board_number, run):
                 kept = await self._finals.of(board_number, run)
                 if kept is not None:
                     return await final(self._finals, kept)
             found = await live()
-            if not self.is_final(run) or await self._finals.of(board_number, run) is None:
+            if not self.is_final(board_number, run) or await self._finals.of(board_number, run) is None:
                 return found
 
     async def run_groups(self, board_number: int) -> list[tuple[int, Group | None]]:
@@ -252,7 +253,7 @@ class Reader:
         found: set[Run] = set()
         for start, group in await self.run_groups(board_number):
             run = schedule.run_at(start)
-            if run is not None and (group is not None or not self.is_final(run)):
+            if run is not None and (group is not None or not self.is_final(board_number, run)):
                 found.add(run)
         if self._finals is not None:
             final = await self._finals.ranked_runs(board_number)
@@ -299,7 +300,7 @@ class Reader:
     async def _live_group(self, board_number: int, run: Run, user: User) -> Group | None:
         board = await self.board(board_number)
         making = self._making(self._shard(user), board_number)
-        if not self.is_final(run):
+        if not self.is_final(board_number, run):
             return making.plan.group_of(user.attributes)
         held = await self._held(user, making, run)
         if held is None or held.group is None:
@@ -397,7 +398,7 @@ class Reader:
         assert held.group is not None
         if before[view.groups.index(held.group)] >= view.cap:
             # In the end there is nothing to be caught up with outside the cap.
-            return None if self.is_final(run) else Place(None, None, held.value)
+            return None if self.is_final(view.board.number, run) else Place(None, None, held.value)
         row = sum(min(count, view.cap) for count in before)
         return Place(row, await view.rank(row, member), held.value)
 

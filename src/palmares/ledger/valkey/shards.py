@@ -77,6 +77,11 @@ class Shards:
         """The place in the log of the whole ledger of a line of a shard: no two lines have the same."""
         return (position - 1) * len(self.all) + shard.place + 1 if position else 0
 
+    def places_upto(self, position: int) -> dict[int, int]:
+        """The last line of each shard that is not behind a place in the log of the whole ledger."""
+        count = len(self.all)
+        return {place: max(0, (position - 1 - place) // count + 1) for place in range(count)}
+
     async def picture(self, entries: Sequence[Entry], now: int) -> Picture:
         """All that is needed to draft some entries, not before an instant. One round trip, two after a change of
         boards."""
@@ -173,22 +178,24 @@ class Shards:
         """Begin a generation of a board; everything recorded from now on counts on it. May be asked again while the
         worker makes no other attempt."""
         keys = shard.keys
-        arguments = [encode_board(board, ready=False), follower(worker), b"%d" % attempt]
+        arguments = [encode_board(board, False, board.finished_position), follower(worker), b"%d" % attempt]
         generation, position = await self.store.script("follow", [keys.head, keys.boards, keys.workers], arguments)
         await self.reload(shard)
         return Begun(int(generation), int(position))
 
     async def change_boards(
-        self, shard: Shard, given: Mapping[int, tuple[Board, bool]], gone: Iterable[int] = ()
-    ) -> None:
-        """Replace definitions of generations, and let others go with their orders."""
+        self, shard: Shard, given: Mapping[int, tuple[Board, bool, int | None]], gone: Iterable[int] = ()
+    ) -> int:
+        """Replace definitions of generations, and let others go with their orders; the last line of the shard by the
+        former ones."""
         gone = list(gone)
         pairs = [part for number, entry in given.items() for part in (b"%d" % number, encode_board(*entry))]
         arguments = [b"%d" % len(given), *pairs, *(b"%d" % number for number in gone)]
-        await self.store.script("boards", [shard.keys.head, shard.keys.boards], arguments)
+        position = await self.store.script("boards", [shard.keys.head, shard.keys.boards], arguments)
         await self.reload(shard)
         for generation in gone:
             await self._clear(shard, generation)
+        return int(position)
 
     async def _clear(self, shard: Shard, generation: int) -> None:
         """Delete the orders of a generation. Nobody counts on it any more, so nothing new comes into it."""

@@ -60,7 +60,7 @@ class Watch:
 
     @by_present_boards
     async def _look_at(self, shard: Shard, seen: dict[tuple[int, int], Mapping[bytes, bytes]]) -> None:
-        makings = [making for making in shard.boards if making.ready]
+        makings = [making for making in shard.boards if making.ready and making.counts]
         commands = [[b"HGETALL", shard.keys.groups(making.generation)] for making in makings]
         for making, found in zip(makings, await self._shards.ask(shard.place, commands), strict=True):
             name = (shard.place, making.generation)
