@@ -157,9 +157,11 @@ class SqlArchive:
         with self._database.writing() as writer:
             _require(writer, edition)
             kept = shelves.days_of(writer, edition, run_start)
-            shelves.drop_days(writer, [held for held in kept if held[1] == day or held[1] <= day - DAYS_KEPT])
+            old = [held for held in kept if held[1] == day or held[1] <= day - DAYS_KEPT]
+            shelves.drop_days(writer, old)
             shelves.add_day(writer, edition, run_start, day, groups, places)
-            shelves.drop_empty_shelves(writer, edition, run_start)
+            if old:
+                shelves.drop_empty_shelves(writer, edition, run_start)
 
     def has_day(self, edition: int, run_start: int, day: int) -> bool:
         """Whether that day of a run is kept."""
