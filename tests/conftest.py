@@ -1,6 +1,8 @@
 """What all tests share: how hard hypothesis tries, the event loop of asynchronous tests, and real databases."""
 
+import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,9 @@ settings.register_profile("ci", COMMON, derandomize=True)
 settings.register_profile("dev", COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
+# As the server sets it: a thread that comes back from the disk does not wait long for the interpreter.
+sys.setswitchinterval(0.0005)
+
 # Tests of faults log many tracebacks; with all their local variables, each would take a second.
 structlog.configure(
     processors=[
@@ -25,6 +30,12 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
