@@ -9,10 +9,12 @@ is away must not stop what can do without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
+import psycopg
+from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event, func, make_url, select
+from sqlalchemy.exc import DBAPIError
 
 from palmares.domain.errors import Unavailable
 
@@ -71,6 +73,22 @@ def wait_for_lock(session: Connection, name: str) -> None:
 def give_back(session: Connection, name: str) -> None:
     """Give the lock of that name back at once: the server may take a moment to see that a session has ended."""
     _lock(session, func.pg_advisory_unlock, name)
+
+
+def load(writer: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Add many rows, by COPY."""
+    quote = writer.dialect.identifier_preparer.quote
+    columns = ", ".join(quote(column.name) for column in table.columns)
+    types = [column.type.compile(writer.dialect).partition("(")[0].lower() for column in table.columns]
+    driver: Any = writer.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(f"COPY {quote(table.name)} ({columns}) FROM STDIN BINARY") as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        # SQLAlchemy did not see the statement, so it cannot tell of the error in its own words.
+        raise DBAPIError(f"COPY {table.name}", None, error) from error
 
 
 def check(connection: Connection) -> None:

@@ -58,6 +58,7 @@ from palmares.ledger.valkey.reader import Reader
 from palmares.ledger.valkey.shards import Shards
 from palmares.ledger.valkey.state import decode_stored
 from palmares.ledger.valkey.store import Glide, Lost
+from palmares.ledger.valkey.stream import KeptLog
 from palmares.ledger.valkey.worker import Worker
 
 logger = structlog.get_logger(__name__)
@@ -80,6 +81,7 @@ class ValkeyLedger:
         worker: str,
         streaks: Mapping[int, StreakSettings],
         promise: Promise,
+        kept_log: KeptLog | None = None,
     ) -> None:
         self.promise = promise
         self._store = store
@@ -91,7 +93,8 @@ class ValkeyLedger:
         self._attempts = 0
         self._beginning = asyncio.Lock()
         self._installs: set[asyncio.Task[None]] = set()
-        self._reader = Reader(shards, self._streaks)
+        self._reader = Reader(shards, self._streaks, kept_log)
+        self.stream = self._reader.stream
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
     @classmethod
@@ -106,13 +109,14 @@ class ValkeyLedger:
         name: str = "palmares",
         shards: int = 1,
         timeout_seconds: float = 5.0,
+        kept_log: KeptLog | None = None,
     ) -> ValkeyLedger:
         """Open the ledger of that name on a server or a cluster, making it when missing, and follow these boards.
 
         `worker` is a name that no other process has, and that this one had in no other life; what takes
-        longer than the timeout counts as lost. Raises `Invalid` when
-        the ledger was made with another number of shards or Valkey may evict it, `Unavailable` when Valkey does
-        not answer.
+        longer than the timeout counts as lost. Lines of the log that were trimmed are read from `kept_log`.
+        Raises `Invalid` when the ledger was made with another number of shards or Valkey may evict it, `Unavailable`
+        when Valkey does not answer.
         """
         store = await Glide.connect(addresses, timeout_seconds)
         async with AsyncExitStack() as opened:
@@ -124,7 +128,7 @@ class ValkeyLedger:
             logger.info("the ledger is on Valkey", promise=sentence(promise), shards=shards)
             parts = Shards(store, name, shards)
             await parts.refresh()
-            ledger = cls(store, parts, clock, worker, streaks or {}, promise)
+            ledger = cls(store, parts, clock, worker, streaks or {}, promise, kept_log)
             opened.pop_all()
             opened.push_async_callback(ledger.close)
             for board in boards:

@@ -10,7 +10,7 @@ import asyncio
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import merge
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from palmares.domain import local_time
 from palmares.domain.board import Board
@@ -38,6 +38,7 @@ from palmares.ledger.valkey.state import (
     decode_name,
     decode_stored,
 )
+from palmares.ledger.valkey.stream import KeptLog, Stream, StreamEntry
 
 # Up to this row, a page is made from the top, which is one round trip.
 _FEW_ROWS = 1_000
@@ -184,7 +185,8 @@ class View:
 class Reader:
     """The reading half of the contract; each method is described there."""
 
-    def __init__(self, shards: Shards, streaks: Mapping[int, StreakSettings]) -> None:
+    def __init__(self, shards: Shards, streaks: Mapping[int, StreakSettings], kept: KeptLog | None = None) -> None:
+        self.stream = Stream(shards, self._record, kept)
         self._shards = shards
         self._streaks = streaks
 
@@ -398,17 +400,15 @@ class Reader:
         return lines[:limit]
 
     async def _lines(self, shard: Shard, after: int, limit: int) -> list[Record]:
-        # The first line of the shard whose place in the whole log lies behind.
-        first = max(0, (after - shard.place - 1) // len(self._shards) + 1) + 1
-        command = [b"XRANGE", shard.keys.log, b"%d-0" % first, b"+", b"COUNT", b"%d" % max(limit, 1)]
-        [entries] = await self._shards.store.read([command])
-        return [self._record(shard, *entry) for entry in _entries(entries)]
+        # The last line of the shard whose place in the whole log is not behind.
+        before = max(0, (after - shard.place - 1) // len(self._shards) + 1)
+        return [self._record(shard, entry) for entry in await self.stream.entries(shard.place, before, max(limit, 1))]
 
-    def _record(self, shard: Shard, position: int, fields: Mapping[bytes, bytes]) -> Record:
-        line = decode_line(fields[b"l"])
+    def _record(self, shard: Shard, entry: StreamEntry) -> Record:
+        line = decode_line(entry.content)
         return Record(
-            self._shards.whole_position(shard, position), "user" if line.metric is None else "event",
-            int(fields[b"t"]), line.scope, int(fields[b"n"]), line.metric, line.amount, line.occurred_at,
+            self._shards.whole_position(shard, entry.position), "user" if line.metric is None else "event",
+            entry.recorded_at, line.scope, entry.user, line.metric, line.amount, line.occurred_at,
             line.local_at, line.total, line.idempotency_key, None, line.body,
         )  # fmt: skip
 
@@ -445,14 +445,3 @@ class Reader:
             for name, raw in zip(some, answers, strict=True)
         }
         return [found[name] for name in wanted]
-
-
-def _entries(raw: Any) -> list[tuple[int, dict[bytes, bytes]]]:
-    """Entries of a stream, as the client gives them in either form: by id, or as a list of pairs."""
-    pairs = raw.items() if isinstance(raw, dict) else raw
-    return [(int(bytes(identifier).partition(b"-")[0]), _fields(fields)) for identifier, fields in pairs]
-
-
-def _fields(raw: Any) -> dict[bytes, bytes]:
-    flat = [part for pair in raw for part in (pair if isinstance(pair, list) else [pair])]
-    return dict(zip(flat[::2], flat[1::2], strict=True))
