@@ -175,6 +175,10 @@ class Draft:
         self._kept.take_over(self._fresh)
         return steps
 
+    def present(self, name: bytes) -> Stored | None:
+        """A user as of what is drafted so far."""
+        return self._kept.users.get(name) or self.picture.users.get(name)
+
     def _add(self, entry: Entry) -> Step:
         _check_supported(entry)
         name = user_name(entry.scope, entry.user_id)

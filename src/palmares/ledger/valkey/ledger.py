@@ -55,6 +55,7 @@ from palmares.ledger.valkey.keys import shards_key
 from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
+from palmares.ledger.valkey.replay import Replay
 from palmares.ledger.valkey.shards import Shards
 from palmares.ledger.valkey.state import decode_stored
 from palmares.ledger.valkey.store import Glide, Lost
@@ -457,6 +458,10 @@ class ValkeyLedger:
         than one of another shard that was already told.
         """
         return await self._reader.records(after, limit)
+
+    def replay(self) -> Replay:
+        """What records lines of a log once more, while nobody records anything else."""
+        return Replay(self._shards, self._streaks)
 
     async def close(self) -> None:
         """See `Ledger.close`. Whatever fails, all of it is let go; the first error is raised in the end."""
