@@ -56,6 +56,7 @@ from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
 from palmares.ledger.valkey.replay import Replay
+from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.shards import Shards
 from palmares.ledger.valkey.state import decode_stored
 from palmares.ledger.valkey.store import Glide, Lost
@@ -101,7 +102,7 @@ class ValkeyLedger:
     @classmethod
     async def open(
         cls,
-        addresses: Sequence[tuple[str, int]],
+        servers: Servers | Sequence[tuple[str, int]],
         boards: Sequence[Board],
         clock: Callable[[], int],
         worker: str,
@@ -119,7 +120,7 @@ class ValkeyLedger:
         Raises `Invalid` when the ledger was made with another number of shards or Valkey may evict it, `Unavailable`
         when Valkey does not answer.
         """
-        store = await Glide.connect(addresses, timeout_seconds)
+        store = await Glide.connect(servers, timeout_seconds)
         async with AsyncExitStack() as opened:
             opened.push_async_callback(store.close)
             await _settle_shards(store, name, shards)
