@@ -86,6 +86,11 @@ class Database:
         """
         (postgresql if self._is_shared else sqlite).load(writer, table, rows)
 
+    def go_on_numbering(self, writer: Connection, table: Table) -> None:
+        """Let numbers that the database gives to rows of a table go on behind those that were given elsewhere."""
+        if self._is_shared:
+            postgresql.go_on_numbering(writer, table)
+
     @property
     def has_turns(self) -> bool:
         """Whether processes take turns: only PostgreSQL can hold one, with SQLite it is had at once."""

@@ -95,6 +95,15 @@ def load(writer: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> N
         raise DBAPIError(f"COPY {table.name}", None, error) from error
 
 
+def go_on_numbering(writer: Connection, table: Table) -> None:
+    """Let the sequence of a table go on behind the greatest number that is in the table. SQLite does so by itself."""
+    column = table.autoincrement_column
+    if column is not None:
+        sequence = func.pg_get_serial_sequence(table.name, column.name)
+        greatest = select(func.max(column)).scalar_subquery()
+        writer.execute(select(func.setval(sequence, greatest)).where(greatest.is_not(None)))
+
+
 def check(connection: Connection) -> None:
     """Raise `Unavailable` when the server is too old, or the database could not hold every text."""
     version: Any = connection.dialect.server_version_info
