@@ -1,7 +1,7 @@
 """Any life of a ledger on Valkey, by two workers, compared with the ledger that is right.
 
 It is the life of `test_ledger.py` without what this ledger refuses: events as history, void ones, totals that are set,
-hidden users, points, boards that revise, and boards that are followed after events in runs that are over. Users and
+points, boards that revise, and boards that are followed after events in runs that are over. Users and
 lines have other numbers where there are several shards.
 """
 
@@ -16,6 +16,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
 from palmares.domain.errors import NotAllowed, PalmaresError
 from palmares.domain.local_time import HOUR
@@ -33,11 +34,10 @@ pytestmark = pytest.mark.anyio
 # Beyond what a double can tell apart, too.
 AMOUNTS = [-2_000_000, -1, 0, 1, 1_000_000, 1_000_000, 2_000_000, 2**60, 2**60 + 1, -(2**61), MOST, LEAST]
 
-seen_changes = changes.map(lambda given: {name: value for name, value in given.items() if name != "hidden"})
 events = st.builds(
     lambda **fields: fields,
     user_id=st.sampled_from(USERS),
-    changes=st.one_of(st.just({}), seen_changes),
+    changes=st.one_of(st.just({}), changes),
     metric=st.sampled_from([LAPS, LAPS, LAPS, HOURS, None]),
     amount=st.sampled_from(AMOUNTS),
     idempotency_key=st.sampled_from([None, None, None, "one", "two"]),
@@ -146,6 +146,13 @@ def wait(hours: int) -> Action:
     return act
 
 
+def hide(worker: int, user_id: str, hidden: bool) -> Action:
+    async def act(pair: Pair) -> None:
+        await pair.record(worker, [[Entry(DEFAULT_SCOPE, user_id, {"hidden": hidden}, must_exist=True)]])
+
+    return act
+
+
 def about_board(what: str, worker: int, board: Board, number: int) -> Action:
     async def act(pair: Pair) -> None:
         if what == "follow":
@@ -172,6 +179,7 @@ actions = st.one_of(
     records, records, records, records, records,
     st.builds(wait, st.sampled_from([1, 5, 13, 24, 24 * 7])),
     st.builds(about_board, st.sampled_from(["follow", "follow", "forget"]), either, taken_boards, st.integers(1, 4)),
+    st.builds(hide, either, st.sampled_from(USERS), st.booleans()),
     st.sampled_from([restart, compare]),
 )  # fmt: skip
 

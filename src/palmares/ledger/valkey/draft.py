@@ -93,7 +93,7 @@ class Change(NamedTuple):
 
 class Tell(NamedTuple):
     """The outcome tells where the user stands in a group of a run, by the members before and after the step: None for
-    who stood elsewhere or nowhere, or still has nothing there."""
+    who stood elsewhere or nowhere, or still has nothing there. Who is hidden has members that are in no order."""
 
     making: Making
     run: Run
@@ -136,6 +136,21 @@ class Step:
     number: int = 0
     position: int = 0
     recorded_at: int = 0
+
+
+class UserBefore(NamedTuple):
+    """A user before a step, and what the user held."""
+
+    user: User | None = None
+    held: Mapping[int, Mapping[int, Held]] = {}
+
+    def stood_in(self, making: Making, run: Run, group: Group, hidden: bool) -> Held | None:
+        """What the user held in a run, if that was in the group in which the step leaves them, seen or `hidden`."""
+        held = self.held.get(making.generation, {}).get(run.start)
+        if held is None or self.user is None:
+            return None
+        former = making.plan.own_group(self.user.attributes) if hidden else held.group
+        return held if former == group else None
 
 
 @dataclass(slots=True)
@@ -183,10 +198,10 @@ class Draft:
         if replay is not None:
             return replay
         step = self._new_user(entry, name) if present is None else self._known_user(entry, name, present)
-        before = {} if present is None else present.state.held
+        before = UserBefore() if present is None else UserBefore(present.state.user, present.state.held)
         if entry.metric is not None:
             self._count_event(entry, entry.metric, step, before)
-        self._settle(step, before)
+        self._settle(step, before.held)
         self._keep(step, entry)
         return step
 
@@ -212,7 +227,7 @@ class Draft:
         """Where the user stands on the boards that such an event would feed now."""
         boards, local = self._boards(name), local_time.local_at(self.now, state.user.tz)
         for making in boards.counting(metric.number):
-            run, group = making.plan.run_at(local), making.plan.group_of(state.user.attributes)
+            run, group = making.plan.run_at(local), _seen_group(making, state.user)
             if run is not None and group is not None and self._is_told(boards, making):
                 held = state.held.get(making.generation, {}).get(run.start)
                 member = _member(making, held, state.user)
@@ -249,10 +264,11 @@ class Draft:
         """What the user holds, in the groups of the new attributes; final runs stay as they are."""
         if after.attributes == state.user.attributes:
             return state.held
+        shows_or_hides = after.hidden != state.user.hidden
         held = dict(state.held)
         for generation, runs in state.held.items():
             making = self._boards(name).get(generation)
-            if making is not None and making.plan.grouped:
+            if making is not None and (making.plan.grouped or shows_or_hides):
                 group = making.plan.group_of(after.attributes)
                 held[generation] = {
                     start: found._replace(group=group) if self._is_live(making, start) else found
@@ -288,7 +304,7 @@ class Draft:
 
     # Events
 
-    def _count_event(self, entry: Entry, metric: Metric, step: Step, before: Mapping[int, Mapping[int, Held]]) -> None:
+    def _count_event(self, entry: Entry, metric: Metric, step: Step, before: UserBefore) -> None:
         user, number = step.state.user, metric.number
         former = step.state.sums.get(number)
         occurred_at = self.now if entry.occurred_at is None else entry.occurred_at
@@ -312,9 +328,7 @@ class Draft:
         step.events.append(EventMember(number, *event_parts(local_at, occurred_at, amount)))
         self._fresh.events.setdefault((step.name, number), []).append(event)
 
-    def _counted(
-        self, metric: Metric, step: Step, event: PastEvent, late: bool, before: Mapping[int, Mapping[int, Held]]
-    ) -> Holdings:
+    def _counted(self, metric: Metric, step: Step, event: PastEvent, late: bool, before: UserBefore) -> Holdings:
         """What the user holds after the event; notes on the way what is told of it, and where it came too late."""
         boards, user, held = self._boards(step.name), step.state.user, dict(step.state.held)
         for making in boards.counting(metric.number):
@@ -328,11 +342,11 @@ class Draft:
             runs = held.get(making.generation, {})
             after = self._stepped(making, run, runs.get(run.start), metric, step, event, late)
             held[making.generation] = {**runs, run.start: Held(*after, group)}
-            if group is not None and self._is_told(boards, making):
-                first = before.get(making.generation, {}).get(run.start)
-                stood = first if first is not None and first.group == group else None
+            seen = _seen_group(making, user)
+            if seen is not None and self._is_told(boards, making):
+                stood = before.stood_in(making, run, seen, user.hidden)
                 members = [_member(making, one, user) for one in (stood, Held(*after, group))]
-                step.tells.append(Tell(making, run, group, *members))
+                step.tells.append(Tell(making, run, seen, *members))
         return held
 
     def _stepped(
@@ -472,8 +486,6 @@ def _check_supported(entry: Entry) -> None:
         raise NotAllowed("total: this ledger does not set totals yet; record an event with the difference")
     if entry.erase:
         raise NotAllowed("this ledger does not erase users yet; clear their fields")
-    if "hidden" in entry.changes:
-        raise NotAllowed("hidden: this ledger does not hide users yet; leave them out with a filter")
 
 
 def streak_settings_for(streaks: Mapping[int, StreakSettings], user: User) -> StreakSettings:
@@ -484,6 +496,11 @@ def streak_settings_for(streaks: Mapping[int, StreakSettings], user: User) -> St
 def _fitting(making: Making, found: tuple[int, int]) -> tuple[int, int]:
     value.checked(found[0], f"the value on leaderboard {making.board.key!r}")
     return found
+
+
+def _seen_group(making: Making, user: User) -> Group | None:
+    """The group in which a user is told to stand: who is hidden has a place all the same."""
+    return making.plan.own_group(user.attributes)
 
 
 def _member(making: Making, held: Held | None, user: User) -> bytes | None:

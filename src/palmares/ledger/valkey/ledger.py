@@ -418,7 +418,7 @@ class ValkeyLedger:
         for shard in self._shards.all:
             async for piece in self._store.scan_hash(shard.keys.users):
                 for user in (decode_stored(raw).state.user for _, raw in piece):
-                    if user.scope == scope:
+                    if user.scope == scope and not user.hidden:
                         _rank_streak(found, user, shown_at(await self.streak(user), self._shards.now), order)
         return [row for *_, row in sorted(found.values())[:limit]]
 

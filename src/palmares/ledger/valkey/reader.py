@@ -235,8 +235,8 @@ class Reader:
         board = await self.board(board_number)
         making = self._making(self._shard(user), board_number)
         if not self.is_final(run):
-            return making.plan.group_of(user.attributes)
-        held = await self._held(user, making, run)
+            return making.plan.own_group(user.attributes)
+        held, _ = await self._held(user, making, run)
         if held is None or held.group is None:
             return None
         view = View(self._shards, board, run, [held.group])
@@ -277,27 +277,33 @@ class Reader:
         """See `Ledger.place`.
 
         What the user has is read before what others have. Who moves in between is looked at again: the own member has
-        to be there when the others are counted.
+        to be there when the others are counted. That of who is hidden is in the hidden order.
         """
         view = View(self._shards, await self.board(board_number), run, groups)
         while True:
             making = self._making(self._shard(user), board_number)
-            held = await self._held(user, making, run)
-            if held is None or held.group not in view.groups:
+            held, present = await self._held(user, making, run)
+            if held is None:
+                return None
+            group = held.group
+            if group is None and present.hidden and not self.is_final(run):
+                group = making.plan.own_group(present.attributes)
+            if group is None or group not in view.groups:
                 return None
             member = view.members.encode(held[:2], user.id)
-            before = await self._counted(view, view.groups.index(held.group), user, member)
+            own = self._shard(user).keys.order(making.generation, (run.start, held.group))
+            before = await self._counted(view, user, member, own)
             if before is not None:
-                return await self._place(view, run, held, member, before)
+                return await self._place(view, run, Held(held.value, held.reached_at, group), member, before)
 
-    async def _counted(self, view: View, group: int, user: User, member: bytes) -> list[int] | None:
-        """How many of each group come before a member; None when it is not there any more."""
+    async def _counted(self, view: View, user: User, member: bytes, order: bytes) -> list[int] | None:
+        """How many of each group come before a member; None when it is not in its own order any more."""
         count, own = len(self._shards), self._shard(user).place
         asked = [
             [[b"ZLEXCOUNT", piece.key, b"-", b"(" + member] for piece in view.pieces if piece.shard == place]
             for place in range(count)
         ]
-        asked[own].append([b"ZSCORE", view.pieces[group * count + own].key, member])
+        asked[own].append([b"ZSCORE", order, member])
         found = await asyncio.gather(*(self._shards.ask(place, some) for place, some in enumerate(asked)))
         if found[own].pop() is None:
             return None
@@ -419,15 +425,16 @@ class Reader:
     def _making(shard: Shard, board_number: int) -> Making:
         return shard.boards.current(board_number)
 
-    async def _held(self, user: User, making: Making, run: Run) -> Held | None:
-        """What a user has in a run, final or not."""
+    async def _held(self, user: User, making: Making, run: Run) -> tuple[Held | None, User]:
+        """What a user has in a run, final or not, and the user as of the same moment."""
         shard, name = self._shard(user), user_name(user.scope, user.id)
         field = past_field(name, making.generation, run.start)
         raw, past = await self._shards.ask(
             shard.place, [[b"HGET", shard.keys.users, name], [b"HGET", shard.keys.past, field]]
         )
-        held = None if raw is None else decode_stored(raw).state.held.get(making.generation, {}).get(run.start)
-        return held if held is not None or past is None else decode_held(past)
+        state = decode_stored(raw).state
+        held = state.held.get(making.generation, {}).get(run.start)
+        return held if held is not None or past is None else decode_held(past), state.user
 
     async def _stored(self, names: Iterable[bytes]) -> list[bytes | None]:
         """What the shards have of some users, in the order asked for."""

@@ -20,7 +20,6 @@ ENTRIES = {
     "void": void(1, 2),
     "total": replace(swim("ann", 0), total=5),
     "erase": Entry(1, "ann", erase=True),
-    "hide": Entry(1, "ann", {"hidden": True}),
 }
 
 
