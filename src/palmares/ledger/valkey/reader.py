@@ -10,7 +10,7 @@ import asyncio
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from heapq import merge
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from palmares.domain import local_time
 from palmares.domain.board import Board
@@ -22,19 +22,21 @@ from palmares.domain.streak import CountedPeriod, Streak, counted_periods
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User
 from palmares.domain.value import MOST
-from palmares.ledger.contract import DayChange, Entry, Place, Ranks, Record, Row
+from palmares.ledger.contract import Award, DayChange, Entry, Place, Ranks, Record, Row
+from palmares.ledger.points import award_of
 from palmares.ledger.valkey.boards import Making
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.draft import Draft, streak_settings_for
 from palmares.ledger.valkey.keys import ignored_field, past_field, run_group_of, user_name
+from palmares.ledger.valkey.lines import logged_lines
 from palmares.ledger.valkey.member import Members, before_value, event_of, local_bound
 from palmares.ledger.valkey.merged import Merged, Piece
 from palmares.ledger.valkey.shards import Shards, by_present_boards, with_events
 from palmares.ledger.valkey.state import (
     Held,
+    Logged,
     Stored,
     decode_held,
-    decode_line,
     decode_name,
     decode_stored,
 )
@@ -61,6 +63,7 @@ class View:
         self.members = Members(board)
         self.cap = MOST if board.max_participants is None else board.max_participants
         self._shards = shards
+        self.ask = shards.asking()
         self._run = run
         makings = [(shard, shard.boards.current(board.number)) for shard in shards.all]
         # Group by group, and of each its part in every shard.
@@ -77,7 +80,7 @@ class View:
 
     def merged(self, pieces: Sequence[Piece] | None = None) -> Merged:
         """The view as one order; of some pieces if they are named."""
-        return Merged(self._shards.ask, self.pieces if pieces is None else pieces)
+        return Merged(self.ask, self.pieces if pieces is None else pieces)
 
     def by_group(self, numbers: Sequence[int]) -> list[int]:
         """The sum of each group, of numbers that go with the pieces."""
@@ -105,7 +108,7 @@ class View:
         asked: dict[int, list[list[bytes]]] = {}
         for piece in self.pieces:
             asked.setdefault(piece.shard, []).append([b"ZRANGE", piece.key, b"0", b"%d" % (stop - 1)])
-        found = await asyncio.gather(*(self._shards.ask(place, asked[place]) for place in range(count)))
+        found = await asyncio.gather(*(self.ask(place, asked[place]) for place in range(count)))
         by_group = ([found[place][number] for place in range(count)] for number in range(len(self.groups)))
         return list(merge(*(list(merge(*parts))[: self.cap] for parts in by_group)))[:stop]
 
@@ -175,7 +178,7 @@ class View:
                 )
                 end = b"[" + before_value(lowest[0])
             told = await asyncio.gather(
-                *(self._shards.ask(piece.shard, [[b"ZRANGE", piece.key, b"-", end, b"BYLEX"]]) for piece in some)
+                *(self.ask(piece.shard, [[b"ZRANGE", piece.key, b"-", end, b"BYLEX"]]) for piece in some)
             )
             united.update(value for [found] in told for value in found)
         return len(united)
@@ -304,7 +307,7 @@ class Reader:
             for place in range(count)
         ]
         asked[own].append([b"ZSCORE", order, member])
-        found = await asyncio.gather(*(self._shards.ask(place, some) for place, some in enumerate(asked)))
+        found = await asyncio.gather(*(view.ask(place, some) for place, some in enumerate(asked)))
         if found[own].pop() is None:
             return None
         return [sum(counts) for counts in zip(*found, strict=True)]
@@ -378,6 +381,21 @@ class Reader:
             sums[day] = sums.get(day, 0) + amount
         return [DayChange(day, sums[day]) for day in sorted(sums)]
 
+    async def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
+        """See `Ledger.awards`."""
+        if limit < 1:
+            return []
+        shard = self._shard(user)
+        key = shard.keys.events(system.number, user_name(user.scope, user.id))
+        [members] = await self._shards.store.read([[b"ZREVRANGE", key, b"0", b"%d" % (limit - 1)]])
+        positions = [(shard.place, event_of(member)[1]) for member in members]
+        lines = await self._shards.lines_at(positions)
+        return [
+            award_of(lines[where]._replace(position=self._shards.whole_position(shard, where[1])))
+            for where in positions
+            if where in lines
+        ]
+
     async def streak(self, user: User) -> Streak:
         """See `Ledger.streak`."""
         name = user_name(user.scope, user.id)
@@ -408,14 +426,14 @@ class Reader:
         first = max(0, (after - shard.place - 1) // len(self._shards) + 1) + 1
         command = [b"XRANGE", shard.keys.log, b"%d-0" % first, b"+", b"COUNT", b"%d" % max(limit, 1)]
         [entries] = await self._shards.store.read([command])
-        return [self._record(shard, *entry) for entry in _entries(entries)]
+        return [self._record(shard, line) for line in logged_lines(entries)]
 
-    def _record(self, shard: Shard, position: int, fields: Mapping[bytes, bytes]) -> Record:
-        line = decode_line(fields[b"l"])
+    def _record(self, shard: Shard, logged: Logged) -> Record:
+        line, target = logged.line, self._shards.whole_position(shard, logged.target or 0)
         return Record(
-            self._shards.whole_position(shard, position), "user" if line.metric is None else "event",
-            int(fields[b"t"]), line.scope, int(fields[b"n"]), line.metric, line.amount, line.occurred_at,
-            line.local_at, line.total, line.idempotency_key, None, line.body,
+            self._shards.whole_position(shard, logged.position), line.kind, logged.recorded_at, line.scope, logged.user,
+            line.metric, line.amount, line.occurred_at, line.local_at, line.total, line.idempotency_key, target or None,
+            line.body,
         )  # fmt: skip
 
     def _shard(self, user: User) -> Shard:
@@ -452,14 +470,3 @@ class Reader:
             for name, raw in zip(some, answers, strict=True)
         }
         return [found[name] for name in wanted]
-
-
-def _entries(raw: Any) -> list[tuple[int, dict[bytes, bytes]]]:
-    """Entries of a stream, as the client gives them in either form: by id, or as a list of pairs."""
-    pairs = raw.items() if isinstance(raw, dict) else raw
-    return [(int(bytes(identifier).partition(b"-")[0]), _fields(fields)) for identifier, fields in pairs]
-
-
-def _fields(raw: Any) -> dict[bytes, bytes]:
-    flat = [part for pair in raw for part in (pair if isinstance(pair, list) else [pair])]
-    return dict(zip(flat[::2], flat[1::2], strict=True))
