@@ -11,6 +11,7 @@ from palmares.domain.errors import Invalid, NotAllowed, Unavailable
 from palmares.domain.log_line import LogLine
 from palmares.ledger.contract import Entry
 from palmares.ledger.valkey.ledger import ValkeyLedger
+from palmares.ledger.valkey.state import Line, encode_logged
 from palmares.log_archive.sql import SqlLogArchive
 from palmares.service.archive_log import LogArchiver
 from palmares.service.rebuild import rebuild
@@ -238,6 +239,7 @@ async def test_lines_of_a_kind_that_nobody_knows_are_refused(world: World) -> No
     await world.archive_all()
     await world.lose_all()
     await world.open()
-    archive = Tampered(world.archive, lambda lines: [line._replace(kind="wish") for line in lines])
+    wish = encode_logged(Line(DEFAULT_SCOPE, "ann", kind="wish"), None)
+    archive = Tampered(world.archive, lambda lines: [line._replace(content=wish) for line in lines])
     with pytest.raises(Invalid, match="line 1 cannot be recorded once more: lines of the kind 'wish'"):
         await rebuild(world.ledger.replay(), world.ledger.stream, archive, world.ledger.advance)

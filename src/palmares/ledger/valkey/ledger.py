@@ -224,13 +224,13 @@ class ValkeyLedger:
     async def _make(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
         """Let a generation have what was recorded before it began: every user of the shard who has any of it is
         recorded once more, with nothing new."""
-        assert board.metric is not None
+        assert board.counted is not None
         generation = made[shard.place]
         making = Making(generation, board, ready=False)
         async for piece in self._store.scan_hash(shard.keys.users):
             found = [(name, decode_stored(raw).state) for name, raw in piece]
-            behind = [(name, state) for name, state in found if board.metric.number in state.sums]
-            await asyncio.gather(*(self._check_live(shard, making, name, board.metric) for name, _ in behind))
+            behind = [(name, state) for name, state in found if board.counted.number in state.sums]
+            await asyncio.gather(*(self._check_live(shard, making, name, board.counted) for name, _ in behind))
             entries = [[Entry(state.user.scope, state.user.id)] for _, state in behind if state.generation < generation]
             await asyncio.gather(*(self._worker.record(entry) for entry in entries))
         self._progress[board.number] += 1 / len(self._shards)
@@ -424,18 +424,25 @@ class ValkeyLedger:
         for shard in self._shards.all:
             async for piece in self._store.scan_hash(shard.keys.users):
                 for user in (decode_stored(raw).state.user for _, raw in piece):
-                    if user.scope == scope:
+                    if user.scope == scope and not user.hidden:
                         _rank_streak(found, user, shown_at(await self.streak(user), self._shards.now), order)
         return [row for *_, row in sorted(found.values())[:limit]]
 
     async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
-        """Not there yet, but for paying nothing."""
-        if schemes:
-            raise _not_yet("points")
+        """See `Ledger.set_points`. Each shard pays by other schemes from a moment of its own on."""
+        await self._chores.done()
+        await asyncio.gather(*(self._set_points(shard, scope, schemes) for shard in self._shards.all))
+
+    async def _set_points(self, shard: Shard, scope: int, schemes: Sequence[Scheme]) -> None:
+        async def set_points() -> None:
+            await self._shards.reload(shard)
+            await self._shards.set_points(shard, scope, schemes, max(self._clock(), self._shards.now))
+
+        await _persistently(set_points)
 
     async def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
-        """See `Ledger.awards`. No points are paid."""
-        return []
+        """See `Ledger.awards`."""
+        return await self._reader.awards(user, system, limit)
 
     async def unfinished_erasures(self) -> list[Erasure]:
         """See `Ledger.unfinished_erasures`. Nobody is erased."""
@@ -487,7 +494,7 @@ def _rank_streak(
 
 def _check_supported(board: Board) -> None:
     """Raises `NotAllowed` for boards that need what is not there yet."""
-    if board.rank_by != "metric":
+    if board.rank_by == "streak":
         raise _not_yet(f"boards that rank by {board.rank_by}")
     if board.late_events == "revise":
         raise _not_yet("boards whose final runs are revised by late events (lateEvents: use ignore)")

@@ -23,13 +23,15 @@ from palmares.domain.metric import Metric
 from palmares.domain.preferences import Preferences, StreakPreferences
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User, changed
-from palmares.ledger.contract import Entry
+from palmares.ledger.contract import Entry, void
+from palmares.ledger.points import decode_schemes
 from palmares.ledger.valkey.commit import Commit, Shard
-from palmares.ledger.valkey.draft import Draft, Step
-from palmares.ledger.valkey.keys import user_name
+from palmares.ledger.valkey.correct import CorrectingDraft
+from palmares.ledger.valkey.draft import Picture, Step
+from palmares.ledger.valkey.keys import user_name, whole_position
 from palmares.ledger.valkey.scripts import source
 from palmares.ledger.valkey.shards import Shards, with_events
-from palmares.ledger.valkey.state import Line, decode_line
+from palmares.ledger.valkey.state import Line, Logged, Stored, decode_line, without_target
 from palmares.ledger.valkey.store import Command
 
 _WORKER = "replay"
@@ -37,7 +39,10 @@ _FIELDS = {entry.name for entry in fields(User)}
 _REPLACED = ("email", "name", "tz", "sign_up_date", "device_tokens")
 _STREAK = [entry.name for entry in msgspec.structs.fields(StreakPreferences)]
 # What a line of an event says of it. Its streak is left as it is: it was told by the settings of its time.
-_COMPARED = ("scope", "user_id", "metric", "amount", "occurred_at", "local_at", "total", "idempotency_key", "late")
+_COMPARED = (
+    "kind", "scope", "user_id", "metric", "amount", "occurred_at", "local_at", "total", "idempotency_key", "late",
+    "history",
+)  # fmt: skip
 
 
 class CannotReplay(Invalid):
@@ -74,13 +79,27 @@ class Replay:
         """Record lines of a shard, which follow on its last and lie within one half of a UTC day.
 
         Of what one request did, all lines must be there. Raises `CannotReplay` when the lines do not follow from what
-        was recorded before; then nothing is changed.
+        was recorded before; then nothing is changed of what lies between two changes of the schemes of points.
         """
-        entries = [Entry(line.scope, decode_line(line.content).user_id) for line in lines]
-        picture = await self._shards.picture(entries, lines[0].recorded_at)
-        drafted = await with_events(self._shards, picture, lambda: list(_drafted(Draft(picture, self._streaks), lines)))
+        place = self._shards.all[shard]
+        for is_points, some in groupby(lines, key=lambda line: line.kind == "points"):
+            if is_points:
+                for line in some:
+                    await self._set_points(place, line)
+            else:
+                await self._record(place, list(some))
+
+    async def _set_points(self, shard: Shard, line: LogLine) -> None:
+        schemes = decode_schemes(line.body or "[]")
+        await self._shards.set_points(shard, line.scope, schemes, line.recorded_at)
+        if await self.position(shard.place) != line.position:
+            raise CannotReplay(f"line {line.position} changes no schemes, or somebody else uses shard {shard.place}")
+
+    async def _record(self, shard: Shard, lines: Sequence[LogLine]) -> None:
+        picture = await self._picture(shard, lines)
+        drafted = await with_events(self._shards, picture, lambda: list(_drafted(picture, self._streaks, lines)))
         moments = [list(some) for _, some in groupby(drafted, key=lambda one: one.lines[0].recorded_at)]
-        commits = [self._commit(self._shards.all[shard], some) for some in moments]
+        commits = [self._commit(shard, some) for some in moments]
         # In one transaction, so the server has the script from the first of them.
         commands = [
             self._command(*one, first=place == 0) for place, one in enumerate(zip(commits, moments, strict=True))
@@ -88,10 +107,23 @@ class Replay:
         for commit, answer in zip(commits, await self._shards.store.read(commands), strict=True):
             told = commit.read(answer)
             if told.verdict != "done" or not all(told.taken):
-                raise Unavailable(f"shard {shard} refuses what is replayed ({told.verdict}): somebody else uses it")
+                raise Unavailable(
+                    f"shard {shard.place} refuses what is replayed ({told.verdict}): somebody else uses it"
+                )
         for step, some in drafted:
-            if (step.position, step.number) != (some[-1].position, some[-1].user):
-                raise Unavailable(f"shard {shard} has line {some[-1].position} elsewhere: somebody else has used it")
+            told_line = some[(step.event_line or len(some)) - 1]
+            if (step.position, step.number) != (told_line.position, told_line.user):
+                raise Unavailable(f"shard {shard.place} has line {told_line.position} elsewhere: somebody else used it")
+
+    async def _picture(self, shard: Shard, lines: Sequence[LogLine]) -> Picture:
+        """What is needed to draft lines. Those that they are about may be among them."""
+        logged = [_logged(line) for line in lines]
+        entries = [Entry(one.line.scope, one.line.user_id) for one in logged]
+        picture = await self._shards.picture(entries, lines[0].recorded_at)
+        targets = {(shard.place, one.target) for one in logged if one.target and one.target < lines[0].position}
+        earlier = await self._shards.lines_at(targets)
+        picture.lines = {**earlier, **{(shard.place, one.position): one for one in logged}}
+        return picture
 
     def _commit(self, shard: Shard, drafted: Sequence[_Drafted]) -> Commit:
         """What was recorded in one moment."""
@@ -110,36 +142,66 @@ class Replay:
         await self._shards.refresh()
 
 
-def _drafted(draft: Draft, lines: Sequence[LogLine]) -> Iterator[_Drafted]:
+class _Draft(CorrectingDraft):
+    """Steps that lead to lines of which the positions are known."""
+
+    first_position = 0
+
+    def present(self, name: bytes) -> Stored | None:
+        """A user as the lines before have left them."""
+        return self._present(name)
+
+    def _next_position(self, step: Step) -> int:
+        return self.first_position + len(step.lines)
+
+
+def _drafted(picture: Picture, streaks: Mapping[int, StreakSettings], lines: Sequence[LogLine]) -> Iterator[_Drafted]:
     """The steps that lead to some lines, with the lines as they are."""
-    left = list(lines)
+    draft, left = _Draft(picture, streaks), list(lines)
     while left:
-        line, told = left[0], decode_line(left[0].content)
+        line, told = left[0], _logged(left[0])
+        draft.first_position = line.position
         try:
-            entry, draft.now = _entry(draft, line, told)
+            entry, draft.now = _entry(draft, told)
             [step] = draft.add([entry])
         except PalmaresError as error:
             raise CannotReplay(f"line {line.position} cannot be recorded once more: {error.message}") from error
         some, left = left[: len(step.lines)], left[len(step.lines) :]
-        if not some or [_compared(decode_line(one.content)) for one in some] != [_compared(one) for one in step.lines]:
+        expected = [(_compared(one), step.targets.get(place)) for place, one in enumerate(step.lines)]
+        if not some or [(_compared(one.line), one.target) for one in map(_logged, some)] != expected:
             raise CannotReplay(f"line {line.position} does not follow from what was recorded before")
         # As they were written, whatever version of this program wrote them.
-        step.lines = [msgspec.Raw(one.content) for one in some]  # type: ignore[misc]
+        step.lines = [msgspec.Raw(without_target(one.content)) for one in some]  # type: ignore[misc]
         yield _Drafted(step, some)
 
 
-def _entry(draft: Draft, line: LogLine, told: Line) -> tuple[Entry, int]:
+def _logged(line: LogLine) -> Logged:
+    told, target = decode_line(line.content)
+    return Logged(line.position, line.recorded_at, line.user, told, target)
+
+
+def _entry(draft: _Draft, logged: Logged) -> tuple[Entry, int]:
     """What was asked for when a line was recorded, and when that was worked out."""
+    line = logged.line
     if line.kind == "user":
-        return _change(draft, told)
+        return _change(draft, line)
     if line.kind == "event":
-        attributes = msgspec.json.decode(told.body) if told.body else None
+        attributes = msgspec.json.decode(line.body) if line.body else None
         entry = Entry(
-            told.scope, told.user_id, {}, _metric(told), told.amount or 0, attributes, told.idempotency_key,
-            told.occurred_at, history=getattr(told, "history", False),
+            line.scope, line.user_id, {}, _metric(line), line.amount or 0, attributes, line.idempotency_key,
+            line.occurred_at, history=line.history,
         )  # fmt: skip
-        return entry, line.recorded_at
+        return entry, logged.recorded_at
+    if line.kind == "void":
+        reason = msgspec.json.decode(line.body)["reason"] if line.body else None
+        return void(line.scope, _whole_target(draft, logged), reason), logged.recorded_at
     raise NotAllowed(f"lines of the kind {line.kind!r} cannot be replayed yet")
+
+
+def _whole_target(draft: _Draft, logged: Logged) -> int:
+    """The place in the whole log of what a line is about, which is of the same shard."""
+    shard = draft.picture.shard_of[user_name(logged.line.scope, logged.line.user_id)]
+    return whole_position(logged.target or 0, shard, len(draft.picture.boards))
 
 
 def _metric(line: Line) -> Metric:
@@ -148,7 +210,7 @@ def _metric(line: Line) -> Metric:
     return Metric(line.metric, "", line.scope, str(line.metric), "")
 
 
-def _change(draft: Draft, line: Line) -> tuple[Entry, int]:
+def _change(draft: _Draft, line: Line) -> tuple[Entry, int]:
     after = _profile(line)
     present = draft.present(user_name(line.scope, line.user_id))
     if present is None:
@@ -197,4 +259,6 @@ def _same(one: User, other: User) -> bool:
 
 
 def _compared(line: Line) -> list[Any]:
-    return [getattr(line, name) for name in _COMPARED]
+    # A user's body is compared as a user.
+    body = None if line.kind == "user" else line.body
+    return [body, *(getattr(line, name) for name in _COMPARED)]

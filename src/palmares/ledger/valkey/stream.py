@@ -14,6 +14,7 @@ from palmares.domain.log_line import LogLine
 from palmares.ledger.contract import Record
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.shards import Shards
+from palmares.ledger.valkey.state import Logged, decode_line
 
 
 class StreamEntry(NamedTuple):
@@ -23,6 +24,11 @@ class StreamEntry(NamedTuple):
     user: int
     recorded_at: int
     content: bytes
+
+    def logged(self) -> Logged:
+        """The line with what its content says."""
+        line, target = decode_line(self.content)
+        return Logged(self.position, self.recorded_at, self.user, line, target)
 
 
 class KeptLog(Protocol):
@@ -36,7 +42,7 @@ class Stream:
     """The streams of all shards. `record_of` reads a line; `kept` is where lines are that are here no more."""
 
     def __init__(
-        self, shards: Shards, record_of: Callable[[Shard, StreamEntry], Record], kept: KeptLog | None = None
+        self, shards: Shards, record_of: Callable[[Shard, Logged], Record], kept: KeptLog | None = None
     ) -> None:
         self._shards = shards
         self._record_of = record_of
@@ -82,7 +88,7 @@ class Stream:
         return _entries(found)
 
     def _line(self, shard: Shard, entry: StreamEntry) -> LogLine:
-        record = self._record_of(shard, entry)
+        record = self._record_of(shard, entry.logged())
         return LogLine(
             entry.position, entry.user, entry.recorded_at, record.kind, record.scope, record.metric, record.amount,
             record.occurred_at, record.local_at, record.total, record.idempotency_key, record.target, record.body,
