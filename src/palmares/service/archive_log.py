@@ -142,8 +142,4 @@ def _begins_with(found: list[LogLine], last: LogLine | None) -> bool:
     """Whether lines that were read begin with the last one that is kept; without one, with the first of all."""
     if last is None:
         return not found or found[0].position == 1
-    return bool(found) and _identity(found[0]) == _identity(last)
-
-
-def _identity(line: LogLine) -> tuple[int, int, int, bytes]:
-    return line.position, line.user, line.recorded_at, line.content
+    return bool(found) and found[0].is_same(last)

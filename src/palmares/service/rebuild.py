@@ -104,7 +104,7 @@ async def _begin(replay: Replaying, source: LogSource, archive: LogArchive, shar
     position = await replay.position(shard)
     found = await source.lines(shard, position - 1, 1) if position else []
     kept = await archive.lines(shard, position - 1, 1) if position else []
-    if position and (not kept or [line.content for line in found] != [line.content for line in kept]):
+    if position and not (found and kept and found[0].is_same(kept[0])):
         raise NotAllowed(
             f"shard {shard} has something else than what is kept up to its line {position}: empty Valkey first, or "
             "rebuild under another name"

@@ -51,6 +51,7 @@ from palmares.ledger.contract import (
 from palmares.ledger.valkey.boards import Making, counts_alike
 from palmares.ledger.valkey.chores import Chores
 from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.explorer import Explorer
 from palmares.ledger.valkey.keys import shards_key
 from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
@@ -97,6 +98,7 @@ class ValkeyLedger:
         self._installs: set[asyncio.Task[None]] = set()
         self._reader = Reader(shards, self._streaks, kept_log)
         self.stream = self._reader.stream
+        self._explorer = Explorer(shards, self.stream)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
     @classmethod
@@ -452,12 +454,12 @@ class ValkeyLedger:
         """See `Ledger.compact`. Nobody is erased."""
 
     async def events(self, wanted: WantedEvents) -> EventPage:
-        """Not there yet."""
-        raise _not_yet("the events of a scope by what is wanted")
+        """See `Ledger.events`."""
+        return await self._explorer.events(wanted)
 
     async def events_with(self, scope: int, ids: Sequence[str]) -> list[StoredEvent | None]:
-        """Not there yet."""
-        raise _not_yet("events by their ids")
+        """See `Ledger.events_with`."""
+        return await self._explorer.events_with(scope, ids)
 
     async def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`.
