@@ -19,6 +19,7 @@ from sqlalchemy import create_engine, make_url
 
 from palmares.archive.sql import SqlArchive
 from palmares.catalog.sql import SqlCatalog
+from palmares.log_archive.sql import SqlLogArchive
 from palmares.outbox.sql import SqlOutbox
 
 # For speed: nothing here outlives the machine.
@@ -173,4 +174,5 @@ async def migrate_all(url: str) -> None:
     """Make the tables of all parts in one database."""
     await (await SqlCatalog.open(url, lambda: 0)).close()
     await (await SqlOutbox.open(url)).close()
+    await (await SqlLogArchive.open(url)).close()
     SqlArchive.open(url).close()

@@ -18,11 +18,13 @@ from palmares.archive.sql import SqlArchive
 from palmares.catalog import tables as catalog_tables
 from palmares.catalog.sql import SqlCatalog
 from palmares.domain.errors import Unavailable
+from palmares.log_archive import tables as log_tables
+from palmares.log_archive.sql import SqlLogArchive
 from palmares.outbox import tables as outbox_tables
 from palmares.outbox.sql import SqlOutbox
 from tests.databases import Place, Postgres, migrate_all
 
-PARTS = {"catalog": catalog_tables, "archive": archive_tables, "outbox": outbox_tables}
+PARTS = {"catalog": catalog_tables, "archive": archive_tables, "outbox": outbox_tables, "log": log_tables}
 EMPTY = "template1"
 
 COLUMNS = """
@@ -69,7 +71,12 @@ def test_the_migration_chains_make_the_schema_of_the_code(migrated: Place, postg
         engine.dispose()
         expected = schema(full)
 
-    assert {"boards.key", "editions.pk_editions", "ix_deliveries_webhook_due"} <= expected.keys()
+    assert {
+        "boards.key",
+        "editions.pk_editions",
+        "ix_deliveries_webhook_due",
+        "log_lines.pk_log_lines",
+    } <= expected.keys()
     assert schema(migrated) == expected
 
 
@@ -105,6 +112,7 @@ def test_opening_twice_migrates_once(migrated: Place) -> None:
         ("settings", lambda url: anyio.run(SqlCatalog.open, url, lambda: 0)),
         ("final_places", SqlArchive.open),
         ("watch", lambda url: anyio.run(SqlOutbox.open, url)),
+        ("log_lines", lambda url: anyio.run(SqlLogArchive.open, url)),
     ],
     ids=PARTS,
 )

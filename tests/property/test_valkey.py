@@ -1,11 +1,11 @@
 """Any life of a ledger on Valkey, by two workers, compared with the ledger that is right.
 
-It is the life of `test_ledger.py` without what this ledger refuses: void events, totals that are set, hidden users and
-points. Users and lines have other numbers where there are several shards.
+It is the life of `test_ledger.py` without boards that rank by streak, which this ledger refuses. Users and lines have
+other numbers where there are several shards.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -15,15 +15,27 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
 from palmares.domain.errors import PalmaresError
 from palmares.domain.local_time import HOUR
+from palmares.domain.points import Scheme
 from palmares.domain.value import LEAST, MOST
-from palmares.ledger.contract import Entry, Ledger
+from palmares.ledger.contract import Entry, Ledger, void
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from tests.ledger_world import Clock, everything, told
 from tests.plain_archive import PlainArchive
-from tests.property.test_ledger import METRICS, USERS, boards, changes, entry_of, numbered, refused
+from tests.property.test_ledger import (
+    METRICS,
+    USERS,
+    boards,
+    changes,
+    entry_of,
+    numbered,
+    refused,
+    schemes,
+    voids,
+)  # fmt: skip
 from tests.slow_ledger import SlowLedger
 from tests.valkey_servers import Address, fresh_name
 from tests.world import HOURS, LAPS
@@ -33,21 +45,19 @@ pytestmark = pytest.mark.anyio
 # Beyond what a double can tell apart, too.
 AMOUNTS = [-2_000_000, -1, 0, 1, 1_000_000, 1_000_000, 2_000_000, 2**60, 2**60 + 1, -(2**61), MOST, LEAST]
 
-seen_changes = changes.map(lambda given: {name: value for name, value in given.items() if name != "hidden"})
 events = st.builds(
     lambda **fields: fields,
     user_id=st.sampled_from(USERS),
-    changes=st.one_of(st.just({}), seen_changes),
+    changes=st.one_of(st.just({}), changes),
     metric=st.sampled_from([LAPS, LAPS, LAPS, HOURS, None]),
     amount=st.sampled_from(AMOUNTS),
     idempotency_key=st.sampled_from([None, None, None, "one", "two"]),
     hours_ago=st.sampled_from([None, None, None, 0, 1, 7, 24, 60, 24 * 6]),
     history=st.sampled_from([False, False, True]),
+    total=st.sampled_from([None, None, None, None, None, None, 0, 2_000_000]),
 )
-requests = st.lists(st.one_of(events, events, events, events, events, refused), min_size=1, max_size=4)
-taken_boards = boards.map(
-    lambda board: replace(board, rank_by="metric", metric=board.metric or LAPS, points_system=None)
-)
+requests = st.lists(st.one_of(events, events, events, events, voids, refused), min_size=1, max_size=4)
+taken_boards = boards
 
 
 class Pair:
@@ -83,9 +93,34 @@ class Pair:
 
     async def record(self, worker: int, together: Sequence[Sequence[Entry]]) -> None:
         """Requests that arrive together at one of the workers."""
-        answers = await asyncio.gather(*(answer(self.workers[worker], request) for request in together))
+        asked = [[await self._as_there(entry) for entry in request] for request in together]
+        answers = await asyncio.gather(*(answer(self.workers[worker], request) for request in asked))
         for request, found in zip(together, answers, strict=True):
             assert found == await answer(self.slow, request), request
+
+    async def entry_of_void(self, pick: int) -> Entry:
+        """A void of one of the events, void or not; where there are none, of something that is no event."""
+        events = [line.position for line in await self.slow.records(0, 1_000_000) if line.kind == "event"]
+        return void(DEFAULT_SCOPE, events[-1 - pick % len(events)] if events else 1_000_000 + pick)
+
+    async def _as_there(self, entry: Entry) -> Entry:
+        """An entry as the ledger on Valkey has to be told it: there, events have other positions."""
+        slow = [line for line in await self.slow.records(0, 1_000_000) if line.kind == "event"]
+        wanted = next((line for line in slow if line.position == entry.voids), None)
+        if wanted is None:
+            return entry
+        [user] = await self.slow.users([wanted.user])
+        known = await self.workers[0].user(user.scope, user.id)
+        assert known is not None
+        lines = await self.workers[0].records(0, 1_000_000)
+        own = [line.position for line in lines if line.kind == "event" and line.user == known.number]
+        place = [line for line in slow if line.user == wanted.user].index(wanted)
+        return replace(entry, voids=own[place])
+
+    async def pay(self, worker: int, scheme: Scheme) -> None:
+        """One of the workers hears of other schemes; the other has to find out."""
+        await self.workers[worker].set_points(DEFAULT_SCOPE, [scheme])
+        await self.slow.set_points(DEFAULT_SCOPE, [scheme])
 
     async def follow(self, worker: int, board: Board) -> None:
         """One of the workers follows a board, of which the other has to find out."""
@@ -133,8 +168,19 @@ Action = Callable[[Pair], Awaitable[None]]
 
 def record(worker: int, together: list[list[dict[str, Any]]]) -> Action:
     async def act(pair: Pair) -> None:
-        now = pair.clock()
-        await pair.record(worker, [[entry_of(now, **fields) for fields in request] for request in together])
+        await pair.record(worker, [[await entry_for(pair, fields) for fields in request] for request in together])
+
+    return act
+
+
+async def entry_for(pair: Pair, fields: Mapping[str, Any]) -> Entry:
+    """The entry of one that was drawn: a void, or an event or a change of a user."""
+    return await pair.entry_of_void(fields["void"]) if "void" in fields else entry_of(pair.clock(), **fields)
+
+
+def pay(worker: int, scheme: Scheme) -> Action:
+    async def act(pair: Pair) -> None:
+        await pair.pay(worker, scheme)
 
     return act
 
@@ -142,6 +188,13 @@ def record(worker: int, together: list[list[dict[str, Any]]]) -> Action:
 def wait(hours: int) -> Action:
     async def act(pair: Pair) -> None:
         pair.clock.now += hours * HOUR
+
+    return act
+
+
+def hide(worker: int, user_id: str, hidden: bool) -> Action:
+    async def act(pair: Pair) -> None:
+        await pair.record(worker, [[Entry(DEFAULT_SCOPE, user_id, {"hidden": hidden}, must_exist=True)]])
 
     return act
 
@@ -172,6 +225,8 @@ actions = st.one_of(
     records, records, records, records, records,
     st.builds(wait, st.sampled_from([1, 5, 13, 24, 24 * 7])),
     st.builds(about_board, st.sampled_from(["follow", "follow", "forget"]), either, taken_boards, st.integers(1, 4)),
+    st.builds(hide, either, st.sampled_from(USERS), st.booleans()),
+    st.builds(pay, either, schemes),
     st.sampled_from([restart, compare]),
 )  # fmt: skip
 

@@ -59,7 +59,7 @@ async def test_the_catalog_is_read_again_also_while_the_claim_cannot_be_had(
         with monkeypatch.context() as patch:
             patch.setattr(Claim, "keep", fail)
             with pytest.raises(Unavailable, match="no lock"):
-                await server._look_at_database()
+                await server._look()
         assert not catalog.keys()
         await server.close()
 

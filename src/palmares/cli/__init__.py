@@ -19,6 +19,9 @@ COMMANDS = {
     "keys": ("palmares.cli.keys", "keys"),
     "users": ("palmares.cli.users", "users"),
     "compact": ("palmares.cli.compact", "compact_command"),
+    "rebuild": ("palmares.cli.rebuild", "rebuild_command"),
+    "migrate": ("palmares.cli.migrate", "migrate_command"),
+    "verify": ("palmares.cli.verify", "verify_command"),
     "webhooks": ("palmares.cli.webhooks", "webhooks"),
 }
 

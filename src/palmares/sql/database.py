@@ -6,11 +6,12 @@ step. Each kind of database has its own way to that, in a module of its own; out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import URL, Connection, make_url
+from sqlalchemy import URL, Connection, Table, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from palmares.domain.errors import Unavailable
@@ -77,6 +78,18 @@ class Database:
         if self._is_shared:
             postgresql.check(writer)
         upgrade(writer, self._part.migrations, self._part.name)
+
+    def load(self, writer: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Add many rows in the present transaction, the fastest way; they have all columns in the order of the table.
+
+        Texts must not hold a NUL character.
+        """
+        (postgresql if self._is_shared else sqlite).load(writer, table, rows)
+
+    def go_on_numbering(self, writer: Connection, table: Table) -> None:
+        """Let numbers that the database gives to rows of a table go on behind those that were given elsewhere."""
+        if self._is_shared:
+            postgresql.go_on_numbering(writer, table)
 
     @property
     def has_turns(self) -> bool:

@@ -9,10 +9,12 @@ is away must not stop what can do without it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select
+import psycopg
+from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event, func, make_url, select
+from sqlalchemy.exc import DBAPIError
 
 from palmares.domain.errors import Unavailable
 
@@ -58,9 +60,13 @@ def take_lock(connection: Connection, name: str) -> None:
     _lock(connection, func.pg_advisory_xact_lock, name)
 
 
-def try_lock(session: Connection, name: str) -> bool:
-    """Take the lock of that name for as long as the session lasts; returns whether it was to be had."""
-    return bool(_lock(session, func.pg_try_advisory_lock, name))
+def try_lock(session: Connection, name: str, shared: bool = False) -> bool:
+    """Take the lock of that name for as long as the session lasts; returns whether it was to be had.
+
+    Those who share it keep only those away who want it for themselves.
+    """
+    take = func.pg_try_advisory_lock_shared if shared else func.pg_try_advisory_lock
+    return bool(_lock(session, take, name))
 
 
 def wait_for_lock(session: Connection, name: str) -> None:
@@ -71,6 +77,31 @@ def wait_for_lock(session: Connection, name: str) -> None:
 def give_back(session: Connection, name: str) -> None:
     """Give the lock of that name back at once: the server may take a moment to see that a session has ended."""
     _lock(session, func.pg_advisory_unlock, name)
+
+
+def load(writer: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Add many rows, by COPY."""
+    quote = writer.dialect.identifier_preparer.quote
+    columns = ", ".join(quote(column.name) for column in table.columns)
+    types = [column.type.compile(writer.dialect).partition("(")[0].lower() for column in table.columns]
+    driver: Any = writer.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(f"COPY {quote(table.name)} ({columns}) FROM STDIN BINARY") as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        # SQLAlchemy did not see the statement, so it cannot tell of the error in its own words.
+        raise DBAPIError(f"COPY {table.name}", None, error) from error
+
+
+def go_on_numbering(writer: Connection, table: Table) -> None:
+    """Let the sequence of a table go on behind the greatest number that is in the table. SQLite does so by itself."""
+    column = table.autoincrement_column
+    if column is not None:
+        sequence = func.pg_get_serial_sequence(table.name, column.name)
+        greatest = select(func.max(column)).scalar_subquery()
+        writer.execute(select(func.setval(sequence, greatest)).where(greatest.is_not(None)))
 
 
 def check(connection: Connection) -> None:

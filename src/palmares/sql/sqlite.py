@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 
 # For how long a process waits while another one writes.
 _BUSY_SECONDS: Final = 10
@@ -30,6 +30,14 @@ def engines(url: URL, pragmas: Mapping[str, str]) -> tuple[Engine, Engine]:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine, engine.execution_options(palmares_writes=True)
+
+
+def load(writer: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Add many rows."""
+    statement = str(table.insert().compile(dialect=writer.dialect))
+    found = list(rows)
+    if found:
+        writer.exec_driver_sql(statement, found)
 
 
 def compact(engine: Engine) -> bool:

@@ -28,13 +28,13 @@ from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.flusher import Flusher
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import POINTS, Line, Log, PastEvent, past_event
-from palmares.ledger.embedded.points import Points, award_of, encode_schemes
 from palmares.ledger.embedded.projection import FirstUse
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.users import Users
 from palmares.ledger.event_id import event_id
+from palmares.ledger.points import Points, award_of, encode_schemes
 
 logger = structlog.get_logger(__name__)
 _MOST_ENTRIES_PER_BATCH = 5_000

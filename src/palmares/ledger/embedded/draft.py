@@ -31,14 +31,14 @@ from palmares.domain.tally import Tally
 from palmares.domain.user import User, changed
 from palmares.ledger.contract import Entry
 from palmares.ledger.embedded.followed import Followed
-from palmares.ledger.embedded.log import ERASURE, EVENT, USER, VOID, Line, Log, PastEvent, past_event
-from palmares.ledger.embedded.points import Points, encode_award
+from palmares.ledger.embedded.log import ERASURE, EVENT, USER, VOID, Line, Log, PastEvent, Voided, past_event
 from palmares.ledger.embedded.projection import FirstUse
 from palmares.ledger.embedded.rankings import Rankings
-from palmares.ledger.embedded.repay import repay
 from palmares.ledger.embedded.streaks import Drafted, Streaks, StreakValue
 from palmares.ledger.embedded.users import Sum, Users, UserState, encode_user
-from palmares.ledger.embedded.voids import Consequence, Voided, consequence
+from palmares.ledger.points import Points, encode_award
+from palmares.ledger.repay import repay
+from palmares.ledger.voids import Consequence, consequence
 
 _MISSING = object()
 _ERASED: UserState = UserState(User(number=0, scope=0, id="", created=0, updated=0))

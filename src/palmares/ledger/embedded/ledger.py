@@ -58,7 +58,6 @@ from palmares.ledger.embedded.figures import Figures
 from palmares.ledger.embedded.folder import Folder
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import Log
-from palmares.ledger.embedded.points import Points, decode_schemes
 from palmares.ledger.embedded.projection import Projection
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.reader import Reader
@@ -70,6 +69,7 @@ from palmares.ledger.embedded.timeline import Timeline, finish
 from palmares.ledger.embedded.upkeep import Upkeep
 from palmares.ledger.embedded.users import Users
 from palmares.ledger.keeping import Archive
+from palmares.ledger.points import Points, decode_schemes
 
 logger = structlog.get_logger(__name__)
 

@@ -44,6 +44,13 @@ class Line(NamedTuple):
     target: int | None = None
 
 
+class Voided(NamedTuple):
+    """An event that is void, and the line that says so."""
+
+    event: Line
+    line: Line
+
+
 class PastEvent(NamedTuple):
     """An event as the fold needs it."""
 

@@ -35,7 +35,7 @@ from palmares.ledger.embedded.log import Line
 from palmares.ledger.embedded.projection import Snapshot
 from palmares.ledger.embedded.queries import query
 from palmares.ledger.embedded.streaks import metrics_json
-from palmares.ledger.embedded.voids import consequence
+from palmares.ledger.voids import consequence
 
 _ROWS_AT_ONCE = 500
 _USERS_AT_ONCE = 5_000

@@ -25,13 +25,13 @@ from palmares.ledger.embedded.archivist import Archivist
 from palmares.ledger.embedded.explorer import Found
 from palmares.ledger.embedded.followed import Followed
 from palmares.ledger.embedded.log import ERASURE, EVENT, POINTS, USER, VOID, Line, Log, past_event
-from palmares.ledger.embedded.points import award_of
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.users import Users
 from palmares.ledger.event_id import event_id
 from palmares.ledger.keeping import Order
+from palmares.ledger.points import award_of
 from palmares.ledger.union import Union
 
 _LIVE = RunState(False, 0, 0)

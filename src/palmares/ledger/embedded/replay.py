@@ -15,12 +15,12 @@ from palmares.domain.preferences import Preferences
 from palmares.domain.run import Run
 from palmares.domain.streak import decode, may_concern
 from palmares.ledger.embedded.draft import Step
-from palmares.ledger.embedded.log import ERASURE, EVENT, USER, VOID, Line, Log, past_event
+from palmares.ledger.embedded.log import ERASURE, EVENT, USER, VOID, Line, Log, Voided, past_event
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.users import Users, UserState, attributes_before, decode_user, preferences_before
-from palmares.ledger.embedded.voids import Voided, consequence
+from palmares.ledger.voids import consequence
 
 _LINES_AT_ONCE = 10_000
 

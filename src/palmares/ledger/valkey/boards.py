@@ -1,6 +1,6 @@
-"""The boards that a shard counts on, as one worker knows them.
+"""The boards that a shard counts on, and the schemes by which it pays points, as one worker knows them.
 
-A shard keeps the definitions itself, with a number that grows at every change. A commit tells the number that its
+A shard keeps these definitions itself, with a number that grows at every change. A commit tells the number that its
 worker knows, and the shard refuses it when it is not the present one: so no worker records an event past a board that
 another has followed. A *generation* is one making of a board's rankings; while a new one is made, both count.
 """
@@ -15,6 +15,7 @@ import msgspec
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
 from palmares.domain.errors import NotFound
+from palmares.ledger.points import Points, decode_schemes
 from palmares.ledger.valkey.member import Members
 
 _encoder = msgspec.msgpack.Encoder()
@@ -43,16 +44,17 @@ class Making:
 
 
 class Boards:
-    """All generations of a shard; those that were stopped are only read. `version` is the number of the shard's last
-    change of them."""
+    """All generations of a shard, and its schemes. Generations that were stopped are only read. `version` is the number
+    of the shard's last change of them."""
 
-    def __init__(self, version: int = 0, makings: Iterable[Making] = ()) -> None:
+    def __init__(self, version: int = 0, makings: Iterable[Making] = (), points: Points | None = None) -> None:
         self.version = version
+        self.points = Points() if points is None else points
         self._by_generation = {making.generation: making for making in makings}
         self._by_metric: dict[int, list[Making]] = {}
         for making in self._by_generation.values():
-            if making.board.metric is not None and making.counts:
-                self._by_metric.setdefault(making.board.metric.number, []).append(making)
+            if making.board.counted is not None and making.counts:
+                self._by_metric.setdefault(making.board.counted.number, []).append(making)
 
     def __iter__(self) -> Iterator[Making]:
         return iter(self._by_generation.values())
@@ -92,9 +94,13 @@ def encode_board(board: Board, ready: bool, stopped: int | None) -> bytes:
     return _encoder.encode((board, ready, stopped))
 
 
-def decode_boards(version: int, stored: Mapping[bytes, bytes]) -> Boards:
-    """All generations of a shard."""
-    return Boards(version, [Making(int(number), *_decoder.decode(raw)) for number, raw in stored.items()])
+def decode_boards(version: int, stored: Mapping[bytes, bytes], schemes: Mapping[bytes, bytes]) -> Boards:
+    """All generations and schemes of a shard."""
+    points = Points()
+    for position in sorted(map(int, schemes)):
+        scope, body = schemes[b"%d" % position].split(b":", 1)
+        points.define(int(scope), decode_schemes(body.decode()), position)
+    return Boards(version, [Making(int(number), *_decoder.decode(raw)) for number, raw in stored.items()], points)
 
 
 def counts_alike(one: Board, other: Board) -> bool:

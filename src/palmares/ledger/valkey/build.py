@@ -101,8 +101,13 @@ class Build:
         return boundary if first is None else min(max(next_boundary(first), self._boundary + BOUNDARY_STEP), boundary)
 
     async def _live_until(self, instant: int) -> None:
-        unsure: dict[tuple[Run, int], int] = {}
-        for effect in await self._past.until(instant):
+        effects = await self._past.until(instant)
+        self._revised |= self._past.revising
+        unsure = {
+            (run, user): shard for (run, user), shard in self._past.recounted.items() if user in self._held.get(run, ())
+        }
+        self._past.recounted.clear()
+        for effect in effects:
             if (effect.run, effect.user) not in unsure and not self._count(effect):
                 unsure[effect.run, effect.user] = effect.shard
         for (run, user), shard in unsure.items():
@@ -130,7 +135,11 @@ class Build:
         effects = await self._past.all_of(shard, user, run)
         events = sorted((effect.occurred_at, effect.position, effect.amount) for effect in effects)
         folded = tally.fold(self._board.aggregation, [(amount, occurred_at) for occurred_at, _, amount in events])
-        assert folded is not None, "there is one event at least"
+        self._ranked.pop(run, None)
+        if folded is None:
+            # All of them are void.
+            self._held[run].pop(user, None)
+            return
         value.checked(folded.value, f"a value on leaderboard {self._board.key!r}")
         self._held[run][user] = _Held(folded, events[-1][:2])
         if any(effect.late for effect in effects):

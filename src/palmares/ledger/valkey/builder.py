@@ -31,6 +31,7 @@ from palmares.ledger.valkey.keys import run_field, run_of
 from palmares.ledger.valkey.moment import ranks_of
 from palmares.ledger.valkey.past import Past
 from palmares.ledger.valkey.shards import Shards, by_present_boards
+from palmares.ledger.valkey.stream import Stream
 
 logger = structlog.get_logger(__name__)
 # Late events tend to come in crowds.
@@ -69,8 +70,9 @@ class Made(NamedTuple):
 class Builder:
     """Builds on behalf of one worker."""
 
-    def __init__(self, shards: Shards, keeper: Keeper, finisher: Finisher, archive: Archive) -> None:
+    def __init__(self, shards: Shards, keeper: Keeper, finisher: Finisher, stream: Stream, archive: Archive) -> None:
         self._shards = shards
+        self._stream = stream
         self._finisher = finisher
         self._keeper = keeper
         self._archive = archive
@@ -121,7 +123,9 @@ class Builder:
         await self._keeper.reach(self._shards.now)
         starts = None if runs is None else {run.start for run in runs}
         cut = None if stopped is None else await self._finisher.cut(board.number, stopped)
-        past = Past(self._shards, Plan(board), upto if cut is None else cut.upto, starts, beyond=cut is None)
+        past = Past(
+            self._shards, self._stream, Plan(board), upto if cut is None else cut.upto, starts, beyond=cut is None
+        )
         edition = await self._keeper.in_thread(self._archive.begin_edition, board.number)
         build = Build(board, past, self._archive, edition, self._keeper.in_thread, runs)
         made = Made(board, past, build, edition, None if cut is None else cut.at)
@@ -147,7 +151,7 @@ class Builder:
 
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
         """See `Ledger.ranks_as_of`."""
-        past = Past(self._shards, Plan(board), self._shards.places_upto(position), beyond=False)
+        past = Past(self._shards, self._stream, Plan(board), self._shards.places_upto(position), beyond=False)
         edition = await self._keeper.in_thread(self._archive.begin_edition, board.number)
         try:
             await past.survey()

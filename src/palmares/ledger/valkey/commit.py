@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from palmares.domain.effect import last_boundary, next_boundary
 from palmares.domain.errors import Unavailable
 from palmares.ledger.valkey.boards import Boards
-from palmares.ledger.valkey.draft import Change, Past, Side, Step
+from palmares.ledger.valkey.draft import DRAFTED, Change, EventMember, Past, Side, Step
 from palmares.ledger.valkey.keys import ShardKeys, note_field, run_group_field
 from palmares.ledger.valkey.state import encode_held, encode_line, encode_state
 from palmares.ledger.valkey.tell import Count, Question, Ranking
@@ -79,11 +79,11 @@ class Commit:
         yield from (step.name, _number(step.version), b"1" if writes else b"0")
         yield encode_state(step.state) if writes else b""
         yield from _list(step.used if writes else (), lambda field: [field])
-        yield from _list(step.lines, lambda line: [encode_line(line)])
-        yield from _list(
-            step.events,
-            lambda event: [self._key(self._shard.keys.events(event.metric, step.name)), event.before, event.behind],
-        )
+        yield _number(step.event_line)
+        targets = step.targets
+        yield from _list(enumerate(step.lines), lambda line: [_position(targets.get(line[0], 0)), encode_line(line[1])])
+        yield from _list(step.events, lambda event: self._event(event, step.name))
+        yield from _list(step.gone, lambda gone: self._gone(*gone, step.name))
         yield from _list(step.changes, lambda change: self._change(change, step.state.user.id))
         yield from _list(step.past, lambda past: self._past(past, step.name))
         yield from _list(step.ignored, lambda field: [field])
@@ -93,6 +93,15 @@ class Commit:
         generation, run_start, held = past
         order = self._shard.keys.order(generation, (run_start, held.group))
         return [self._key(self._shard.keys.past(generation, run_start)), name, encode_held(held), self._key(order)]
+
+    def _event(self, event: EventMember, name: bytes) -> list[bytes]:
+        key = self._shard.keys.events(event.metric, name)
+        return [self._key(key), event.before, _position(event.position), event.behind]
+
+    def _gone(self, event: EventMember, void: int, name: bytes) -> list[bytes]:
+        keys = self._shard.keys
+        moved_to = self._key(keys.void_events(event.metric, name))
+        return [*self._event(event, name), moved_to, self._key(keys.voids), _position(void)]
 
     def _change(self, change: Change, user_id: str) -> Iterable[bytes]:
         left, joined = self._side(change, change.left), self._side(change, change.joined)
@@ -125,10 +134,7 @@ class Commit:
     def read(self, reply: list[Any]) -> Answer:
         """The answer; tells the steps that were taken what they have become."""
         if reply[0] == b"damaged":
-            raise Unavailable(
-                f"shard {self._shard.place} has lost a part of its data in Valkey, and nothing was stored there: "
-                f"its head is at line {reply[1]}, its log at {reply[2]}"
-            )
+            raise damaged(self._shard, *reply[1:])
         if reply[0] != b"done":
             return Answer(_VERDICTS[reply[0]])
         _, recorded_at, position, told, answers = reply
@@ -152,6 +158,14 @@ class Commit:
         )
 
 
+def damaged(shard: Shard, head: int, log: int) -> Unavailable:
+    """What is told where a shard takes nothing, because head and log are not of the same time."""
+    return Unavailable(
+        f"shard {shard.place} has lost a part of its data in Valkey, and nothing was stored there: "
+        f"its head is at line {head}, its log at {log}"
+    )
+
+
 def order_keys(shard: Shard, ranking: Ranking) -> tuple[bytes, bytes]:
     """The keys of a ranking's part in a shard: order and distinct values, which are there where ranks are dense.
 
@@ -160,6 +174,11 @@ def order_keys(shard: Shard, ranking: Ranking) -> tuple[bytes, bytes]:
     ready = [making for making in shard.boards.of(ranking.board) if making.ready]
     generation, group = ready[-1].generation if ready else 0, (ranking.run_start, ranking.group)
     return shard.keys.order(generation, group), shard.keys.values(generation, group)
+
+
+def _position(position: int) -> bytes:
+    """A position as the script reads it: of a line that is drafted, the how manieth of its user's in the commit."""
+    return b"%d" % position if position < DRAFTED else b"~%d" % (position - DRAFTED + 1)
 
 
 def _number(number: int) -> bytes:

@@ -43,7 +43,7 @@ class Counting:
 
     async def _rows(self, ranking: Ranking, first: int, last: int) -> list[bytes]:
         pieces = [Piece(shard.place, order_keys(shard, ranking)[0]) for shard in self._shards.all]
-        return await Merged(self._shards.ask, pieces).window(first, last + 1)
+        return await Merged(self._shards.asking(), pieces).window(first, last + 1)
 
 
 def _commands(shard: Shard, ranking: Ranking, question: Question) -> list[Command]:

@@ -7,7 +7,7 @@ version holds, so nothing here can be overtaken.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from palmares.domain.erased import check_new_id
 from palmares.domain.errors import NotAllowed, NotFound, PalmaresError
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
+from palmares.domain.points import Earned, earned, is_counter
 from palmares.domain.preferences import streak_settings_of
 from palmares.domain.run import Run
 from palmares.domain.streak import Streak, StreakEvent, concerns, encode_change, fold, in_order, in_zone
@@ -25,13 +26,15 @@ from palmares.domain.streak import blank as blank_streak
 from palmares.domain.streak import step as streak_step
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User, changed
-from palmares.ledger.contract import NO_STREAK, Entry
+from palmares.ledger.contract import NO_STREAK, Award, Entry
+from palmares.ledger.points import encode_award
 from palmares.ledger.valkey.boards import Boards, Making
 from palmares.ledger.valkey.keys import run_field, used_field, user_name
 from palmares.ledger.valkey.member import event_of, event_parts
 from palmares.ledger.valkey.state import (
     Held,
     Line,
+    Logged,
     Stored,
     Sum,
     Use,
@@ -40,8 +43,9 @@ from palmares.ledger.valkey.state import (
     profile_text,
 )
 
-# Behind every position that a stream can have: drafted events come last among those of an instant.
-_DRAFTED = 2**62
+# Behind every position that a stream can have: drafted events come last among those of an instant. Lines of a user
+# that are drafted have the positions from here on, in the order in which the shard will store them.
+DRAFTED = 2**62
 # Held values by generation and first day of the run.
 Holdings = dict[int, dict[int, Held]]
 
@@ -56,16 +60,19 @@ class PastEvent(NamedTuple):
 
 
 class EventsNeeded(Exception):
-    """A tally or a streak can only be told from all events of these users and metrics, which were not read yet."""
+    """A tally or a streak can only be told from all events of these users and metrics, which were not read yet; or
+    from these lines, by shard and position."""
 
-    def __init__(self, missing: Iterable[tuple[bytes, int]]) -> None:
+    def __init__(self, missing: Iterable[tuple[bytes, int]] = (), lines: Iterable[tuple[int, int]] = ()) -> None:
         super().__init__()
         self.missing = set(missing)
+        self.lines = set(lines)
 
 
 @dataclass(slots=True)
 class Picture:
-    """What was read of the users of some requests. Boards are by shard; events by user and metric, where asked for."""
+    """What was read of the users of some requests. Boards are by shard; events by user and metric, where asked for;
+    lines by shard and position, where asked for, and of those that entries are about, `voids` has the void ones."""
 
     now: int
     boards: Sequence[Boards]
@@ -73,6 +80,8 @@ class Picture:
     used: Mapping[bytes, Use]
     shard_of: Mapping[bytes, int]
     events: Mapping[tuple[bytes, int], Sequence[bytes]] = field(default_factory=dict)
+    lines: Mapping[tuple[int, int], Logged] = field(default_factory=dict)
+    voids: Collection[tuple[int, int]] = ()
 
 
 class Side(NamedTuple):
@@ -93,7 +102,7 @@ class Change(NamedTuple):
 
 class Tell(NamedTuple):
     """The outcome tells where the user stands in a group of a run, by the members before and after the step: None for
-    who stood elsewhere or nowhere, or still has nothing there."""
+    who stood elsewhere or nowhere, or still has nothing there. Who is hidden has members that are in no order."""
 
     making: Making
     run: Run
@@ -111,16 +120,45 @@ class Past(NamedTuple):
 
 
 class EventMember(NamedTuple):
-    """An event as it is kept for its user: what comes before its position, and behind it."""
+    """An event as it is kept for its user: the position, what comes before it, and behind it."""
 
     metric: int
     before: bytes
+    position: int
     behind: bytes
+
+
+class Happened(NamedTuple):
+    """What the line of an event says of itself. `target` is the position of the event that earned an award."""
+
+    metric: int
+    amount: int
+    occurred_at: int
+    local_at: int
+    body: str | None
+    idempotency_key: str | None = None
+    target: int = 0
+    history: bool = False
+
+
+class Coming(NamedTuple):
+    """An event that is about to be drafted, whether it is late for its user, the sum with it, and if it is history,
+    which takes effect when it happened."""
+
+    event: PastEvent
+    late: bool
+    after: Sum
+    history: bool
 
 
 @dataclass(slots=True)
 class Step:
-    """The consequences of one entry for its user. A replay has `replayed`: a use, or the step of the same batch."""
+    """The consequences of one entry for its user. A replay has `replayed`: a use, or the step of the same batch.
+
+    `event_line` is the place, from 1, of the line of its event; `targets` are by the place of their line, from 0, and
+    awards come with the place of theirs. `gone` are events that are void now, each with the position of what says so.
+    `about` is the line of the event that an entry says is void; without any `gone` it was so already.
+    """
 
     entry: Entry
     name: bytes
@@ -141,25 +179,52 @@ class Step:
     total: int = 0
     streak: Streak = NO_STREAK
     streak_extended: bool = False
+    event_line: int = 0
+    targets: dict[int, int] = field(default_factory=dict)
+    awards: list[tuple[int, Award]] = field(default_factory=list)
+    about: Logged | None = None
+    gone: list[tuple[EventMember, int]] = field(default_factory=list)
     # Given by the shard.
     number: int = 0
     position: int = 0
     recorded_at: int = 0
 
 
+class UserBefore(NamedTuple):
+    """A user before a step, and what the user held."""
+
+    user: User | None = None
+    held: Mapping[int, Mapping[int, Held]] = {}
+
+    def stood_in(self, making: Making, run: Run, group: Group, hidden: bool) -> Held | None:
+        """What the user held in a run, if that was in the group in which the step leaves them, seen or `hidden`."""
+        held = self.held.get(making.generation, {}).get(run.start)
+        if held is None or self.user is None:
+            return None
+        former = making.plan.own_group(self.user.attributes) if hidden else held.group
+        return held if former == group else None
+
+
 @dataclass(slots=True)
 class _Notes:
-    """What has been drafted: the last step of each user, keys, and events."""
+    """What has been drafted: the last step of each user, keys, events, lines with their targets, and which events are
+    void."""
 
     users: dict[bytes, Stored] = field(default_factory=dict)
     used: dict[bytes, Step] = field(default_factory=dict)
     events: dict[tuple[bytes, int], list[PastEvent]] = field(default_factory=dict)
+    lines: dict[bytes, list[tuple[Line, int]]] = field(default_factory=dict)
+    voids: dict[bytes, set[int]] = field(default_factory=dict)
 
     def take_over(self, other: _Notes) -> None:
         self.users.update(other.users)
         self.used.update(other.used)
         for key, events in other.events.items():
             self.events.setdefault(key, []).extend(events)
+        for name, lines in other.lines.items():
+            self.lines.setdefault(name, []).extend(lines)
+        for name, voids in other.voids.items():
+            self.voids.setdefault(name, set()).update(voids)
 
 
 class Draft:
@@ -187,17 +252,21 @@ class Draft:
     def _add(self, entry: Entry) -> Step:
         _check_supported(entry)
         name = user_name(entry.scope, entry.user_id)
-        present = self._fresh.users.get(name) or self._kept.users.get(name) or self.picture.users.get(name)
+        present = self._present(name)
         replay = None if present is None else self._replay(entry, name, present)
         if replay is not None:
             return replay
         step = self._new_user(entry, name) if present is None else self._known_user(entry, name, present)
-        before = {} if present is None else present.state.held
+        before = UserBefore() if present is None else UserBefore(present.state.user, present.state.held)
         if entry.metric is not None:
-            self._count_event(entry, entry.metric, step, before)
-        self._settle(step, before)
+            self._count_or_tell(entry, entry.metric, step, before)
+        self._settle(step, before.held)
         self._keep(step, entry)
         return step
+
+    def _present(self, name: bytes) -> Stored | None:
+        """A user as the entries before have left them."""
+        return self._fresh.users.get(name) or self._kept.users.get(name) or self.picture.users.get(name)
 
     def _boards(self, name: bytes) -> Boards:
         return self.picture.boards[self.picture.shard_of[name]]
@@ -221,7 +290,7 @@ class Draft:
         """Where the user stands on the boards that such an event would feed now."""
         boards, local = self._boards(name), local_time.local_at(self.now, state.user.tz)
         for making in boards.counting(metric.number):
-            run, group = making.plan.run_at(local), making.plan.group_of(state.user.attributes)
+            run, group = making.plan.run_at(local), _seen_group(making, state.user)
             if run is not None and group is not None and self._is_told(boards, making):
                 held = state.held.get(making.generation, {}).get(run.start)
                 member = _member(making, held, state.user)
@@ -258,10 +327,11 @@ class Draft:
         """What the user holds, in the groups of the new attributes; final runs stay as they are."""
         if after.attributes == state.user.attributes:
             return state.held
+        shows_or_hides = after.hidden != state.user.hidden
         held = dict(state.held)
         for generation, runs in state.held.items():
             making = self._boards(name).get(generation)
-            if making is not None and making.plan.grouped and making.counts:
+            if making is not None and (making.plan.grouped or shows_or_hides) and making.counts:
                 group = making.plan.group_of(after.attributes)
                 held[generation] = {
                     start: found._replace(group=group) if self._is_live(making, start) else found
@@ -276,7 +346,7 @@ class Draft:
             return state
         held = dict(state.held)
         for making in boards:
-            metric = making.board.metric
+            metric = making.board.counted
             is_new = making.generation > state.generation and making.counts
             if is_new and metric is not None and metric.number in state.sums:
                 held[making.generation] = self._made(making, state.user, self._events(name, metric.number))
@@ -298,74 +368,146 @@ class Draft:
 
     # Events
 
-    def _count_event(self, entry: Entry, metric: Metric, step: Step, before: Mapping[int, Mapping[int, Held]]) -> None:
-        user, number = step.state.user, metric.number
-        former = step.state.sums.get(number)
-        occurred_at = self.now if entry.occurred_at is None else entry.occurred_at
-        amount = value.checked(entry.amount, "value")
-        late = former is not None and occurred_at < former.latest
-        after = Sum(amount, occurred_at)
-        if former is not None:
-            total = value.checked(former.total + amount, "the user's total")
-            after = Sum(total, former.latest if late else occurred_at)
-        local_at = local_time.local_at(occurred_at, user.tz)
-        event = PastEvent(occurred_at, _DRAFTED + self._count_drafted(step.name, number), amount, local_at)
-        held = self._counted(metric, step, event, late, before)
-        streak = self._extended(step, number, event)
-        line = Line(
-            user.scope, user.id, attributes_text(entry.attributes), number, amount, occurred_at, local_at, after.total,
-            entry.idempotency_key, late, encode_change(step.state.streak, streak), entry.history,
-        )  # fmt: skip
-        step.total, step.streak = after.total, streak
-        step.state = UserState(user, {**step.state.sums, number: after}, streak, held, step.state.generation)
-        step.lines.append(line)
-        step.events.append(EventMember(number, *event_parts(local_at, occurred_at, amount)))
-        self._fresh.events.setdefault((step.name, number), []).append(event)
+    def _count_or_tell(self, entry: Entry, metric: Metric, step: Step, before: UserBefore) -> None:
+        """Let the event happen; where the user has the total that was asked for, nothing happens."""
+        amount = entry.amount
+        if entry.total is not None:
+            former = step.state.sums.get(metric.number)
+            present = 0 if former is None else former.total
+            amount = value.checked(entry.total, "total") - present
+            if not amount:
+                step.total, step.streak = present, self.streak(step.name, step.state)
+                return
+        self._count_event(entry, metric.number, amount, step, before)
 
-    def _counted(
-        self, metric: Metric, step: Step, event: PastEvent, late: bool, before: Mapping[int, Mapping[int, Held]]
-    ) -> Holdings:
+    def _count_event(self, entry: Entry, metric: int, amount: int, step: Step, before: UserBefore) -> None:
+        occurred_at = self.now if entry.occurred_at is None else entry.occurred_at
+        local_at = local_time.local_at(occurred_at, step.state.user.tz)
+        happened = Happened(
+            metric, value.checked(amount, "value"), occurred_at, local_at, attributes_text(entry.attributes),
+            entry.idempotency_key, history=entry.history,
+        )  # fmt: skip
+        former = step.state.sums.get(metric)
+        coming = self._coming(step, happened, "the user's total")
+        held = self._counted(metric, step, coming, before)
+        streak = self._extended(step, metric, coming.event)
+        self._append(step, happened, coming, streak, held)
+        step.event_line = len(step.lines)
+        step.total, step.streak = coming.after.total, streak
+        self._pay(entry, metric, step, (0 if former is None else former.total, coming.after.total), before)
+
+    def _coming(self, step: Step, happened: Happened, named: str) -> Coming:
+        """An event that is the next line of a step; `named` is what the sum is called where it leaves its range."""
+        former = step.state.sums.get(happened.metric)
+        event = PastEvent(happened.occurred_at, self._next_position(step), happened.amount, happened.local_at)
+        if former is None:
+            return Coming(event, False, Sum(happened.amount, happened.occurred_at), happened.history)
+        late = happened.occurred_at < former.latest
+        total = value.checked(former.total + happened.amount, named)
+        after = Sum(total, former.latest if late else happened.occurred_at)
+        return Coming(event, late, after, happened.history)
+
+    def _append(self, step: Step, happened: Happened, coming: Coming, streak: Streak, held: Holdings) -> None:
+        """Add the line of an event to a step, with what the user is after it."""
+        state, number = step.state, happened.metric
+        if happened.target:
+            step.targets[len(step.lines)] = happened.target
+        step.lines.append(
+            Line(
+                state.user.scope, state.user.id, happened.body, number, happened.amount, happened.occurred_at,
+                happened.local_at, coming.after.total, happened.idempotency_key, coming.late,
+                encode_change(state.streak, streak), history=happened.history,
+            )
+        )  # fmt: skip
+        step.state = UserState(state.user, {**state.sums, number: coming.after}, streak, held, state.generation)
+        step.events.append(event_member(number, coming.event))
+        self._fresh.events.setdefault((step.name, number), []).append(coming.event)
+
+    def _pay(self, entry: Entry, metric: int, step: Step, totals: tuple[int, int], before: UserBefore) -> None:
+        """Let the event of a step, which changed a total, be followed by what it earns."""
+        attributes = step.state.user.attributes
+        for scheme in self._boards(step.name).points.paying(metric):
+            held = step.state.sums.get(scheme.number)
+            points = 0 if held is None else held.total
+            for award in earned(scheme, metric, totals, points, attributes, entry.attributes or {}):
+                self._award(step, scheme.number, award, before)
+
+    def _award(self, step: Step, counter: int, award: Earned, before: UserBefore) -> None:
+        """Add an award to a step: an event like that of the step, on the counter of a points system."""
+        event_line = step.lines[step.event_line - 1]
+        assert event_line.occurred_at is not None
+        assert event_line.local_at is not None
+        target = self._next_position(step) - (len(step.lines) - step.event_line + 1)
+        happened = Happened(
+            counter, award.amount, event_line.occurred_at, event_line.local_at, encode_award(award), None, target,
+            event_line.history,
+        )  # fmt: skip
+        coming = self._coming(step, happened, "the user's points")
+        held = self._counted(counter, step, coming, before)
+        self._append(step, happened, coming, step.state.streak, held)
+        told = Award("", counter, award.trigger, award.amount, coming.after.total, happened.occurred_at)
+        step.awards.append((len(step.lines), told))
+
+    def _next_position(self, step: Step) -> int:
+        """Where the next line of a step is going to be."""
+        drafted = len(self._kept.lines.get(step.name, ())) + len(self._fresh.lines.get(step.name, ()))
+        return DRAFTED + drafted + len(step.lines)
+
+    def _drafted_lines(self, name: bytes) -> list[tuple[Line, int]]:
+        """The lines of a user that are drafted, but for those of the step in the making, with their targets."""
+        return [*self._kept.lines.get(name, ()), *self._fresh.lines.get(name, ())]
+
+    def _counted(self, metric: int, step: Step, coming: Coming, before: UserBefore) -> Holdings:
         """What the user holds after the event; notes on the way what is told of it, and where it came too late."""
         boards, user, held = self._boards(step.name), step.state.user, dict(step.state.held)
-        for making in boards.counting(metric.number):
-            run = making.plan.run_at(event.local_at)
+        for making in boards.counting(metric):
+            run = making.plan.run_at(coming.event.local_at)
             if run is None:
                 continue
-            if self._changes_what_is_over(making, run, step, event):
+            if self._changes_what_is_over(making, run, step, coming):
                 continue
             group = making.plan.group_of(user.attributes)
             runs = held.get(making.generation, {})
-            after = self._stepped(making, run, runs.get(run.start), metric, step, event, late)
+            after = self._stepped(making, run, runs.get(run.start), metric, step, coming)
             held[making.generation] = {**runs, run.start: Held(*after, group)}
-            if group is not None and self._is_told(boards, making):
-                first = before.get(making.generation, {}).get(run.start)
-                stood = first if first is not None and first.group == group else None
+            seen = _seen_group(making, user)
+            if seen is not None and self._is_told(boards, making):
+                stood = before.stood_in(making, run, seen, user.hidden)
                 members = [_member(making, one, user) for one in (stood, Held(*after, group))]
-                step.tells.append(Tell(making, run, group, *members))
+                if is_counter(metric):
+                    # Several awards of an event may count on one board, and are told as one.
+                    step.tells = [told for told in step.tells if (told.making, told.run) != (making, run)]
+                step.tells.append(Tell(making, run, seen, *members))
         return held
 
-    def _changes_what_is_over(self, making: Making, run: Run, step: Step, event: PastEvent) -> bool:
+    def _changes_what_is_over(self, making: Making, run: Run, step: Step, coming: Coming) -> bool:
         """Whether an event comes to a run that is final; notes what becomes of it, and of days that are over."""
-        place, history = run_field(making.generation, run.start), step.entry.history
-        final = is_late(run, self.now)
-        if final and making.board.late_events == "ignore" and not history:
+        place, final = run_field(making.generation, run.start), is_late(run, self.now)
+        if final and making.board.late_events == "ignore" and not coming.history:
             step.ignored.append(place)
-        elif final or changes_past_days(self.now, event.occurred_at, history):
+        elif final or changes_past_days(self.now, coming.event.occurred_at, coming.history):
             step.revising.append(place)
         return final
 
     def _stepped(
-        self, making: Making, run: Run, held: Held | None, metric: Metric, step: Step, event: PastEvent, late: bool
+        self, making: Making, run: Run, held: Held | None, metric: int, step: Step, coming: Coming
     ) -> tuple[int, int]:
         """The tally with one more event."""
-        aggregation = making.board.aggregation
-        after = tally.step(aggregation, held and held[:2], event.amount, event.occurred_at, not late)
-        if after is None:
-            events = [*self._events(step.name, metric.number), event]
-            inside = [one for one in sorted(events) if making.plan.run_at(one.local_at) == run]
-            after = tally.fold(aggregation, [(one.amount, one.occurred_at) for one in inside])
-            assert after is not None
-        return _fitting(making, after)
+        event, aggregation = coming.event, making.board.aggregation
+        after = tally.step(aggregation, held and held[:2], event.amount, event.occurred_at, not coming.late)
+        return self._folded(making, run, metric, step, event) if after is None else _fitting(making, after)
+
+    def _folded(self, making: Making, run: Run, metric: int, step: Step, *more: PastEvent) -> tuple[int, int]:
+        """The tally of all events of a step's user in a run, and of more; there are some."""
+        after = self._fold(making, run, [*self._events(step.name, metric), *more])
+        assert after is not None
+        return after
+
+    @staticmethod
+    def _fold(making: Making, run: Run, events: Iterable[PastEvent]) -> tuple[int, int] | None:
+        inside = [one for one in sorted(events) if making.plan.run_at(one.local_at) == run]
+        after = tally.fold(making.board.aggregation, [(one.amount, one.occurred_at) for one in inside])
+        return None if after is None else _fitting(making, after)
 
     def _is_told(self, boards: Boards, making: Making) -> bool:
         return boards.is_current(making) and making.plan.active_at(self.now)
@@ -375,7 +517,16 @@ class Draft:
         return run is not None and making.counts and is_live(run, self.now)
 
     def _events(self, name: bytes, metric: int) -> list[PastEvent]:
-        """All events of a user on a metric, recorded or drafted, in no order."""
+        """All events of a user on a metric that are not void, recorded or drafted, in no order."""
+        found = self._recorded_or_drafted(name, metric)
+        void = self._void_by_draft(name)
+        return [event for event in found if event.position not in void] if void else found
+
+    def _void_by_draft(self, name: bytes) -> Set[int]:
+        """The positions of events of a user that are void by what is drafted."""
+        return self._kept.voids.get(name, set()) | self._fresh.voids.get(name, set())
+
+    def _recorded_or_drafted(self, name: bytes, metric: int) -> list[PastEvent]:
         drafted = [*self._kept.events.get((name, metric), ()), *self._fresh.events.get((name, metric), ())]
         if name not in self.picture.users:
             return drafted
@@ -383,10 +534,6 @@ class Draft:
         if stored is None:
             raise EventsNeeded([(name, metric)])
         return [*(PastEvent(*event_of(member)) for member in stored), *drafted]
-
-    def _count_drafted(self, name: bytes, metric: int) -> int:
-        key = (name, metric)
-        return len(self._kept.events.get(key, ())) + len(self._fresh.events.get(key, ()))
 
     # Streaks
 
@@ -435,6 +582,7 @@ class Draft:
         """All events of a user that may count for a streak, in no order."""
         settings = self._settings_of(state.user)
         metrics = [number for number, _ in settings.metrics if number in state.sums] or list(state.sums)
+        metrics = [number for number in metrics if not is_counter(number)]
         if settings.metrics:
             metrics = [number for number in metrics if settings.uses(number)]
         return [_streak_event(event, metric) for metric in metrics for event in self._events(name, metric)]
@@ -473,7 +621,10 @@ class Draft:
         """Let the entries behind this one see it."""
         version = step.version + 1 if step.writes else step.version
         self._fresh.users[step.name] = Stored(version, step.state)
-        if entry.metric is not None and entry.idempotency_key is not None:
+        if step.lines:
+            lines = [(line, step.targets.get(place, 0)) for place, line in enumerate(step.lines)]
+            self._fresh.lines.setdefault(step.name, []).extend(lines)
+        if step.event_line and entry.metric is not None and entry.idempotency_key is not None:
             used = used_field(step.name, entry.metric.number, entry.idempotency_key)
             step.used.append(used)
             self._fresh.used[used] = step
@@ -481,14 +632,8 @@ class Draft:
 
 def _check_supported(entry: Entry) -> None:
     """Raises `NotAllowed` for what this ledger does not take yet."""
-    if entry.voids is not None:
-        raise NotAllowed("void: this ledger does not take events back yet; record one with the negative amount")
-    if entry.total is not None:
-        raise NotAllowed("total: this ledger does not set totals yet; record an event with the difference")
     if entry.erase:
         raise NotAllowed("this ledger does not erase users yet; clear their fields")
-    if "hidden" in entry.changes:
-        raise NotAllowed("hidden: this ledger does not hide users yet; leave them out with a filter")
 
 
 def streak_settings_for(streaks: Mapping[int, StreakSettings], user: User) -> StreakSettings:
@@ -501,6 +646,11 @@ def _fitting(making: Making, found: tuple[int, int]) -> tuple[int, int]:
     return found
 
 
+def _seen_group(making: Making, user: User) -> Group | None:
+    """The group in which a user is told to stand: who is hidden has a place all the same."""
+    return making.plan.own_group(user.attributes)
+
+
 def _member(making: Making, held: Held | None, user: User) -> bytes | None:
     return None if held is None else making.members.encode(held[:2], user.id)
 
@@ -509,9 +659,15 @@ def _side(making: Making, held: Held | None, user: User) -> Side | None:
     return None if held is None else Side(held.group, making.members.encode(held[:2], user.id))
 
 
+def event_member(metric: int, event: PastEvent) -> EventMember:
+    """An event as it is kept for its user."""
+    before, behind = event_parts(event.local_at, event.occurred_at, event.amount)
+    return EventMember(metric, before, event.position, behind)
+
+
 def _streak_event(event: PastEvent, metric: int) -> StreakEvent:
     return StreakEvent(event.occurred_at, event.position, metric, event.amount, event.local_at)
 
 
 def _user_line(user: User, streak_before: Streak, streak: Streak) -> Line:
-    return Line(user.scope, user.id, profile_text(user), streak=encode_change(streak_before, streak))
+    return Line(user.scope, user.id, profile_text(user), streak=encode_change(streak_before, streak), kind="user")

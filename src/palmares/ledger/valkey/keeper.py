@@ -214,7 +214,7 @@ class Keeper:
         if await self.in_thread(self._archive.final_run, board.number, run.start) is None:
             ranked = await ranked_at(self._shards, board, run.start, due)
             if ranked.groups or run.start in await self._begun(board):
-                await self._write_day(board, run, due, day_of(due), ranked, token)
+                await self._write_day(board, run, due, day_of(min(due, final_at(run))), ranked, token)
             await self._lease.check(token)
             await self.in_thread(self._write_run, board, run, ranked)
         await asyncio.gather(*(self._let_go(shard, board, run, token) for shard in self._shards.all))

@@ -11,6 +11,8 @@ one slot and one script may change them together. Of a ledger called `palmares`,
     {palmares.3}:used                      hash    user, metric, idempotency key → position and time of the event
     {palmares.3}:past:7:739312             hash    of a generation and a run that is final: user → what the user had
     {palmares.3}:boards                    hash    generation → definition of a board, and whether it is complete
+    {palmares.3}:points                    hash    position → scope, and the schemes by which it pays from there on
+    {palmares.3}:voids                     hash    position of an event → position and time of what says that it is void
     {palmares.3}:ignored                   hash    generation, run → how many events came late and were left out
     {palmares.3}:revising                  hash    generation, run → the last event that changes what is over of the run
     {palmares.3}:workers                   hash    worker → its last commit, and what that was answered
@@ -18,6 +20,7 @@ one slot and one script may change them together. Of a ledger called `palmares`,
     {palmares.3}:notes:1772668800000000    hash    of such a boundary: generation, run, user → where the user stood then
     {palmares.3}:groups:7                  hash    of a generation: run and group → last change, where anybody stands
     {palmares.3}:events:1:1:ann            zset    of a metric and a user: the events
+    {palmares.3}:void:1:1:ann              zset    the same, of those that are void
     {palmares.3}:order:7:739312:…          zset    of a generation, run and group: the order, see `member.py`
     {palmares.3}:values:7:739312:…         zset    the same, each value once; only where ranks are dense
 
@@ -60,6 +63,8 @@ class ShardKeys:
         self.boards = base + b"boards"
         self.ignored = base + b"ignored"
         self.revising = base + b"revising"
+        self.points = base + b"points"
+        self.voids = base + b"voids"
         self.workers = base + b"workers"
         self.passes = base + b"passes"
 
@@ -78,6 +83,10 @@ class ShardKeys:
     def events(self, metric: int, user: bytes) -> bytes:
         """The events of a user on a metric."""
         return self._base + b"events:%d:" % metric + user
+
+    def void_events(self, metric: int, user: bytes) -> bytes:
+        """The events of a user on a metric that are void."""
+        return self._base + b"void:%d:" % metric + user
 
     def order(self, generation: int, run_group: RunGroup) -> bytes:
         """One order."""
@@ -122,6 +131,17 @@ def scope_and_id(name: bytes) -> tuple[int, str]:
 def shard_of(name: bytes, shards: int) -> int:
     """The shard that a user lies in, for good."""
     return crc32(name) % shards
+
+
+def whole_position(position: int, place: int, shards: int) -> int:
+    """The place in the log of the whole ledger of a line of a shard: no two lines have the same."""
+    return (position - 1) * shards + place + 1 if position else 0
+
+
+def split_position(position: int, shards: int) -> tuple[int, int]:
+    """The shard of a line, and its position there, by the place in the log of the whole ledger."""
+    before, place = divmod(position - 1, shards)
+    return place, before + 1
 
 
 def run_group_field(run_group: RunGroup) -> bytes:

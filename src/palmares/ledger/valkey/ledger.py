@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import structlog
 
 from palmares.domain.board import Board
-from palmares.domain.effect import is_live, last_boundary, next_boundary
+from palmares.domain.effect import is_live, next_boundary
 from palmares.domain.errors import Invalid, NotAllowed, PalmaresError, Unavailable
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
@@ -56,6 +56,7 @@ from palmares.ledger.valkey.boards import Making, counts_alike
 from palmares.ledger.valkey.builder import Builder, Made
 from palmares.ledger.valkey.chores import Chores
 from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.explorer import Explorer
 from palmares.ledger.valkey.finish import Finisher
 from palmares.ledger.valkey.keeper import Keeper
 from palmares.ledger.valkey.keys import LedgerKeys
@@ -63,9 +64,12 @@ from palmares.ledger.valkey.lease import Lease
 from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
+from palmares.ledger.valkey.replay import Replay
+from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.shards import Begun, Shards
 from palmares.ledger.valkey.state import decode_stored
 from palmares.ledger.valkey.store import Glide, Lost
+from palmares.ledger.valkey.stream import KeptLog
 from palmares.ledger.valkey.worker import Worker
 
 T = TypeVar("T")
@@ -89,7 +93,8 @@ class ValkeyLedger:
         worker: str,
         streaks: Mapping[int, StreakSettings],
         promise: Promise,
-        archive: Archive | None,
+        archive: Archive | None = None,
+        kept_log: KeptLog | None = None,
     ) -> None:
         self.promise = promise
         self._store = store
@@ -105,13 +110,15 @@ class ValkeyLedger:
         self._keeper: Keeper | None = None
         self._builder: Builder | None = None
         self._finisher: Finisher | None = None
-        self._reader = Reader(shards, self._streaks, archive)
+        self._reader = Reader(shards, self._streaks, archive, kept_log)
+        self.stream = self._reader.stream
+        self._explorer = Explorer(shards, self.stream)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
     @classmethod
     async def open(
         cls,
-        addresses: Sequence[tuple[str, int]],
+        servers: Servers | Sequence[tuple[str, int]],
         boards: Sequence[Board],
         clock: Callable[[], int],
         worker: str,
@@ -121,16 +128,17 @@ class ValkeyLedger:
         shards: int = 1,
         timeout_seconds: float = 5.0,
         open_archive: Callable[[], Archive] | None = None,
+        kept_log: KeptLog | None = None,
     ) -> ValkeyLedger:
         """Open the ledger of that name on a server or a cluster, making it when missing, and follow these boards.
 
         `worker` is a name that no other process has, and that this one had in no other life; what takes
         longer than the timeout counts as lost. What is over goes to the archive; without one, runs that are final stay
-        where they are and nothing is kept of days. Raises `Invalid` when
-        the ledger was made with another number of shards or Valkey may evict it, `Unavailable` when Valkey does
-        not answer.
+        where they are and nothing is kept of days. Lines of the log that were trimmed are read from `kept_log`.
+        Raises `Invalid` when the ledger was made with another number of shards or Valkey may evict it, `Unavailable`
+        when Valkey does not answer.
         """
-        store = await Glide.connect(addresses, timeout_seconds)
+        store = await Glide.connect(servers, timeout_seconds)
         async with AsyncExitStack() as opened:
             opened.push_async_callback(store.close)
             await _settle_shards(store, name, shards)
@@ -141,15 +149,14 @@ class ValkeyLedger:
             parts = Shards(store, name, shards)
             await parts.refresh()
             archive = None if open_archive is None else open_archive()
-            ledger = cls(store, parts, clock, worker, streaks or {}, promise, archive)
+            ledger = cls(store, parts, clock, worker, streaks or {}, promise, archive, kept_log)
             opened.pop_all()
             opened.push_async_callback(ledger.close)
             if archive is not None:
                 keys = LedgerKeys(name)
                 keeper = await Keeper.open(parts, keys, archive, Lease(store, keys), clock())
                 finisher = Finisher(parts, keys, keeper)
-                ledger._keep(keeper, finisher, Builder(parts, keeper, finisher, archive))
-            await parts.let_pass_everywhere(last_boundary(clock()))
+                ledger._keep(keeper, finisher, Builder(parts, keeper, finisher, ledger.stream, archive))
             for board in boards:
                 await ledger._follow_at_start(board)
             opened.pop_all()
@@ -269,14 +276,14 @@ class ValkeyLedger:
     async def _make(self, shard: Shard, board: Board, begun: dict[int, Begun]) -> None:
         """Let a generation have what was recorded before it began: every user of the shard who has any of it is
         recorded once more, with nothing new."""
-        assert board.metric is not None
+        assert board.counted is not None
         generation = begun[shard.place].generation
         making = Making(generation, board, ready=False)
         async for piece in self._store.scan_hash(shard.keys.users):
             found = [(name, decode_stored(raw).state) for name, raw in piece]
-            behind = [(name, state) for name, state in found if board.metric.number in state.sums]
+            behind = [(name, state) for name, state in found if board.counted.number in state.sums]
             if self._builder is None:
-                await asyncio.gather(*(self._check_live(shard, making, name, board.metric) for name, _ in behind))
+                await asyncio.gather(*(self._check_live(shard, making, name, board.counted) for name, _ in behind))
             entries = [[Entry(state.user.scope, state.user.id)] for _, state in behind if state.generation < generation]
             await asyncio.gather(*(self._worker.record(entry) for entry in entries))
         self._progress[board.number] += 0.5 / len(self._shards)
@@ -501,18 +508,25 @@ class ValkeyLedger:
         for shard in self._shards.all:
             async for piece in self._store.scan_hash(shard.keys.users):
                 for user in (decode_stored(raw).state.user for _, raw in piece):
-                    if user.scope == scope:
+                    if user.scope == scope and not user.hidden:
                         _rank_streak(found, user, shown_at(await self.streak(user), self._shards.now), order)
         return [row for *_, row in sorted(found.values())[:limit]]
 
     async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:
-        """Not there yet, but for paying nothing."""
-        if schemes:
-            raise _not_yet("points")
+        """See `Ledger.set_points`. Each shard pays by other schemes from a moment of its own on."""
+        await self._chores.done()
+        await asyncio.gather(*(self._set_points(shard, scope, schemes) for shard in self._shards.all))
+
+    async def _set_points(self, shard: Shard, scope: int, schemes: Sequence[Scheme]) -> None:
+        async def set_points() -> None:
+            await self._shards.reload(shard)
+            await self._shards.set_points(shard, scope, schemes, max(self._clock(), self._shards.now))
+
+        await _persistently(set_points)
 
     async def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
-        """See `Ledger.awards`. No points are paid."""
-        return []
+        """See `Ledger.awards`."""
+        return await self._reader.awards(user, system, limit)
 
     async def unfinished_erasures(self) -> list[Erasure]:
         """See `Ledger.unfinished_erasures`. Nobody is erased."""
@@ -522,12 +536,12 @@ class ValkeyLedger:
         """See `Ledger.compact`. Nobody is erased."""
 
     async def events(self, wanted: WantedEvents) -> EventPage:
-        """Not there yet."""
-        raise _not_yet("the events of a scope by what is wanted")
+        """See `Ledger.events`."""
+        return await self._explorer.events(wanted)
 
     async def events_with(self, scope: int, ids: Sequence[str]) -> list[StoredEvent | None]:
-        """Not there yet."""
-        raise _not_yet("events by their ids")
+        """See `Ledger.events_with`."""
+        return await self._explorer.events_with(scope, ids)
 
     async def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`.
@@ -536,6 +550,10 @@ class ValkeyLedger:
         than one of another shard that was already told.
         """
         return await self._reader.records(after, limit)
+
+    def replay(self) -> Replay:
+        """What records lines of a log once more, while nobody records anything else."""
+        return Replay(self._shards, self._streaks)
 
     async def close(self) -> None:
         """See `Ledger.close`. Whatever fails, all of it is let go; the first error is raised in the end."""
@@ -572,7 +590,7 @@ def _rank_streak(
 
 def _check_supported(board: Board, keeps: bool) -> None:
     """Raises `NotAllowed` for boards that need what is not there yet."""
-    if board.rank_by != "metric":
+    if board.rank_by == "streak":
         raise _not_yet(f"boards that rank by {board.rank_by}")
     if board.late_events == "revise" and not keeps:
         raise _not_yet("boards whose final runs are revised by late events (lateEvents: use ignore) without an archive")

@@ -4,6 +4,8 @@ Nearly every event took effect when it was recorded, and a log is in the order o
 with a time of their own, are found by a first pass and sorted; they are held in memory, and so is the group of every
 user. Attributes before the first ones known are those first known.
 
+Events that are void by what was read are left out.
+
 Users of different shards have nothing to do with each other, but for the boundaries at which something ends. So logs
 are not merged: each is read up to the next boundary.
 """
@@ -14,7 +16,7 @@ import asyncio
 import heapq
 from collections import Counter, deque
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,18 +29,11 @@ from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.keys import user_name
 from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.shards import Shards
-from palmares.ledger.valkey.state import Line, decode_line
+from palmares.ledger.valkey.state import Line, Logged
+from palmares.ledger.valkey.stream import Stream
+from palmares.ledger.voids import consequence
 
 _LINES_AT_ONCE = 1_000
-
-
-class Logged(NamedTuple):
-    """A line as it stands in the log of its shard."""
-
-    position: int
-    recorded_at: int
-    user: int
-    line: Line
 
 
 class Effect(NamedTuple):
@@ -75,12 +70,16 @@ class Past:
     `ignored` counts, by shard and run, what came late and takes no effect; `groups` and `ids` are those of all users by
     number, the groups those of the moment that was reached; `regrouped` says that any of them has become another.
 
+    Events that are void take no effect; `revising` are the runs that were final when that was said, and `recounted` are
+    those, by run and user, of whose events some have become void: who has counted them already has to count anew.
+
     With `beyond`, lines behind the positions are told too, as far as they do not change what was told before.
     """
 
     def __init__(
         self,
         shards: Shards,
+        stream: Stream,
         plan: Plan,
         upto: Mapping[int, int],
         runs: Collection[int] | None = None,
@@ -90,13 +89,17 @@ class Past:
         self.groups: dict[int, Group | None] = {}
         self.ids: dict[int, str] = {}
         self.regrouped = False
+        self.revising: set[Run] = set()
+        self.recounted: dict[tuple[Run, int], int] = {}
         self.reached = 0
         self._shards = shards
+        self._stream = stream
         self._plan = plan
         self._upto = upto
         self._runs = runs
         self._backdated: list[Effect] = []
-        self._logs = [_Log(shards, shard, MOST if beyond else upto[shard.place]) for shard in shards.all]
+        self._gone: set[tuple[int, int]] = set()
+        self._logs = [_Log(stream, shard, MOST if beyond else upto[shard.place]) for shard in shards.all]
 
     @property
     def read(self) -> int:
@@ -109,10 +112,13 @@ class Past:
         heapq.heapify(self._backdated)
 
     async def _survey(self, shard: Shard) -> None:
-        log = _Log(self._shards, shard, self._upto[shard.place])
+        log = _Log(self._stream, shard, self._upto[shard.place])
         while found := await log.piece():
             for logged in found:
-                self._look(shard.place, logged)
+                if logged.line.kind == "void":
+                    await self._take_back(shard.place, logged)
+                else:
+                    self._look(shard.place, logged)
 
     async def first(self) -> int | None:
         """The first instant at which anything is left to be told; None when nothing is."""
@@ -121,7 +127,7 @@ class Past:
 
     def _look(self, shard: int, logged: Logged) -> None:
         line = logged.line
-        if line.metric is None:
+        if line.kind == "user":
             if line.scope == self._plan.board.scope and logged.user not in self.ids:
                 self.ids[logged.user] = line.user_id
                 self.groups[logged.user] = self._group_after(line)
@@ -144,15 +150,36 @@ class Past:
         pieces = await asyncio.gather(*(log.until(instant) for log in self._logs))
         for log, piece in zip(self._logs, pieces, strict=True):
             for logged in piece:
-                self._tell(log.shard.place, logged, found)
+                if logged.line.kind != "void":
+                    self._tell(log.shard.place, logged, found)
+                elif logged.position > self._upto[log.shard.place]:
+                    await self._take_back(log.shard.place, logged)
         while self._backdated and self._backdated[0].at < instant:
             found.append(heapq.heappop(self._backdated))
         self.reached = instant
-        return found
+        return [effect for effect in found if (effect.shard, effect.position) not in self._gone]
+
+    async def _take_back(self, shard: int, void: Logged) -> None:
+        """Find out what a void does. One look into the log."""
+        run = self._run_of(void.line)
+        if run is None:
+            return
+        assert void.target is not None
+        event = await self._logs[shard].at(void.target)
+        found = consequence(self._plan, event, void.recorded_at)
+        if found is None:
+            return
+        if found.ignored:
+            self.ignored[shard, run.start] += 1
+            return
+        self._gone.add((shard, event.position))
+        self.recounted[run, event.user] = shard
+        if not found.live:
+            self.revising.add(run)
 
     def _tell(self, shard: int, logged: Logged, found: list[Effect]) -> None:
         line = logged.line
-        if line.metric is None:
+        if line.kind == "user":
             if line.scope == self._plan.board.scope:
                 self.ids.setdefault(logged.user, line.user_id)
                 group = self._group_after(line)
@@ -182,12 +209,18 @@ class Past:
 
     async def all_of(self, shard: int, user: int, run: Run) -> list[Effect]:
         """All that a user's events did in a run until what was reached. One look into the log for each event."""
-        metric = self._plan.board.metric
+        metric = self._plan.board.counted
         assert metric is not None
         keys = self._shards.all[shard].keys
         name = user_name(self._plan.board.scope, self.ids[user])
-        [members] = await self._shards.store.read([[b"ZRANGE", keys.events(metric.number, name), b"0", b"-1"]])
-        inside = [event_of(member)[1] for member in members if self._plan.run_at(event_of(member)[3]) == run]
+        wanted = (keys.events(metric.number, name), keys.void_events(metric.number, name))
+        found = await self._shards.store.read([[b"ZRANGE", key, b"0", b"-1"] for key in wanted])
+        events = [event_of(member) for members in found for member in members]
+        inside = [
+            position
+            for _, position, _, local_at in events
+            if self._plan.run_at(local_at) == run and (shard, position) not in self._gone
+        ]
         lines = await asyncio.gather(*(self._logs[shard].at(position) for position in inside))
         effects = [self.effect_of(shard, line, run) for line in lines if self._is_known(shard, line)]
         return [effect for effect in effects if effect is not None and effect.at < self.reached]
@@ -197,7 +230,7 @@ class Past:
 
     def _run_of(self, line: Line) -> Run | None:
         board = self._plan.board
-        if board.metric is None or line.metric != board.metric.number or line.scope != board.scope:
+        if board.counted is None or line.metric != board.counted.number or line.scope != board.scope:
             return None
         assert line.local_at is not None
         run = self._plan.run_at(line.local_at)
@@ -211,10 +244,10 @@ class Past:
 class _Log:
     """The log of one shard, read from its beginning to a line. `position` is that of the last line told."""
 
-    def __init__(self, shards: Shards, shard: Shard, last: int) -> None:
+    def __init__(self, stream: Stream, shard: Shard, last: int) -> None:
         self.shard = shard
         self.position = 0
-        self._shards = shards
+        self._stream = stream
         self._last = last
         self._last_read = 0
         self._waiting: deque[Logged] = deque()
@@ -246,13 +279,4 @@ class _Log:
         return found
 
     async def _read(self, first: int, count: int) -> list[Logged]:
-        command = [b"XRANGE", self.shard.keys.log, b"%d-0" % first, b"+", b"COUNT", b"%d" % count]
-        [raw] = await self._shards.store.read([command])
-        pairs = raw.items() if isinstance(raw, dict) else raw
-        return [_logged(int(bytes(identifier).partition(b"-")[0]), fields) for identifier, fields in pairs]
-
-
-def _logged(position: int, raw: Any) -> Logged:
-    flat = [part for pair in raw for part in (pair if isinstance(pair, list) else [pair])]
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    return Logged(position, int(fields[b"t"]), int(fields[b"n"]), decode_line(fields[b"l"]))
+        return [entry.logged() for entry in await self._stream.entries(self.shard.place, first - 1, count)]

@@ -10,7 +10,7 @@ import asyncio
 from array import array
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from heapq import merge
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from palmares.domain import local_time
 from palmares.domain.board import Board
@@ -24,8 +24,9 @@ from palmares.domain.streak import CountedPeriod, Streak, counted_periods
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User
 from palmares.domain.value import MOST
-from palmares.ledger.contract import DayChange, Entry, Place, Ranks, Record, Row
+from palmares.ledger.contract import Award, DayChange, Entry, Place, Ranks, Record, Row
 from palmares.ledger.keeping import Archive
+from palmares.ledger.points import award_of
 from palmares.ledger.valkey.boards import Making
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.draft import Draft, streak_settings_for
@@ -36,12 +37,13 @@ from palmares.ledger.valkey.merged import Merged, Piece
 from palmares.ledger.valkey.shards import Shards, by_present_boards, with_events
 from palmares.ledger.valkey.state import (
     Held,
+    Logged,
     Stored,
     decode_held,
-    decode_line,
     decode_name,
     decode_stored,
 )
+from palmares.ledger.valkey.stream import KeptLog, Stream
 
 T = TypeVar("T")
 # Up to this row, a page is made from the top, which is one round trip.
@@ -66,6 +68,7 @@ class View:
         self.members = Members(board)
         self.cap = MOST if board.max_participants is None else board.max_participants
         self._shards = shards
+        self.ask = shards.asking()
         self._run = run
         makings = [(shard, shard.boards.current(board.number)) for shard in shards.all]
         # Group by group, and of each its part in every shard.
@@ -82,7 +85,7 @@ class View:
 
     def merged(self, pieces: Sequence[Piece] | None = None) -> Merged:
         """The view as one order; of some pieces if they are named."""
-        return Merged(self._shards.ask, self.pieces if pieces is None else pieces)
+        return Merged(self.ask, self.pieces if pieces is None else pieces)
 
     def by_group(self, numbers: Sequence[int]) -> list[int]:
         """The sum of each group, of numbers that go with the pieces."""
@@ -110,7 +113,7 @@ class View:
         asked: dict[int, list[list[bytes]]] = {}
         for piece in self.pieces:
             asked.setdefault(piece.shard, []).append([b"ZRANGE", piece.key, b"0", b"%d" % (stop - 1)])
-        found = await asyncio.gather(*(self._shards.ask(place, asked[place]) for place in range(count)))
+        found = await asyncio.gather(*(self.ask(place, asked[place]) for place in range(count)))
         by_group = ([found[place][number] for place in range(count)] for number in range(len(self.groups)))
         return list(merge(*(list(merge(*parts))[: self.cap] for parts in by_group)))[:stop]
 
@@ -180,7 +183,7 @@ class View:
                 )
                 end = b"[" + before_value(lowest[0])
             told = await asyncio.gather(
-                *(self._shards.ask(piece.shard, [[b"ZRANGE", piece.key, b"-", end, b"BYLEX"]]) for piece in some)
+                *(self.ask(piece.shard, [[b"ZRANGE", piece.key, b"-", end, b"BYLEX"]]) for piece in some)
             )
             united.update(value for [found] in told for value in found)
         return len(united)
@@ -189,7 +192,14 @@ class View:
 class Reader:
     """The reading half of the contract; each method is described there."""
 
-    def __init__(self, shards: Shards, streaks: Mapping[int, StreakSettings], archive: Archive | None) -> None:
+    def __init__(
+        self,
+        shards: Shards,
+        streaks: Mapping[int, StreakSettings],
+        archive: Archive | None = None,
+        kept: KeptLog | None = None,
+    ) -> None:
+        self.stream = Stream(shards, self._record, kept)
         self._shards = shards
         self._streaks = streaks
         self._finals = None if archive is None else Finals(archive, self.named)
@@ -301,8 +311,8 @@ class Reader:
         board = await self.board(board_number)
         making = self._making(self._shard(user), board_number)
         if not self.is_final(board_number, run):
-            return making.plan.group_of(user.attributes)
-        held = await self._held(user, making, run)
+            return making.plan.own_group(user.attributes)
+        held, _ = await self._held(user, making, run)
         if held is None or held.group is None:
             return None
         view = View(self._shards, board, run, [held.group])
@@ -368,28 +378,34 @@ class Reader:
         """Where the user stands, by the shards.
 
         What the user has is read before what others have. Who moves in between is looked at again: the own member has
-        to be there when the others are counted.
+        to be there when the others are counted. That of who is hidden is in the hidden order.
         """
         view = View(self._shards, board, run, groups)
         while True:
             making = self._making(self._shard(user), board.number)
-            held = await self._held(user, making, run)
-            if held is None or held.group not in view.groups:
+            held, present = await self._held(user, making, run)
+            if held is None:
+                return None
+            group = held.group
+            if group is None and present.hidden and not self.is_final(board.number, run):
+                group = making.plan.own_group(present.attributes)
+            if group is None or group not in view.groups:
                 return None
             member = view.members.encode(held[:2], user.id)
-            before = await self._counted(view, view.groups.index(held.group), user, member)
+            own = self._shard(user).keys.order(making.generation, (run.start, held.group))
+            before = await self._counted(view, user, member, own)
             if before is not None:
-                return await self._place(view, run, held, member, before)
+                return await self._place(view, run, Held(held.value, held.reached_at, group), member, before)
 
-    async def _counted(self, view: View, group: int, user: User, member: bytes) -> list[int] | None:
-        """How many of each group come before a member; None when it is not there any more."""
+    async def _counted(self, view: View, user: User, member: bytes, order: bytes) -> list[int] | None:
+        """How many of each group come before a member; None when it is not in its own order any more."""
         count, own = len(self._shards), self._shard(user).place
         asked = [
             [[b"ZLEXCOUNT", piece.key, b"-", b"(" + member] for piece in view.pieces if piece.shard == place]
             for place in range(count)
         ]
-        asked[own].append([b"ZSCORE", view.pieces[group * count + own].key, member])
-        found = await asyncio.gather(*(self._shards.ask(place, some) for place, some in enumerate(asked)))
+        asked[own].append([b"ZSCORE", order, member])
+        found = await asyncio.gather(*(view.ask(place, some) for place, some in enumerate(asked)))
         if found[own].pop() is None:
             return None
         return [sum(counts) for counts in zip(*found, strict=True)]
@@ -499,6 +515,21 @@ class Reader:
             sums[day] = sums.get(day, 0) + amount
         return [DayChange(day, sums[day]) for day in sorted(sums)]
 
+    async def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
+        """See `Ledger.awards`."""
+        if limit < 1:
+            return []
+        shard = self._shard(user)
+        key = shard.keys.events(system.number, user_name(user.scope, user.id))
+        [members] = await self._shards.store.read([[b"ZREVRANGE", key, b"0", b"%d" % (limit - 1)]])
+        positions = [(shard.place, event_of(member)[1]) for member in members]
+        lines = await self._shards.lines_at(positions)
+        return [
+            award_of(lines[where]._replace(position=self._shards.whole_position(shard, where[1])))
+            for where in positions
+            if where in lines
+        ]
+
     async def streak(self, user: User) -> Streak:
         """See `Ledger.streak`."""
         name = user_name(user.scope, user.id)
@@ -525,18 +556,17 @@ class Reader:
         return lines[:limit]
 
     async def _lines(self, shard: Shard, after: int, limit: int) -> list[Record]:
-        # The first line of the shard whose place in the whole log lies behind.
-        first = max(0, (after - shard.place - 1) // len(self._shards) + 1) + 1
-        command = [b"XRANGE", shard.keys.log, b"%d-0" % first, b"+", b"COUNT", b"%d" % max(limit, 1)]
-        [entries] = await self._shards.store.read([command])
-        return [self._record(shard, *entry) for entry in _entries(entries)]
+        # The last line of the shard whose place in the whole log is not behind.
+        before = max(0, (after - shard.place - 1) // len(self._shards) + 1)
+        entries = await self.stream.entries(shard.place, before, max(limit, 1))
+        return [self._record(shard, entry.logged()) for entry in entries]
 
-    def _record(self, shard: Shard, position: int, fields: Mapping[bytes, bytes]) -> Record:
-        line = decode_line(fields[b"l"])
+    def _record(self, shard: Shard, logged: Logged) -> Record:
+        line, target = logged.line, self._shards.whole_position(shard, logged.target or 0)
         return Record(
-            self._shards.whole_position(shard, position), "user" if line.metric is None else "event",
-            int(fields[b"t"]), line.scope, int(fields[b"n"]), line.metric, line.amount, line.occurred_at,
-            line.local_at, line.total, line.idempotency_key, None, line.body,
+            self._shards.whole_position(shard, logged.position), line.kind, logged.recorded_at, line.scope, logged.user,
+            line.metric, line.amount, line.occurred_at, line.local_at, line.total, line.idempotency_key, target or None,
+            line.body,
         )  # fmt: skip
 
     def _shard(self, user: User) -> Shard:
@@ -546,13 +576,14 @@ class Reader:
     def _making(shard: Shard, board_number: int) -> Making:
         return shard.boards.current(board_number)
 
-    async def _held(self, user: User, making: Making, run: Run) -> Held | None:
-        """What a user has in a run, final or not."""
+    async def _held(self, user: User, making: Making, run: Run) -> tuple[Held | None, User]:
+        """What a user has in a run, final or not, and the user as of the same moment."""
         shard, name = self._shard(user), user_name(user.scope, user.id)
         past_key = shard.keys.past(making.generation, run.start)
         raw, past = await self._shards.ask(shard.place, [[b"HGET", shard.keys.users, name], [b"HGET", past_key, name]])
-        held = None if raw is None else decode_stored(raw).state.held.get(making.generation, {}).get(run.start)
-        return held if held is not None or past is None else decode_held(past)
+        state = decode_stored(raw).state
+        held = state.held.get(making.generation, {}).get(run.start)
+        return held if held is not None or past is None else decode_held(past), state.user
 
     async def _stored(self, names: Iterable[bytes]) -> list[bytes | None]:
         """What the shards have of some users, in the order asked for."""
@@ -570,14 +601,3 @@ class Reader:
             for name, raw in zip(some, answers, strict=True)
         }
         return [found[name] for name in wanted]
-
-
-def _entries(raw: Any) -> list[tuple[int, dict[bytes, bytes]]]:
-    """Entries of a stream, as the client gives them in either form: by id, or as a list of pairs."""
-    pairs = raw.items() if isinstance(raw, dict) else raw
-    return [(int(bytes(identifier).partition(b"-")[0]), _fields(fields)) for identifier, fields in pairs]
-
-
-def _fields(raw: Any) -> dict[bytes, bytes]:
-    flat = [part for pair in raw for part in (pair if isinstance(pair, list) else [pair])]
-    return dict(zip(flat[::2], flat[1::2], strict=True))

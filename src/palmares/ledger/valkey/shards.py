@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from palmares.domain.board import Board
+from palmares.domain.points import Scheme
 from palmares.domain.value import MOST
 from palmares.ledger.contract import Entry
+from palmares.ledger.points import encode_schemes
 from palmares.ledger.valkey.boards import Boards, decode_boards, encode_board
-from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.commit import Shard, damaged
 from palmares.ledger.valkey.draft import EventsNeeded, Picture
-from palmares.ledger.valkey.keys import ShardKeys, shard_of, used_field, user_name
-from palmares.ledger.valkey.state import Stored, Use, decode_stored, decode_use
+from palmares.ledger.valkey.keys import ShardKeys, shard_of, split_position, used_field, user_name, whole_position
+from palmares.ledger.valkey.lines import lines_at
+from palmares.ledger.valkey.state import Line, Logged, Stored, Use, decode_stored, decode_use, encode_line
 from palmares.ledger.valkey.store import Command, Store
 
 P = ParamSpec("P")
@@ -42,6 +45,7 @@ class _Seen:
 
     users: dict[bytes, Stored] = field(default_factory=dict)
     used: dict[bytes, Use] = field(default_factory=dict)
+    voids: set[tuple[int, int]] = field(default_factory=set)
 
 
 class Shards:
@@ -75,7 +79,7 @@ class Shards:
 
     def whole_position(self, shard: Shard, position: int) -> int:
         """The place in the log of the whole ledger of a line of a shard: no two lines have the same."""
-        return (position - 1) * len(self.all) + shard.place + 1 if position else 0
+        return whole_position(position, shard.place, len(self.all))
 
     def places_upto(self, position: int) -> dict[int, int]:
         """The last line of each shard that is not behind a place in the log of the whole ledger."""
@@ -84,11 +88,20 @@ class Shards:
 
     async def picture(self, entries: Sequence[Entry], now: int) -> Picture:
         """All that is needed to draft some entries, not before an instant. One round trip, two after a change of
-        boards."""
-        names = self.by_shard(user_name(entry.scope, entry.user_id) for entry in entries)
+        boards, and one more where events are to be void."""
+        lines = await self.lines_at(
+            [split_position(entry.voids, len(self)) for entry in entries if entry.voids is not None]
+        )
+        own = [user_name(entry.scope, entry.user_id) for entry in entries if entry.voids is None]
+        names = self.by_shard([*own, *(user_name(line.line.scope, line.line.user_id) for line in lines.values())])
         fields = self._used_fields(entries)
         seen = await asyncio.gather(
-            *(self._look(self.all[place], some, fields.get(place, [])) for place, some in names.items())
+            *(
+                self._look(
+                    self.all[place], some, fields.get(place, []), [number for own, number in lines if own == place]
+                )
+                for place, some in names.items()
+            )
         )
         self.now = max(now, self.now)
         return Picture(
@@ -97,14 +110,32 @@ class Shards:
             {name: stored for one in seen for name, stored in one.users.items()},
             {used: use for one in seen for used, use in one.used.items()},
             {name: place for place, some in names.items() for name in some},
+            lines=lines,
+            voids={where for one in seen for where in one.voids},
         )
 
-    async def ask(self, place: int, commands: Sequence[Command]) -> list[Any]:
-        """Read from one shard at one moment; `BoardsMoved` when its boards are others than before."""
-        shard = self.all[place]
+    async def lines_at(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], Logged]:
+        """The lines at some positions of shards, those that there are."""
+        real = [(place, position) for place, position in wanted if position > 0]
+        keys = {shard.place: shard.keys for shard in self.all}
+        return await lines_at(self.store, keys, real) if real else {}
+
+    def ask(self, place: int, commands: Sequence[Command]) -> Awaitable[list[Any]]:
+        """Read from one shard at one moment; `BoardsMoved` when its boards are others than at the time of the call.
+
+        Whoever asks has worked out keys from the boards; somebody else may find out meanwhile that there are others.
+        """
+        return self._ask(self.all[place], self.all[place].boards.version, commands)
+
+    def asking(self) -> Callable[[int, Sequence[Command]], Awaitable[list[Any]]]:
+        """`ask` for several round trips by the same boards, those of now."""
+        known = [shard.boards.version for shard in self.all]
+        return lambda place, commands: self._ask(self.all[place], known[place], commands)
+
+    async def _ask(self, shard: Shard, known: int, commands: Sequence[Command]) -> list[Any]:
         head, *answers = await self.store.read([[b"HMGET", shard.keys.head, *_HEAD_FIELDS], *commands])
         self._note_head(shard, head)
-        if int(head[0] or 0) != shard.boards.version:
+        if int(head[0] or 0) != known:
             await self.reload(shard)
             raise BoardsMoved
         return answers
@@ -116,6 +147,8 @@ class Shards:
             *(self._read_all(self.of(name).keys.events(metric, name)) for name, metric in pairs)
         )
         picture.events = {**picture.events, **dict(zip(pairs, found, strict=True))}
+        if needed.lines:
+            picture.lines = {**picture.lines, **await self.lines_at(needed.lines)}
 
     async def _read_all(self, key: bytes) -> list[bytes]:
         [members] = await self.store.read([[b"ZRANGE", key, b"0", b"-1"]])
@@ -130,18 +163,25 @@ class Shards:
                 found.setdefault(self.of(name).place, {})[used] = None
         return {place: list(fields) for place, fields in found.items()}
 
-    async def _look(self, shard: Shard, names: Sequence[bytes], fields: Sequence[bytes]) -> _Seen:
+    async def _look(
+        self, shard: Shard, names: Sequence[bytes], fields: Sequence[bytes], positions: Sequence[int] = ()
+    ) -> _Seen:
         keys = shard.keys
         commands: list[Command] = [[b"HMGET", keys.head, *_HEAD_FIELDS], [b"HMGET", keys.users, *names]]
         if fields:
             commands.append([b"HMGET", keys.used, *fields])
-        head, users, *used = await self.store.read(commands)
+        if positions:
+            commands.append([b"HMGET", keys.voids, *(b"%d" % position for position in positions)])
+        head, users, *more = await self.store.read(commands)
+        used = more[0] if fields else ()
+        voids = more[-1] if positions else ()
         self._note_head(shard, head)
         if int(head[0] or 0) != shard.boards.version:
             await self.reload(shard)
         return _Seen(
             {name: decode_stored(raw) for name, raw in zip(names, users, strict=True) if raw is not None},
-            {name: decode_use(raw) for name, raw in zip(fields, used[0] if used else (), strict=True) if raw},
+            {name: decode_use(raw) for name, raw in zip(fields, used, strict=True) if raw},
+            {(shard.place, position) for position, raw in zip(positions, voids, strict=True) if raw},
         )
 
     def _note_head(self, shard: Shard, head: Sequence[bytes | None]) -> None:
@@ -158,10 +198,24 @@ class Shards:
 
     async def reload(self, shard: Shard) -> None:
         """Read the boards of a shard anew."""
-        version, stored = await self.store.read(
-            [[b"HGET", shard.keys.head, b"boards"], [b"HGETALL", shard.keys.boards]]
+        keys = shard.keys
+        version, stored, schemes = await self.store.read(
+            [[b"HGET", keys.head, b"boards"], [b"HGETALL", keys.boards], [b"HGETALL", keys.points]]
         )
-        shard.boards = decode_boards(int(version or 0), stored)
+        shard.boards = decode_boards(int(version or 0), stored, schemes)
+
+    async def set_points(self, shard: Shard, scope: int, schemes: Sequence[Scheme], now: int) -> None:
+        """Let a shard pay by these schemes from now on, unless it does so already. May be asked again."""
+        body, keys = encode_schemes(schemes), shard.keys
+        line = encode_line(Line(scope, "", body, kind="points"))
+        while shard.boards.points.schemes(scope) != tuple(schemes):
+            arguments = [b"%d" % shard.boards.version, b"%d" % now, b"%d" % scope, body.encode(), line]
+            answer = await self.store.script("points", [keys.head, keys.log, keys.points], arguments)
+            if answer[0] == b"damaged":
+                raise damaged(shard, *answer[1:])
+            if answer[0] == b"done":
+                self.note(shard, *answer[1:])
+            await self.reload(shard)
 
     async def let_pass(self, shard: Shard, boundary: int) -> None:
         """Let a boundary pass in a shard, if it has not: nothing is recorded before it any more."""

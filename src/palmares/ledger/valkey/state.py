@@ -20,6 +20,7 @@ from palmares.domain.user import User
 
 _HEAD = struct.Struct(">QQ")
 _USE = struct.Struct(">QQ")
+_TARGET = struct.Struct(">Q")
 
 
 class Sum(NamedTuple):
@@ -114,11 +115,10 @@ def decode_use(raw: bytes) -> Use:
 
 
 class Line(msgspec.Struct, array_like=True, frozen=True):
-    """One line of the log, but for what the script gives it: position, time and the user's number.
+    """One line of the log, but for what the script gives it: position, time, the user's number, and the target.
 
-    An event has a metric; the line of a user has the profile as JSON in its body. The rest is as in `Record`; `late`
-    marks an event that happened before one already recorded, `history` one that takes effect when it happened, and
-    `streak` is the user's after the line, where that changed it.
+    Everything is as in `Record`; `late` marks an event that happened before one already recorded, `history` one that
+    takes effect when it happened, and `streak` is the user's after the line, where that changed it.
     """
 
     scope: int
@@ -132,7 +132,53 @@ class Line(msgspec.Struct, array_like=True, frozen=True):
     idempotency_key: str | None = None
     late: bool = False
     streak: str | None = None
+    kind: str = "event"
     history: bool = False
+
+
+class Logged(NamedTuple):
+    """A line as it stands in a shard's log: positions count in the shard."""
+
+    position: int
+    recorded_at: int
+    user: int
+    line: Line
+    target: int | None = None
+
+    @property
+    def metric(self) -> int | None:
+        """What it is an event of."""
+        return self.line.metric
+
+    @property
+    def amount(self) -> int | None:
+        """In micros."""
+        return self.line.amount
+
+    @property
+    def occurred_at(self) -> int | None:
+        """The instant at which it happened."""
+        return self.line.occurred_at
+
+    @property
+    def local_at(self) -> int | None:
+        """The same on the user's clock."""
+        return self.line.local_at
+
+    @property
+    def total(self) -> int | None:
+        """The user's total of the metric behind it."""
+        return self.line.total
+
+    @property
+    def body(self) -> str | None:
+        """JSON text."""
+        return self.line.body
+
+    @property
+    def history(self) -> int | None:
+        """Whether it was imported as history."""
+        return int(self.line.history)
 
 
 _line_decoder = msgspec.msgpack.Decoder(Line)
@@ -144,8 +190,20 @@ def encode_line(line: Line) -> bytes:
     return _encoder.encode(line)
 
 
-def decode_line(raw: bytes) -> Line:
-    return _line_decoder.decode(raw)
+def encode_logged(line: Line, target: int | None) -> bytes:
+    """A line as it lies in the stream."""
+    return _TARGET.pack(target or 0) + encode_line(line)
+
+
+def without_target(raw: bytes) -> bytes:
+    """What the worker gave of a line that lies in the stream."""
+    return raw[_TARGET.size :]
+
+
+def decode_line(raw: bytes) -> tuple[Line, int | None]:
+    """A line as it lies in the stream, and the position of what it is about: the script puts it in front."""
+    [target] = _TARGET.unpack_from(raw)
+    return _line_decoder.decode(raw[_TARGET.size :]), target or None
 
 
 def profile_text(user: User) -> str:

@@ -25,8 +25,9 @@ from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.contract import BoardOutcome, Entry, Outcome
 from palmares.ledger.event_id import event_id
 from palmares.ledger.valkey.commit import Answer, Commit, Shard
+from palmares.ledger.valkey.correct import CorrectingDraft
 from palmares.ledger.valkey.counting import Counting
-from palmares.ledger.valkey.draft import Draft, Picture, Step
+from palmares.ledger.valkey.draft import Picture, Step
 from palmares.ledger.valkey.shards import Shards, follower, with_events
 from palmares.ledger.valkey.store import Halted, Lost
 from palmares.ledger.valkey.tell import Question, Ranking, Teller, questions
@@ -194,7 +195,7 @@ class Worker:
 
     def _draft(self, picture: Picture, waiting: Sequence[Request]) -> None:
         """Give each request its steps, or refuse it."""
-        draft = Draft(picture, self._streaks)
+        draft = CorrectingDraft(picture, self._streaks)
         for request in waiting:
             request.steps = {}
             if request.refused:
@@ -261,17 +262,24 @@ class Worker:
         user = step.state.user
         if user.number != step.number:
             user = replace(user, number=step.number)
-        if step.entry.metric is None:
+        if step.entry.metric is None and step.about is None:
             return Outcome(user, step.created)
-        outcome = Outcome(user, step.created, self._event_id(step), step.total, step.replayed is not None, boards)
+        replayed = step.replayed is not None or (step.about is not None and not step.gone)
+        outcome = Outcome(user, step.created, self._told_event(step), step.total, replayed, boards)
         outcome.streak, outcome.streak_extended = step.streak, step.streak_extended
+        outcome.awards = [
+            award._replace(id=self._event_id(step.shard, step.recorded_at, step.position + line - step.event_line))
+            for line, award in step.awards
+        ]
         return outcome
 
-    def _event_id(self, step: Step) -> str:
-        """The id of the step's event, or of the one that it replays."""
-        told = step if step.replayed is None else step.replayed
-        position = self._shards.whole_position(self._shards.all[step.shard], told.position)
-        return event_id(told.recorded_at, position)
+    def _told_event(self, step: Step) -> str | None:
+        """The id of the step's event, of the one that it replays, or of the one that it is about."""
+        told = step.about or step.replayed or (step if step.event_line else None)
+        return None if told is None else self._event_id(step.shard, told.recorded_at, told.position)
+
+    def _event_id(self, shard: int, recorded_at: int, position: int) -> str:
+        return event_id(recorded_at, self._shards.whole_position(self._shards.all[shard], position))
 
 
 def _told(error: Exception, shard: int) -> PalmaresError:

@@ -7,7 +7,7 @@ import pytest
 
 from palmares.domain.board import Board
 from palmares.domain.errors import NotAllowed
-from palmares.ledger.contract import Entry, void
+from palmares.ledger.contract import Entry
 from tests.ledger_world import swam, swim
 from tests.unit.ledger.valkey.conftest import Open
 from tests.world import make_board
@@ -17,10 +17,7 @@ pytestmark = pytest.mark.anyio
 BOARD = make_board()
 ENTRIES = {
     "history": swam("ann", 1, "2026-03-03T12:00:00Z"),
-    "void": void(1, 2),
-    "total": replace(swim("ann", 0), total=5),
     "erase": Entry(1, "ann", erase=True),
-    "hide": Entry(1, "ann", {"hidden": True}),
 }
 
 

@@ -10,14 +10,18 @@
 --
 -- A unit is what one request does in this shard; it has steps. A step is
 --   user, expected version, whether it writes, state
---   used fields, lines, events (key, what comes before the position, what comes behind it)
+--   used fields, the place of its event among the lines, lines (target, content)
+--   events (key, what comes before the position, position, what comes behind it)
+--   events that are void (the same, then key of the void ones, voids, position of what says so)
 --   moves (order left, member, order joined, member, values left, values joined, groups, field left, field joined, note)
 --   past (key, field, what was held, order), ignored fields, fields of runs that are to be revised
 --
--- Answers "done" with the time, the last position, for each unit its steps (number of the user, position of the last
--- line; no steps where a version had moved), and the questions; "boards" when the boards of the shard are not those
--- that the worker knows; "later" when the shard is beyond the boundary until which the work holds; "due" when the one
--- before has still to pass in the shard;
+-- A position is a number, or "~3" for the third line that this commit adds of the user.
+--
+-- Answers "done" with the time, the last position, for each unit its steps (number of the user, position of the event,
+-- or else of the last line; no steps where a version had moved), and the questions; "boards" when the boards of the
+-- shard are not those that the worker knows; "later" when the shard is beyond the boundary until which the work holds;
+-- "due" when the one before has still to pass in the shard;
 -- "damaged" with the position of the head and of the log when these differ: a key was lost.
 --
 -- A question is an order: its length, how many members come before each bound, how many distinct values do, the
@@ -86,17 +90,27 @@ end
 if recorded_at >= boundary then
   return {'later'}
 end
-local passed = tonumber(head[5] or 0)
+-- Where nothing was recorded yet, nothing can have ended.
+local is_new = position == 0 and not head[5]
+local passed = is_new and boundary_before or tonumber(head[5] or 0)
 if passed < boundary_before then
   return {'due'}
 end
 -- While the boundary that passed last has still to be kept, where users stood then is noted before they move.
-local noting = passed > tonumber(head[6] or 0)
+local noting = not is_new and passed > tonumber(head[6] or 0)
 
 -- Reading the units
 
+local function read_line()
+  return {target = take(), content = take()}
+end
+
 local function read_event()
-  return {key = key(), before = take(), behind = take()}
+  return {key = key(), before = take(), position = take(), behind = take()}
+end
+
+local function read_gone()
+  return {event = read_event(), key = key(), voids = key(), position = take()}
 end
 
 local function read_move()
@@ -114,7 +128,8 @@ end
 local function read_step()
   return {
     user = take(), version = number(), writes = take() == '1', state = take(),
-    used = list(take), lines = list(take), events = list(read_event), moves = list(read_move),
+    used = list(take), event_line = number(), lines = list(read_line), events = list(read_event),
+    gone = list(read_gone), moves = list(read_move),
     past = list(read_past), ignored = list(take), revising = list(take),
   }
 end
@@ -130,7 +145,7 @@ local function present(user)
   local found = known[user]
   if not found then
     local stored = redis.call('HGET', KEYS[3], user)
-    found = {version = 0, number = 0}
+    found = {version = 0, number = 0, lines = {}}
     if stored then
       found.version, found.number = struct.unpack('>I8I8', stored)
     end
@@ -185,6 +200,23 @@ local function join(move)
   end
 end
 
+local function place_of(user, given)
+  local added = string.match(given, '^~(%d+)$')
+  return added and user.lines[tonumber(added)] or tonumber(given)
+end
+
+local function member(user, event)
+  return event.before .. struct.pack('>I8', place_of(user, event.position)) .. event.behind
+end
+
+local function take_back(user, gone)
+  local found = member(user, gone.event)
+  redis.call('ZREM', gone.event.key, found)
+  redis.call('ZADD', gone.key, 0, found)
+  redis.call('HSET', gone.voids, text(place_of(user, gone.event.position)),
+    struct.pack('>I8I8', place_of(user, gone.position), recorded_at))
+end
+
 local function store(step, user)
   if user.version == 0 then
     users = users + 1
@@ -192,7 +224,13 @@ local function store(step, user)
   end
   for _, line in ipairs(step.lines) do
     position = position + 1
-    redis.call('XADD', KEYS[2], text(position) .. '-0', 'n', text(user.number), 't', text(recorded_at), 'l', line)
+    table.insert(user.lines, position)
+    redis.call('XADD', KEYS[2], text(position) .. '-0', 'n', text(user.number), 't', text(recorded_at), 'l',
+      struct.pack('>I8', place_of(user, line.target)) .. line.content)
+  end
+  local told = position
+  if step.event_line > 0 then
+    told = position - #step.lines + step.event_line
   end
   if user.version == 0 then
     redis.call('HSET', KEYS[4], text(user.number), step.user)
@@ -200,10 +238,13 @@ local function store(step, user)
   user.version = user.version + 1
   redis.call('HSET', KEYS[3], step.user, struct.pack('>I8I8', user.version, user.number) .. step.state)
   for _, field in ipairs(step.used) do
-    redis.call('HSET', KEYS[5], field, struct.pack('>I8I8', position, recorded_at))
+    redis.call('HSET', KEYS[5], field, struct.pack('>I8I8', told, recorded_at))
   end
   for _, event in ipairs(step.events) do
-    redis.call('ZADD', event.key, 0, event.before .. struct.pack('>I8', position) .. event.behind)
+    redis.call('ZADD', event.key, 0, member(user, event))
+  end
+  for _, gone in ipairs(step.gone) do
+    take_back(user, gone)
   end
   for _, move in ipairs(step.moves) do
     if noting then
@@ -229,6 +270,7 @@ local function store(step, user)
   for _, field in ipairs(step.revising) do
     redis.call('HSET', KEYS[9], field, text(position))
   end
+  return told
 end
 
 local written = false
@@ -237,11 +279,12 @@ local function apply(unit)
   if holds(unit) then
     for place, step in ipairs(unit) do
       local user = present(step.user)
+      local last = position
       if step.writes then
         written = true
-        store(step, user)
+        last = store(step, user)
       end
-      told[place] = {user.number, position}
+      told[place] = {user.number, last}
     end
   else
     for _, step in ipairs(unit) do
@@ -275,6 +318,9 @@ local units = list(read_unit)
 local told = {}
 for place, unit in ipairs(units) do
   told[place] = apply(unit)
+end
+if written and is_new then
+  redis.call('HSET', KEYS[1], 'passed', text(passed), 'kept', text(passed))
 end
 if written then
   redis.call('HSET', KEYS[1], 'position', text(position), 'users', text(users), 'recorded_at', text(recorded_at))

@@ -9,31 +9,34 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from palmares.domain.points import Earned, OwnEvent, Scheme, earned_anew
-from palmares.ledger.embedded.log import Line
-from palmares.ledger.embedded.points import award_of
+from palmares.ledger.logged import LoggedEvent
+from palmares.ledger.points import award_of
 
 _ATTRIBUTES = msgspec.json.Decoder(dict[str, str])
 
 
-class Repayment(NamedTuple):
+L = TypeVar("L", bound=LoggedEvent)
+
+
+class Repayment(NamedTuple, Generic[L]):
     """The lines of awards that no longer hold, and what is earned that nobody has paid, with the line of its event."""
 
-    gone: list[Line]
-    owed: list[tuple[Line, Earned]]
+    gone: list[L]
+    owed: list[tuple[L, Earned]]
 
 
 def repay(
     versions: Sequence[tuple[int, Scheme]],
-    events: Iterable[Line],
-    awards: Sequence[Line],
+    events: Iterable[L],
+    awards: Sequence[L],
     position: int,
     user_attributes: Mapping[str, str],
-) -> Repayment:
+) -> Repayment[L]:
     """What is to become of a user's awards of one system, now that the event at that position is void.
 
     `events` are what the user did on the metrics of the system and is not void, `awards` what is not void of what the
@@ -44,7 +47,7 @@ def repay(
     paid = {(award.target, award_of(award).trigger): award for award in awards if (award.target or 0) >= position}
     points = sum(award.amount or 0 for award in awards if (award.target or 0) < position)
     totals = _totals(line for line in events if line.position < position)
-    owed: list[tuple[Line, Earned]] = []
+    owed: list[tuple[L, Earned]] = []
     for event, award in earned_anew(versions, map(_own_event, behind.values()), totals, points, user_attributes):
         present = paid.get((event.position, award.trigger))
         if present is not None and present.amount == award.amount:
@@ -54,13 +57,13 @@ def repay(
     return Repayment(list(paid.values()), owed)
 
 
-def _totals(events: Iterable[Line]) -> dict[int, int]:
+def _totals(events: Iterable[LoggedEvent]) -> dict[int, int]:
     totals: defaultdict[int, int] = defaultdict(int)
     for line in events:
         totals[line.metric or 0] += line.amount or 0
     return totals
 
 
-def _own_event(line: Line) -> OwnEvent:
+def _own_event(line: LoggedEvent) -> OwnEvent:
     attributes = {} if line.body is None else _ATTRIBUTES.decode(line.body)
     return OwnEvent(line.position, line.metric or 0, line.amount or 0, attributes)

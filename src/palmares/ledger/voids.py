@@ -7,14 +7,7 @@ from typing import NamedTuple
 from palmares.domain.changes import Plan
 from palmares.domain.effect import changes_what_is_over, effect_at, is_late, void_effect_at
 from palmares.domain.run import Run
-from palmares.ledger.embedded.log import Line
-
-
-class Voided(NamedTuple):
-    """An event that is void, and the line that says so."""
-
-    event: Line
-    line: Line
+from palmares.ledger.logged import LoggedEvent
 
 
 class Consequence(NamedTuple):
@@ -27,7 +20,7 @@ class Consequence(NamedTuple):
     over: bool
 
 
-def consequence(plan: Plan, event: Line, voided_at: int) -> Consequence | None:
+def consequence(plan: Plan, event: LoggedEvent, voided_at: int) -> Consequence | None:
     """What the void of an event at an instant does on a board that looks at such events; None for nothing."""
     assert event.local_at is not None
     assert event.occurred_at is not None

@@ -12,8 +12,8 @@ import msgspec
 
 from palmares.domain.points import Earned, Scheme
 from palmares.ledger.contract import Award
-from palmares.ledger.embedded.log import Line
 from palmares.ledger.event_id import event_id
+from palmares.ledger.logged import LoggedEvent
 
 
 class _AwardBody(msgspec.Struct):
@@ -39,7 +39,7 @@ def encode_award(earned: Earned) -> str:
     return msgspec.json.encode({"trigger": earned.trigger}).decode()
 
 
-def award_of(line: Line) -> Award:
+def award_of(line: LoggedEvent) -> Award:
     """The award of a line, which is an event on the counter of a points system."""
     assert line.metric is not None
     assert line.amount is not None

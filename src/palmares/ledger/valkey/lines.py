@@ -1,0 +1,51 @@
+"""Lines of the shards' logs, found by their positions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from palmares.ledger.valkey.keys import ShardKeys
+from palmares.ledger.valkey.state import Logged, decode_line
+from palmares.ledger.valkey.store import Store
+
+_AT_ONCE = 1_000
+
+
+async def lines_at(
+    store: Store, keys: Mapping[int, ShardKeys], wanted: Collection[tuple[int, int]]
+) -> dict[tuple[int, int], Logged]:
+    """The lines at some positions of some shards, those that there are. One round trip for each thousand of a shard."""
+    by_shard: dict[int, list[int]] = {}
+    for place, position in sorted(wanted):
+        by_shard.setdefault(place, []).append(position)
+    pieces = [
+        (place, positions[start : start + _AT_ONCE])
+        for place, positions in by_shard.items()
+        for start in range(0, len(positions), _AT_ONCE)
+    ]
+    told = await asyncio.gather(
+        *(
+            store.read([[b"XRANGE", keys[place].log, b"%d-0" % position, b"%d-0" % position] for position in positions])
+            for place, positions in pieces
+        )
+    )
+    found: dict[tuple[int, int], Logged] = {}
+    for (place, _), answers in zip(pieces, told, strict=True):
+        for answer in answers:
+            found.update(((place, line.position), line) for line in logged_lines(answer))
+    return found
+
+
+def logged_lines(raw: Any) -> list[Logged]:
+    """Entries of a stream, as the client gives them in either form: by id, or as a list of pairs."""
+    pairs = raw.items() if isinstance(raw, dict) else raw or ()
+    return [_logged(int(bytes(identifier).partition(b"-")[0]), fields) for identifier, fields in pairs]
+
+
+def _logged(position: int, raw: Iterable[Any]) -> Logged:
+    flat = [part for pair in raw for part in (pair if isinstance(pair, list) else [pair])]
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    line, target = decode_line(fields[b"l"])
+    return Logged(position, int(fields[b"t"]), int(fields[b"n"]), line, target)

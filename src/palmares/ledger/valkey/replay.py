@@ -1,0 +1,271 @@
+"""Recording once more what a log says: the same lines at the same places and times, in a ledger that lost them.
+
+Lines become entries again, which are drafted by the same rules and committed by the same script as at first. Nothing
+here knows what an event changes; that what comes out is what was recorded is checked line by line.
+
+Nobody else may record meanwhile. A piece of the log is one transaction, so a replay that is killed goes on behind the
+last line that the shard has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from hashlib import sha1
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import msgspec
+
+from palmares.domain.effect import last_boundary
+from palmares.domain.errors import Invalid, NotAllowed, PalmaresError, Unavailable
+from palmares.domain.log_line import LogLine
+from palmares.domain.metric import Metric
+from palmares.domain.preferences import Preferences, StreakPreferences
+from palmares.domain.streak_settings import StreakSettings
+from palmares.domain.user import User, changed
+from palmares.ledger.contract import Entry, void
+from palmares.ledger.points import decode_schemes
+from palmares.ledger.valkey.commit import Commit, Shard
+from palmares.ledger.valkey.correct import CorrectingDraft
+from palmares.ledger.valkey.draft import Picture, Step
+from palmares.ledger.valkey.keys import user_name, whole_position
+from palmares.ledger.valkey.scripts import source
+from palmares.ledger.valkey.shards import Shards, with_events
+from palmares.ledger.valkey.state import Line, Logged, Stored, decode_line, without_target
+from palmares.ledger.valkey.store import Command
+
+_WORKER = "replay"
+_FIELDS = {entry.name for entry in fields(User)}
+_REPLACED = ("email", "name", "tz", "sign_up_date", "device_tokens")
+_STREAK = [entry.name for entry in msgspec.structs.fields(StreakPreferences)]
+# What a line of an event says of it. Its streak is left as it is: it was told by the settings of its time.
+_COMPARED = (
+    "kind", "scope", "user_id", "metric", "amount", "occurred_at", "local_at", "total", "idempotency_key", "late",
+    "history",
+)  # fmt: skip
+
+
+class CannotReplay(Invalid):
+    """A log that does not lead to itself."""
+
+
+class _Drafted(NamedTuple):
+    """A step, and the lines that it was made of: the first of them told what to do, the others followed from it."""
+
+    step: Step
+    lines: Sequence[LogLine]
+
+
+class Replay:
+    """Records lines of logs in an empty ledger, or goes on with that."""
+
+    def __init__(self, shards: Shards, streaks: Mapping[int, StreakSettings]) -> None:
+        self._shards = shards
+        self._streaks = streaks
+        self._script = source("commit").encode()
+        self._digest = sha1(self._script, usedforsecurity=False).hexdigest().encode()
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return len(self._shards)
+
+    async def position(self, shard: int) -> int:
+        """The last line that a shard has; 0 when there is none."""
+        [found] = await self._shards.store.read([[b"HGET", self._shards.all[shard].keys.head, b"position"]])
+        return int(found or 0)
+
+    async def add(self, shard: int, lines: Sequence[LogLine]) -> None:
+        """Record lines of a shard, which follow on its last and lie within one half of a UTC day.
+
+        Of what one request did, all lines must be there. Raises `CannotReplay` when the lines do not follow from what
+        was recorded before; then nothing is changed of what lies between two changes of the schemes of points.
+        """
+        place = self._shards.all[shard]
+        for (is_points, boundary), some in groupby(lines, key=_kind_and_boundary):
+            await self._shards.let_pass(place, boundary)
+            if is_points:
+                for line in some:
+                    await self._set_points(place, line)
+            else:
+                await self._record(place, list(some))
+
+    async def _set_points(self, shard: Shard, line: LogLine) -> None:
+        schemes = decode_schemes(line.body or "[]")
+        await self._shards.set_points(shard, line.scope, schemes, line.recorded_at)
+        if await self.position(shard.place) != line.position:
+            raise CannotReplay(f"line {line.position} changes no schemes, or somebody else uses shard {shard.place}")
+
+    async def _record(self, shard: Shard, lines: Sequence[LogLine]) -> None:
+        picture = await self._picture(shard, lines)
+        drafted = await with_events(self._shards, picture, lambda: list(_drafted(picture, self._streaks, lines)))
+        moments = [list(some) for _, some in groupby(drafted, key=lambda one: one.lines[0].recorded_at)]
+        commits = [self._commit(shard, some) for some in moments]
+        # In one transaction, so the server has the script from the first of them.
+        commands = [
+            self._command(*one, first=place == 0) for place, one in enumerate(zip(commits, moments, strict=True))
+        ]
+        for commit, answer in zip(commits, await self._shards.store.read(commands), strict=True):
+            told = commit.read(answer)
+            if told.verdict != "done" or not all(told.taken):
+                raise Unavailable(
+                    f"shard {shard.place} refuses what is replayed ({told.verdict}): somebody else uses it"
+                )
+        for step, some in drafted:
+            told_line = some[(step.event_line or len(some)) - 1]
+            if (step.position, step.number) != (told_line.position, told_line.user):
+                raise Unavailable(f"shard {shard.place} has line {told_line.position} elsewhere: somebody else used it")
+
+    async def _picture(self, shard: Shard, lines: Sequence[LogLine]) -> Picture:
+        """What is needed to draft lines. Those that they are about may be among them."""
+        logged = [_logged(line) for line in lines]
+        entries = [Entry(one.line.scope, one.line.user_id) for one in logged]
+        picture = await self._shards.picture(entries, lines[0].recorded_at)
+        targets = {(shard.place, one.target) for one in logged if one.target and one.target < lines[0].position}
+        earlier = await self._shards.lines_at(targets)
+        picture.lines = {**earlier, **{(shard.place, one.position): one for one in logged}}
+        return picture
+
+    def _commit(self, shard: Shard, drafted: Sequence[_Drafted]) -> Commit:
+        """What was recorded in one moment."""
+        return Commit(shard, len(self._shards), drafted[0].lines[0].recorded_at, [[one.step] for one in drafted], {})
+
+    def _command(self, commit: Commit, drafted: Sequence[_Drafted], *, first: bool) -> Command:
+        # The position is a number that no commit of another piece has.
+        keys, arguments = commit.keys, commit.arguments(_WORKER, drafted[-1].lines[-1].position)
+        script = [b"EVAL", self._script] if first else [b"EVALSHA", self._digest]
+        return [*script, b"%d" % len(keys), *keys, *arguments]
+
+    async def finish(self) -> None:
+        """Forget what is only needed while lines are replayed."""
+        for shard in self._shards.all:
+            await self._shards.store.read([[b"HDEL", shard.keys.workers, _WORKER.encode()]])
+        await self._shards.refresh()
+
+
+class _Draft(CorrectingDraft):
+    """Steps that lead to lines of which the positions are known."""
+
+    first_position = 0
+
+    def present(self, name: bytes) -> Stored | None:
+        """A user as the lines before have left them."""
+        return self._present(name)
+
+    def _next_position(self, step: Step) -> int:
+        return self.first_position + len(step.lines)
+
+
+def _drafted(picture: Picture, streaks: Mapping[int, StreakSettings], lines: Sequence[LogLine]) -> Iterator[_Drafted]:
+    """The steps that lead to some lines, with the lines as they are."""
+    draft, left = _Draft(picture, streaks), list(lines)
+    while left:
+        line, told = left[0], _logged(left[0])
+        draft.first_position = line.position
+        try:
+            entry, draft.now = _entry(draft, told)
+            [step] = draft.add([entry])
+        except PalmaresError as error:
+            raise CannotReplay(f"line {line.position} cannot be recorded once more: {error.message}") from error
+        some, left = left[: len(step.lines)], left[len(step.lines) :]
+        expected = [(_compared(one), step.targets.get(place)) for place, one in enumerate(step.lines)]
+        if not some or [(_compared(one.line), one.target) for one in map(_logged, some)] != expected:
+            raise CannotReplay(f"line {line.position} does not follow from what was recorded before")
+        # As they were written, whatever version of this program wrote them.
+        step.lines = [msgspec.Raw(without_target(one.content)) for one in some]  # type: ignore[misc]
+        yield _Drafted(step, some)
+
+
+def _kind_and_boundary(line: LogLine) -> tuple[bool, int]:
+    """What has to be recorded in another way, and what behind another boundary."""
+    return line.kind == "points", last_boundary(line.recorded_at)
+
+
+def _logged(line: LogLine) -> Logged:
+    told, target = decode_line(line.content)
+    return Logged(line.position, line.recorded_at, line.user, told, target)
+
+
+def _entry(draft: _Draft, logged: Logged) -> tuple[Entry, int]:
+    """What was asked for when a line was recorded, and when that was worked out."""
+    line = logged.line
+    if line.kind == "user":
+        return _change(draft, line)
+    if line.kind == "event":
+        attributes = msgspec.json.decode(line.body) if line.body else None
+        entry = Entry(
+            line.scope, line.user_id, {}, _metric(line), line.amount or 0, attributes, line.idempotency_key,
+            line.occurred_at, history=line.history,
+        )  # fmt: skip
+        return entry, logged.recorded_at
+    if line.kind == "void":
+        reason = msgspec.json.decode(line.body)["reason"] if line.body else None
+        return void(line.scope, _whole_target(draft, logged), reason), logged.recorded_at
+    raise NotAllowed(f"lines of the kind {line.kind!r} cannot be replayed yet")
+
+
+def _whole_target(draft: _Draft, logged: Logged) -> int:
+    """The place in the whole log of what a line is about, which is of the same shard."""
+    shard = draft.picture.shard_of[user_name(logged.line.scope, logged.line.user_id)]
+    return whole_position(logged.target or 0, shard, len(draft.picture.boards))
+
+
+def _metric(line: Line) -> Metric:
+    """The metric as far as a ledger knows it: by number."""
+    assert line.metric is not None
+    return Metric(line.metric, "", line.scope, str(line.metric), "")
+
+
+def _change(draft: _Draft, line: Line) -> tuple[Entry, int]:
+    after = _profile(line)
+    present = draft.present(user_name(line.scope, line.user_id))
+    if present is None:
+        before = User(number=0, scope=line.scope, id=line.user_id, created=after.updated, updated=after.updated)
+    else:
+        before = present.state.user
+    changes = _changes(before, after)
+    if _same(changed(before, changes, after.updated), after):
+        return Entry(line.scope, line.user_id, changes, control=after.control), after.updated
+    raise CannotReplay("the user is another one than before")
+
+
+def _profile(line: Line) -> User:
+    """The user that a line tells of."""
+    given = msgspec.json.decode(line.body or "{}")
+    profile = {name: value for name, value in given.items() if name in _FIELDS}
+    if profile.get("device_tokens") is not None:
+        profile["device_tokens"] = tuple(profile["device_tokens"])
+    if "preferences" in profile:
+        profile["preferences"] = msgspec.convert(profile["preferences"], Preferences)
+    return User(number=0, scope=line.scope, id=line.user_id, **profile)
+
+
+def _changes(before: User, after: User) -> dict[str, Any]:
+    """The changes that lead from one state of a user to another, as a request would have given them."""
+    changes: dict[str, Any] = {name: getattr(after, name) for name in _REPLACED if _differs(before, after, name)}
+    if before.emails_declined != after.emails_declined:
+        changes["subscribe_to_emails"] = not after.emails_declined
+    if before.own_attributes != after.own_attributes:
+        changes["attributes"] = {**dict.fromkeys(before.own_attributes), **after.own_attributes}
+    if before.hidden != after.hidden:
+        changes["hidden"] = after.hidden
+    if before.preferences != after.preferences:
+        streak = {name: getattr(after.preferences.streak, name) for name in _STREAK}
+        changes["preferences"] = {"notifications": after.preferences.notifications, "streak": streak}
+    return changes
+
+
+def _differs(before: User, after: User, name: str) -> bool:
+    return bool(getattr(before, name) != getattr(after, name))
+
+
+def _same(one: User, other: User) -> bool:
+    """Whether two users are equal, but for what the ledger gives: numbers, and `control` and `created` at the start."""
+    return replace(one, number=0, control=other.control, created=other.created) == replace(other, number=0)
+
+
+def _compared(line: Line) -> list[Any]:
+    # A user's body is compared as a user.
+    body = None if line.kind == "user" else line.body
+    return [body, *(getattr(line, name) for name in _COMPARED)]

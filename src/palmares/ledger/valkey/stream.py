@@ -1,0 +1,108 @@
+"""The log of each shard as it can be read: what the stream in Valkey still has, and before that what was taken out.
+
+The archiver (`service/archive_log.py`) takes lines from here, and lets go of those that are kept elsewhere. Positions
+of a shard have no gaps, so whether something is missing shows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from palmares.domain.errors import Unavailable
+from palmares.domain.log_line import LogLine
+from palmares.ledger.contract import Record
+from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.shards import Shards
+from palmares.ledger.valkey.state import Logged, decode_line
+
+
+class StreamEntry(NamedTuple):
+    """One line as it lies in the stream: its position in the shard, and what the script has added."""
+
+    position: int
+    user: int
+    recorded_at: int
+    content: bytes
+
+    def logged(self) -> Logged:
+        """The line with what its content says."""
+        line, target = decode_line(self.content)
+        return Logged(self.position, self.recorded_at, self.user, line, target)
+
+
+class KeptLog(Protocol):
+    """Where lines are that were let go of here."""
+
+    async def lines(self, shard: int, after: int, limit: int) -> list[LogLine]:
+        """Lines of a shard in order, from the position behind `after`."""
+
+
+class Stream:
+    """The streams of all shards. `record_of` reads a line; `kept` is where lines are that are here no more."""
+
+    def __init__(
+        self, shards: Shards, record_of: Callable[[Shard, Logged], Record], kept: KeptLog | None = None
+    ) -> None:
+        self._shards = shards
+        self._record_of = record_of
+        self._kept = kept
+
+    @property
+    def shards(self) -> int:
+        """How many shards there are."""
+        return len(self._shards)
+
+    async def entries(self, place: int, after: int, limit: int) -> list[StreamEntry]:
+        """Up to `limit` lines of a shard behind a position, wherever they are.
+
+        Raises `Unavailable` when some are not to be had, because nothing is left of them or what keeps them is away.
+        """
+        found = await self._present(place, after, limit)
+        if not found or found[0].position == after + 1:
+            return found
+        missing = min(found[0].position - after - 1, limit)
+        kept = [] if self._kept is None else await self._kept.lines(place, after, missing)
+        if [line.position for line in kept] != list(range(after + 1, after + 1 + missing)):
+            raise Unavailable(f"lines of the log of shard {place} behind {after} are neither in Valkey nor kept")
+        earlier = [StreamEntry(line.position, line.user, line.recorded_at, line.content) for line in kept]
+        return (earlier + found)[:limit]
+
+    async def lines(self, shard: int, after: int, limit: int) -> list[LogLine]:
+        """See `LogSource.lines`: only what is in Valkey."""
+        place = self._shards.all[shard]
+        return [self._line(place, entry) for entry in await self._present(shard, after, limit)]
+
+    async def trim(self, shard: int, upto: int) -> None:
+        """See `LogSource.trim`. A commit compares the end of the stream with the head, so the last line stays."""
+        key = self._shards.all[shard].keys.log
+        [last] = await self._shards.store.read([[b"XREVRANGE", key, b"+", b"-", b"COUNT", b"1"]])
+        newest = [entry.position for entry in _entries(last)]
+        if newest and upto > 1:
+            await self._shards.store.read([[b"XTRIM", key, b"MINID", b"%d-0" % min(upto, *newest)]])
+
+    async def _present(self, place: int, after: int, limit: int) -> list[StreamEntry]:
+        key = self._shards.all[place].keys.log
+        command = [b"XRANGE", key, b"%d-0" % (after + 1), b"+", b"COUNT", b"%d" % max(limit, 1)]
+        [found] = await self._shards.store.read([command])
+        return _entries(found)
+
+    def _line(self, shard: Shard, entry: StreamEntry) -> LogLine:
+        record = self._record_of(shard, entry.logged())
+        return LogLine(
+            entry.position, entry.user, entry.recorded_at, record.kind, record.scope, record.metric, record.amount,
+            record.occurred_at, record.local_at, record.total, record.idempotency_key, record.target, record.body,
+            entry.content,
+        )  # fmt: skip
+
+
+def _entries(raw: Any) -> list[StreamEntry]:
+    """Entries of a stream, as the client gives them in either form: by id, or as a list of pairs."""
+    pairs = raw.items() if isinstance(raw, dict) else raw
+    return [_entry(int(bytes(identifier).partition(b"-")[0]), fields) for identifier, fields in pairs]
+
+
+def _entry(position: int, raw: Any) -> StreamEntry:
+    flat = [part for pair in raw for part in (pair if isinstance(pair, list) else [pair])]
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    return StreamEntry(position, int(fields[b"n"]), int(fields[b"t"]), fields[b"l"])

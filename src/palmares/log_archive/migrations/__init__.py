@@ -1,0 +1,1 @@
+"""How the tables of the kept log came to be, step by step; run when it is opened."""

@@ -1,0 +1,1 @@
+"""One file a migration, numbered. What was released is never changed again."""

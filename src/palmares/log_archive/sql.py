@@ -1,0 +1,128 @@
+"""The kept log in a SQL database.
+
+All SQL runs in one worker thread, one transaction after the other, so the event loop never waits for a disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from palmares.domain.errors import Invalid
+from palmares.domain.log_line import LogLine
+from palmares.log_archive.contract import Overtaken
+from palmares.log_archive.tables import log_lines, log_shards
+from palmares.sql.database import Database, Part
+
+Result = TypeVar("Result")
+_PART = Part("log archive", "palmares.log_archive:migrations")
+_LINE = [log_lines.c[name] for name in LogLine._fields]
+
+
+class SqlLogArchive:
+    """A `LogArchive` in a SQL database; `log_archive/contract.py` says what the methods promise."""
+
+    def __init__(self, url: str) -> None:
+        """Use `open`, which also prepares it."""
+        self._database = Database(url, _PART)
+        self._worker = ThreadPoolExecutor(1, "log-archive")
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """The kept log at a database URL, its tables made or brought up to date when needed.
+
+        Raises `Unavailable` when the database cannot be used.
+        """
+        archive = cls(url)
+        try:
+            await archive._run(archive._prepare)
+        except BaseException:
+            await archive.close()
+            raise
+        return archive
+
+    async def shards(self) -> int:
+        """See `LogArchive.shards`."""
+        return await self._run(self._read_shards)
+
+    async def last(self, shard: int) -> LogLine | None:
+        """See `LogArchive.last`."""
+        return await self._run(lambda: self._read_last(shard))
+
+    async def add(self, shard: int, shards: int, after: int, lines: Sequence[LogLine]) -> None:
+        """See `LogArchive.add`."""
+        if lines:
+            await self._run(lambda: self._add(shard, shards, after, lines))
+
+    async def lines(self, shard: int, after: int, limit: int) -> list[LogLine]:
+        """See `LogArchive.lines`."""
+        return await self._run(lambda: self._read_lines(shard, after, limit))
+
+    async def close(self) -> None:
+        """Let go of the database."""
+        # In the worker, because a connection of SQLite belongs to the thread that opened it.
+        self._worker.submit(self._database.close)
+        await asyncio.to_thread(self._worker.shutdown)
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    def _prepare(self) -> None:
+        with self._database.writing() as writer:
+            self._database.migrate(writer)
+
+    def _read_shards(self) -> int:
+        with self._database.reading() as reader:
+            return reader.scalar(select(func.max(log_shards.c.shards))) or 0
+
+    def _read_last(self, shard: int) -> LogLine | None:
+        kept = select(log_shards.c.position).where(log_shards.c.shard == shard).scalar_subquery()
+        query = select(*_LINE).where(log_lines.c.shard == shard, log_lines.c.position == kept)
+        with self._database.reading() as reader:
+            row = reader.execute(query).first()
+        return None if row is None else LogLine(*row)
+
+    def _read_lines(self, shard: int, after: int, limit: int) -> list[LogLine]:
+        query = (
+            select(*_LINE)
+            .where(log_lines.c.shard == shard, log_lines.c.position > after)
+            .order_by(log_lines.c.position)
+            .limit(limit)
+        )
+        with self._database.reading() as reader:
+            return [LogLine(*row) for row in reader.execute(query)]
+
+    def _add(self, shard: int, shards: int, after: int, lines: Sequence[LogLine]) -> None:
+        with self._database.writing() as writer:
+            _check_shards(writer, shards)
+            _move_on(writer, shard, shards, after, lines[-1].position)
+            self._database.load(writer, log_lines, ((shard, *_storable(line)) for line in lines))
+
+
+def _check_shards(writer: Connection, shards: int) -> None:
+    for kept in writer.scalars(select(log_shards.c.shards).distinct()):
+        if kept != shards:
+            raise Invalid(f"the log that is kept has {kept} shards, not {shards}: it is another ledger's")
+
+
+def _move_on(writer: Connection, shard: int, shards: int, after: int, position: int) -> None:
+    """The fence: who comes too late finds another position than the one behind which its lines begin."""
+    row = log_shards.c
+    moved = writer.execute(
+        update(log_shards).where(row.shard == shard, row.position == after).values(position=position)
+    ).rowcount
+    if moved:
+        return
+    if after or writer.scalar(select(row.shard).where(row.shard == shard)) is not None:
+        raise Overtaken
+    writer.execute(insert(log_shards).values(shard=shard, shards=shards, position=position))
+
+
+def _storable(line: LogLine) -> tuple[Any, ...]:
+    """The line with what PostgreSQL can keep for finding it; the content has everything as it is."""
+    key = line.idempotency_key
+    return line if key is None or "\0" not in key else line._replace(idempotency_key=key.replace("\0", ""))

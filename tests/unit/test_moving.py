@@ -1,0 +1,197 @@
+"""An installation moves from a data folder into a cluster and back, and is the same on both sides."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from palmares import AsyncPalmares
+from palmares.comparing import differences
+from palmares.config import Settings, load
+from palmares.domain.errors import NotAllowed
+from palmares.ledger.embedded.folder import Folder, FolderInUse
+from palmares.moving import move_to_cluster, move_to_folder, rebuild_cluster
+from palmares.sql.claim import Claim, DatabaseInUse
+from tests.databases import Place, Postgres
+from tests.ledger_world import memory_folder
+from tests.valkey_servers import Address, fresh_name
+
+pytestmark = pytest.mark.anyio
+USERS = "ann ben cat dan eve".split()
+
+
+@dataclass
+class Installations:
+    """A data folder with a short history, an empty cluster, and a folder that is not there yet."""
+
+    folder: Path
+    new: Path
+    place: Place
+    variables: dict[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        return load({}, **self.variables)
+
+    async def differences(self, folder: Path) -> list[str]:
+        return [found async for found in differences(folder, self.settings)]
+
+
+@pytest.fixture
+def both(valkey: list[Address], postgres: Postgres) -> Iterator[Installations]:
+    with memory_folder() as folder, postgres.database("template1") as place:
+        [(host, port)] = valkey
+        variables = {
+            "valkey_url": f"valkey://{host}:{port}",
+            "database_url": place.url,
+            "valkey_name": fresh_name(),
+        }
+        yield Installations(folder / "old", folder / "new", place, variables)
+
+
+def deaf(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+async def live(palmares: AsyncPalmares, first: int, last: int) -> None:
+    """Some events of everybody, with keys, names and attributes."""
+    for number in range(first, last):
+        for place, user in enumerate(USERS):
+            profile = {"id": user, "name": user.title(), "attributes": {"pool": "ew"[(number + place) % 2]}}
+            await palmares.record("laps", profile, number * place + 0.5, idempotency_key=f"{number}")
+
+
+async def define(palmares: AsyncPalmares) -> None:
+    await palmares.create("metrics", {"key": "laps", "name": "Laps"})
+    [attribute] = await palmares.create("attributes", {"type": "user", "key": "pool", "name": "Pool"})
+    [metric] = await palmares.call("GET", "/admin/v1/metrics")
+    common = {"rankBy": "metric", "metricId": metric["id"], "status": "active"}
+    await palmares.create(
+        "leaderboards",
+        {"key": "all", "name": "All", **common},
+        {"key": "pools", "name": "Pools", "breakdownAttributes": [attribute["id"]], **common},
+        {"key": "best", "name": "Best", "aggregation": "max", "numbering": "dense", **common},
+    )
+
+
+@pytest.fixture
+async def lived(both: Installations) -> Installations:
+    async with AsyncPalmares.open(both.folder) as palmares:
+        await define(palmares)
+        await live(palmares, 1, 4)
+    return both
+
+
+async def boards(palmares: AsyncPalmares) -> list[Any]:
+    """Every ranking, of "pools" those of both groups."""
+    asked: list[dict[str, str]] = [{"key": "all"}, {"key": "best"}]
+    asked += [{"key": "pools", "userAttributes": f"pool:{pool}"} for pool in "ew"]
+    return [(await palmares.leaderboard(**query, limit=100))["rankings"] for query in asked]
+
+
+async def test_a_data_folder_becomes_a_cluster_that_goes_on(lived: Installations) -> None:
+    """With the same ranks, ids of events and keys; and what comes next is numbered behind that."""
+    told: list[tuple[int, int]] = []
+    async with AsyncPalmares.open(lived.folder) as palmares:
+        before = await boards(palmares)
+        [first] = [await palmares.record("laps", "ann", 0.5, idempotency_key="1")]
+    await move_to_cluster(lived.folder, lived.settings, lambda done, total: told.append((done, total)))
+    assert told[-1][0] == told[-1][1] > 15
+    assert await lived.differences(lived.folder) == []
+    async with AsyncPalmares.open(None, **lived.variables) as palmares:
+        assert await boards(palmares) == before
+        again = await palmares.record("laps", "ann", 0.5, idempotency_key="1")
+        assert (again["eventId"], again["idempotentReplayed"]) == (first["eventId"], True)
+        await palmares.create("metrics", {"key": "hours", "name": "Hours"})
+        await live(palmares, 4, 5)
+        await palmares.record("laps", "fay", 100)
+        assert (await palmares.leaderboard("all", limit=1))["rankings"][0]["userId"] == "fay"
+    assert len(await lived.differences(lived.folder)) > 3
+
+
+async def test_a_cluster_becomes_a_data_folder_that_goes_on(lived: Installations) -> None:
+    """What was recorded in the cluster, too."""
+    await move_to_cluster(lived.folder, lived.settings, deaf)
+    async with AsyncPalmares.open(None, **lived.variables) as palmares:
+        await live(palmares, 4, 6)
+        before = await boards(palmares)
+    await move_to_folder(lived.settings, lived.new, deaf)
+    assert await lived.differences(lived.new) == []
+    async with AsyncPalmares.open(lived.new) as palmares:
+        assert await boards(palmares) == before
+        await live(palmares, 5, 7)
+        assert await boards(palmares) != before
+
+
+async def test_a_cluster_is_rebuilt_after_valkey_lost_it(lived: Installations) -> None:
+    """Under another name, which is empty as a new server is."""
+    await move_to_cluster(lived.folder, lived.settings, deaf)
+    lived.variables["valkey_name"] = fresh_name()
+    assert await rebuild_cluster(lived.settings, deaf) > 15
+    assert await lived.differences(lived.folder) == []
+    assert await rebuild_cluster(lived.settings, deaf) == 0
+
+
+async def test_a_difference_is_told(lived: Installations) -> None:
+    """One total, and the ranks that follow from it."""
+    await move_to_cluster(lived.folder, lived.settings, deaf)
+    async with AsyncPalmares.open(lived.folder) as palmares:
+        await palmares.record("laps", "ann", 1000)
+    found = await lived.differences(lived.folder)
+    assert any("lines of the log" in sentence for sentence in found)
+    assert any("totals and streak of user 'ann'" in sentence for sentence in found)
+    assert any("leaderboard 'best'" in sentence and "rows from 0" in sentence for sentence in found)
+
+
+# What is refused
+
+
+async def test_nothing_is_moved_into_what_is_not_empty(lived: Installations) -> None:
+    await move_to_cluster(lived.folder, lived.settings, deaf)
+    with pytest.raises(NotAllowed, match="has events already"):
+        await move_to_cluster(lived.folder, lived.settings, deaf)
+    with pytest.raises(NotAllowed, match="is not empty"):
+        await move_to_folder(lived.settings, lived.folder, deaf)
+    assert await lived.differences(lived.folder) == []
+
+
+async def test_nothing_is_copied_where_the_database_has_definitions(lived: Installations) -> None:
+    async with AsyncPalmares.open(None, **lived.variables) as palmares:
+        await palmares.create("metrics", {"key": "mine", "name": "Mine"})
+    with pytest.raises(NotAllowed, match="the catalog that is to be filled has something"):
+        await move_to_cluster(lived.folder, lived.settings, deaf)
+    assert lived.place.execute("SELECT count(*) FROM log_lines") == [(0,)]
+
+
+async def test_nothing_is_moved_while_a_server_runs(lived: Installations) -> None:
+    held = Folder(lived.folder)
+    with pytest.raises(FolderInUse):
+        await move_to_cluster(lived.folder, lived.settings, deaf)
+    held.release()
+    worker = Claim(lived.place.url, shared=True)
+    worker.keep()
+    for move in (move_to_cluster(lived.folder, lived.settings, deaf), rebuild_cluster(lived.settings, deaf)):
+        with pytest.raises(DatabaseInUse):
+            await move
+    worker.close()
+
+
+async def test_what_the_cluster_does_not_take_yet_is_refused_before_anything_is_copied(lived: Installations) -> None:
+    """By name. The databases stay empty, and so may be tried again later."""
+    async with AsyncPalmares.open(lived.folder) as palmares:
+        answer = await palmares.record("laps", "ann", 5)
+        await palmares.call("DELETE", "/admin/v1/events", ids=answer["eventId"])
+    with pytest.raises(NotAllowed, match="does not take voids yet"):
+        await move_to_cluster(lived.folder, lived.settings, deaf)
+    tables = lived.place.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    assert {name for (name,) in tables} == {"log_archive_version", "log_lines", "log_shards"}
+
+
+async def test_more_than_one_shard_is_refused(lived: Installations) -> None:
+    lived.variables["valkey_shards"] = "4"
+    with pytest.raises(NotAllowed, match="one shard only"):
+        await move_to_cluster(lived.folder, lived.settings, deaf)
+    with pytest.raises(NotAllowed, match="one shard"):
+        await move_to_folder(lived.settings, lived.new, deaf)
