@@ -19,7 +19,7 @@ from palmares.domain.errors import NotAllowed, Unavailable
 from palmares.domain.local_time import format_instant
 from palmares.domain.streak_settings import StreakSettings
 from palmares.lead import Lead
-from palmares.ledger.valkey.keys import ShardKeys
+from palmares.ledger.valkey.keys import ShardKeys, shards_key
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.promise import sentence
 from palmares.ledger.valkey.servers import Servers
@@ -153,17 +153,19 @@ def _refresher(context: Context, catalog: SqlCatalog) -> Look:
 
 
 class Pulse:
-    """Whether Valkey answers, all shards of it. `obstacle` says why not, in words."""
+    """Whether Valkey answers, all shards of it, and has the ledger. `obstacle` says why not, in words."""
 
     def __init__(self, store: Store, ledger: str, shards: int) -> None:
         self._store = store
-        self._heads = [ShardKeys(ledger, place).head for place in range(shards)]
+        self._keys = [shards_key(ledger), *(ShardKeys(ledger, place).head for place in range(shards))]
         self.obstacle: str | None = None
 
     async def look(self) -> None:
-        """Ask each shard for something small; raises `Unavailable` when one does not answer."""
+        """Ask each shard for something small; raises `Unavailable` when one does not answer, or the ledger is gone."""
         try:
-            await asyncio.gather(*(self._store.read([[b"EXISTS", head]]) for head in self._heads))
+            [[made], *_] = await asyncio.gather(*(self._store.read([[b"EXISTS", key]]) for key in self._keys))
+            if not made:
+                raise Unavailable("the ledger is gone from Valkey; stop the workers, and bring it back from a backup")
         except Unavailable as error:
             self.obstacle = error.message
             raise

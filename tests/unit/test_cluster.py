@@ -10,6 +10,7 @@ from palmares.cluster import Pulse
 from palmares.config import load
 from palmares.databases import OtherDatabase
 from palmares.domain.errors import Unavailable
+from palmares.ledger.valkey.keys import shards_key
 from palmares.ledger.valkey.store import Glide
 from palmares.server import Server
 from palmares.service.streak_settings import change_settings
@@ -87,12 +88,16 @@ async def test_a_database_is_had_by_workers_or_by_a_server_with_a_folder(
         await Server.open(load({}, data=tmp_path_factory.mktemp("data"), database_url=database.url))
 
 
-async def test_the_pulse_tells_when_valkey_is_gone(valkey: list[Address]) -> None:
+async def test_the_pulse_tells_when_valkey_is_gone_or_has_lost_the_ledger(valkey: list[Address]) -> None:
     """All shards are asked, since each may be on a node of its own."""
     store, name = await Glide.connect(valkey), fresh_name()
     pulse = Pulse(store, name, 3)
+    await store.read([[b"SET", shards_key(name), b"3"]])
     await pulse.look()
     assert pulse.obstacle is None
+    await store.read([[b"DEL", shards_key(name)]])
+    with pytest.raises(Unavailable, match="gone from Valkey"):
+        await pulse.look()
     await store.close()
 
     with one_server() as addresses:
