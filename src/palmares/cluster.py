@@ -19,7 +19,7 @@ from palmares.domain.errors import NotAllowed, Unavailable
 from palmares.domain.local_time import format_instant
 from palmares.domain.streak_settings import StreakSettings
 from palmares.lead import Lead
-from palmares.ledger.valkey.keys import ShardKeys, shards_key
+from palmares.ledger.valkey.keys import ShardKeys
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.promise import sentence
 from palmares.ledger.valkey.servers import Servers
@@ -97,7 +97,7 @@ async def settle_catalog(store: Store, ledger: str, catalog: SqlCatalog) -> None
 
     A catalog is told by the instant at which it was made, so it may be moved and copied. Raises `OtherDatabase`.
     """
-    key, made = f"{{{ledger}}}:catalog".encode(), catalog.environment(DEFAULT_SCOPE).created
+    key, made = catalog_key(ledger), catalog.environment(DEFAULT_SCOPE).created
     _, kept = await store.read([[b"SET", key, b"%d" % made, b"NX"], [b"GET", key]])
     if int(kept) != made:
         raise OtherDatabase(
@@ -152,12 +152,17 @@ def _refresher(context: Context, catalog: SqlCatalog) -> Look:
     return refresh
 
 
+def catalog_key(ledger: str) -> bytes:
+    """When the catalog was made that a ledger goes with; there as long as the ledger is."""
+    return f"{{{ledger}}}:catalog".encode()
+
+
 class Pulse:
     """Whether Valkey answers, all shards of it, and has the ledger. `obstacle` says why not, in words."""
 
     def __init__(self, store: Store, ledger: str, shards: int) -> None:
         self._store = store
-        self._keys = [shards_key(ledger), *(ShardKeys(ledger, place).head for place in range(shards))]
+        self._keys = [catalog_key(ledger), *(ShardKeys(ledger, place).head for place in range(shards))]
         self.obstacle: str | None = None
 
     async def look(self) -> None:

@@ -6,11 +6,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from palmares.catalog.contract import DEFAULT_SCOPE
-from palmares.cluster import Pulse
+from palmares.cluster import Pulse, catalog_key
 from palmares.config import load
 from palmares.databases import OtherDatabase
 from palmares.domain.errors import Unavailable
-from palmares.ledger.valkey.keys import shards_key
 from palmares.ledger.valkey.store import Glide
 from palmares.server import Server
 from palmares.service.streak_settings import change_settings
@@ -92,10 +91,10 @@ async def test_the_pulse_tells_when_valkey_is_gone_or_has_lost_the_ledger(valkey
     """All shards are asked, since each may be on a node of its own."""
     store, name = await Glide.connect(valkey), fresh_name()
     pulse = Pulse(store, name, 3)
-    await store.read([[b"SET", shards_key(name), b"3"]])
+    await store.read([[b"SET", catalog_key(name), b"3"]])
     await pulse.look()
     assert pulse.obstacle is None
-    await store.read([[b"DEL", shards_key(name)]])
+    await store.read([[b"DEL", catalog_key(name)]])
     with pytest.raises(Unavailable, match="gone from Valkey"):
         await pulse.look()
     await store.close()

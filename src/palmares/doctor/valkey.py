@@ -7,7 +7,6 @@ from typing import Final
 
 from palmares.doctor.finding import Finding, ok, skew, version_at_least
 from palmares.domain.errors import Unavailable
-from palmares.ledger.valkey.keys import shards_key
 from palmares.ledger.valkey.promise import promise_of, sentence
 from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.store import Glide
@@ -29,7 +28,7 @@ async def examine_valkey(servers: Servers, name: str, shards: int, clock: Callab
             before = clock()
             told = await store.information()
             after = clock()
-            [kept] = await store.read([[b"GET", shards_key(name)]])
+            [kept] = await store.read([[b"GET", f"{{{name}}}:shards".encode()]])
             kept_by = await _persistence(store)
         finally:
             await store.close()
