@@ -14,7 +14,7 @@ from palmares.ledger.valkey.store import Glide
 from palmares.server import Server
 from palmares.service.streak_settings import change_settings
 from palmares.sql.claim import DatabaseInUse
-from tests.databases import Place, Postgres
+from tests.databases import Place, Postgres, end_sessions
 from tests.valkey_servers import Address, fresh_name, one_server
 
 pytestmark = pytest.mark.anyio
@@ -85,6 +85,27 @@ async def test_a_database_is_had_by_workers_or_by_a_server_with_a_folder(
 
     with pytest.raises(DatabaseInUse):
         await Server.open(load({}, data=tmp_path_factory.mktemp("data"), database_url=database.url))
+
+
+async def test_one_worker_leads_and_another_takes_over_when_its_session_ends(
+    open_worker: Open, database: Place
+) -> None:
+    """What goes on in the background is the leader's."""
+    first, second = await open_worker(), await open_worker()
+    for worker in (first, second):
+        # Nobody looks but the test.
+        worker._looking.cancel()
+    await first._look()
+    await second._look()
+    leads = [worker.context.leads() for worker in (first, second)]
+    assert sorted(leads) == [False, True]
+    leader, other = (first, second) if leads[0] else (second, first)
+
+    end_sessions(database)
+    await other._look()
+    await leader._look()
+
+    assert (leader.context.leads(), other.context.leads()) == (False, True)
 
 
 async def test_the_pulse_tells_when_valkey_is_gone_or_has_lost_the_ledger(valkey: list[Address]) -> None:
