@@ -22,9 +22,10 @@ import uvloop
 import palmares.catalog
 import palmares.ledger.embedded
 from bench import world
+from palmares.databases import open_archive, open_catalog
 from palmares.domain.board import Board
 from palmares.ledger.embedded.ledger import EmbeddedLedger
-from palmares.server import open_archive, open_catalog, system_clock
+from palmares.machine import system_clock
 
 _ENTRIES_PER_RECORD = 5_000
 

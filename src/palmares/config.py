@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from palmares.domain.errors import Invalid
+from palmares.ledger.valkey.servers import Servers, read_servers
 from palmares.service.test_clock import parse_stand
 
 PREFIX = "PALMARES_"
@@ -31,6 +32,10 @@ class Settings:
 
     data: Path
     database_url: str | None = field(repr=False)
+    valkey_url: Servers | None = field(repr=False)
+    valkey_shards: int
+    valkey_name: str
+    workers: int
     host: str
     port: int
     admin_key: str | None = field(repr=False)
@@ -69,6 +74,19 @@ def database() -> Kind:
     read = _matching(r"postgres(ql)?://\S+")
     allowed = "the address of a PostgreSQL database, such as postgresql://user:password@host:5432/palmares"
     return Kind(allowed, lambda text: read(text).replace("postgres://", "postgresql://", 1), secret=True)
+
+
+def valkey() -> Kind:
+    """Where Valkey is, with a password maybe."""
+    allowed = (
+        "the address of Valkey or Redis, such as valkey://user:password@host:6379; nodes of a cluster are joined by "
+        "commas, and valkeys:// is over TLS, with ?ca=/path/of.pem where the authority is your own"
+    )
+    return Kind(allowed, read_servers, secret=True)
+
+
+def ledger_name() -> Kind:
+    return Kind("letters, digits, - and _", _matching(r"[A-Za-z0-9_-]{1,64}"))
 
 
 def host_name() -> Kind:
@@ -175,6 +193,20 @@ SETTINGS: tuple[Setting, ...] = (
         database(),
         "A database for definitions, keys, final runs and webhook messages; without it, they are in the data folder.",
     ),
+    Setting(
+        "valkey_url",
+        None,
+        valkey(),
+        "Keep the events in Valkey, which any number of workers share, and not in the data folder; needs database_url.",
+    ),
+    Setting(
+        "valkey_shards",
+        "1",
+        whole_number(1, 1024),
+        "Parts of the events in Valkey, for the nodes of a cluster; settled when the data is made.",
+    ),
+    Setting("valkey_name", "palmares", ledger_name(), "What all keys in Valkey begin with; each installation its own."),
+    Setting("workers", "1", whole_number(1, 64), "Processes that serve; more than one need valkey_url."),
     Setting("host", "127.0.0.1", host_name(), "The address to listen on."),
     Setting("port", "8787", whole_number(0, 65535), "The port to listen on; 0 takes a free one."),
     Setting("admin_key", None, admin_key(), "The admin key; without it, the first start makes one and prints it."),
@@ -229,7 +261,29 @@ def load(environment: Mapping[str, str], **given: object) -> Settings:
     _refuse_unknown((name for name in environment if name.startswith(PREFIX)), [row.variable for row in SETTINGS])
     _refuse_unknown(given, [row.name for row in SETTINGS])
     values: dict[str, Any] = {row.name: _value(row, environment, given) for row in SETTINGS}
-    return Settings(**values)
+    settings = Settings(**values)
+    _refuse_unfit(settings)
+    return settings
+
+
+def _refuse_unfit(settings: Settings) -> None:
+    """Settings that are allowed, but not together."""
+    if settings.valkey_url is None:
+        if settings.workers > 1:
+            raise ConfigurationError(
+                f"workers cannot be {settings.workers} without valkey_url: one process at a time has a data folder; "
+                "give valkey_url and database_url, or leave workers at 1"
+            )
+        return
+    if settings.database_url is None:
+        raise ConfigurationError(
+            "valkey_url needs database_url: definitions and keys of all workers are in a PostgreSQL database; "
+            "give its address"
+        )
+    if settings.test_clock is not None:
+        raise ConfigurationError(
+            "test_clock needs a data folder: several workers have no clock in common; leave it out"
+        )
 
 
 def _refuse_unknown(names: Iterable[str], known: list[str]) -> None:

@@ -6,12 +6,18 @@ with another. A folder whose catalog is in a database has a note of which one th
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
+from palmares.archive.sql import SqlArchive
+from palmares.catalog.sql import SqlCatalog
 from palmares.domain.errors import PalmaresError
+from palmares.machine import system_clock
+from palmares.outbox.sql import SqlOutbox
 
 Part = Literal["catalog", "archive", "outbox"]
 _NOTE: Final = "database"
@@ -20,7 +26,7 @@ _SEARCH_PATH: Final = re.compile(r"search_path=(\S+)")
 
 
 class OtherDatabase(PalmaresError):
-    """The data folder was begun with its catalog elsewhere."""
+    """The events, in a data folder or in Valkey, were begun with another catalog."""
 
 
 def address_of(part: Part, data: Path, database_url: str | None) -> str:
@@ -51,6 +57,39 @@ def note_in_folder(data: Path, database_url: str | None) -> None:
     """Note in a data folder that its catalog is in a database, by an address without user and password."""
     if database_url is not None:
         (data / _NOTE).write_text(f"{_place(database_url)}\n")
+
+
+async def open_catalog(
+    data: Path,
+    clock: Callable[[], int] = system_clock,
+    multi_tenancy: bool = False,
+    database_url: str | None = None,
+) -> SqlCatalog:
+    """The catalog of a data folder, in it or in a database; what is missing is made.
+
+    `multi_tenancy` is for its first environment. Raises `OtherDatabase` when the folder was begun with another catalog.
+    """
+    await asyncio.to_thread(check_folder, data, database_url)
+    if database_url is None:
+        await asyncio.to_thread(data.mkdir, parents=True, exist_ok=True)
+    return await SqlCatalog.open(address_of("catalog", data, database_url), clock, multi_tenancy)
+
+
+async def open_outbox(
+    data: Path, database_url: str | None = None, check_claim: Callable[[], None] = lambda: None
+) -> SqlOutbox:
+    """The outbox of a data folder, which exists if the outbox is in it; `check_claim` may refuse what writes."""
+    return await SqlOutbox.open(address_of("outbox", data, database_url), check_claim)
+
+
+def open_archive(
+    data: Path,
+    database_url: str | None = None,
+    is_away: Callable[[], bool] = lambda: False,
+    check_claim: Callable[[], None] = lambda: None,
+) -> SqlArchive:
+    """The archive of a data folder, in it or in a database that may be away or be another server's by now."""
+    return SqlArchive.open(address_of("archive", data, database_url), is_away, check_claim)
 
 
 def _place(database_url: str) -> str:

@@ -32,7 +32,8 @@ from palmares.api.gate import Gate, Visitor
 from palmares.catalog.contract import DEFAULT_SCOPE, ApiKey
 from palmares.config import load
 from palmares.domain.errors import Invalid, PalmaresError, Unavailable
-from palmares.server import Server, configure_logging
+from palmares.logs import configure_logging
+from palmares.server import Server
 from palmares.service.keys import create_key
 
 Answered = TypeVar("Answered")

@@ -8,10 +8,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from palmares.config import load
-from palmares.server import serve
+from palmares.web import serve
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["palmares.server"])
+_PROCESSES.set_forkserver_preload(["palmares.web"])
 _DEADLINE_SECONDS = 60
 
 

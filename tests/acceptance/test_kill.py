@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 import httpx
 
 from palmares.catalog.contract import DEFAULT_SCOPE
+from palmares.databases import open_archive, open_catalog
 from palmares.domain.local_time import format_day
 from palmares.domain.value import exact
 from palmares.ledger.contract import Record
 from palmares.ledger.embedded.ledger import EmbeddedLedger
-from palmares.server import open_archive, open_catalog
 from tests.acceptance.calls import Caller
 from tests.acceptance.forked import Forked
 from tests.acceptance.process import ADMIN_KEY

@@ -26,10 +26,10 @@ from palmares.cli.batch import Line, batches
 from palmares.cli.client import Client
 from palmares.cli.demo_story import lines_of
 from palmares.cli.settling import settle, shortcomings
+from palmares.databases import open_archive
 from palmares.demo import flights
 from palmares.demo.definitions import AIR_TIME, ATTRIBUTES, CARRIER, FLIGHTS, METRICS, MILES
 from palmares.demo.flights import Flight
-from palmares.server import open_archive
 from tests.acceptance.calls import Caller
 from tests.acceptance.process import ADMIN_KEY, Process
 from tests.ledger_world import memory_folder

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from palmares.config import SETTINGS, ConfigurationError, Settings, load
+from palmares.ledger.valkey.servers import Servers
 
 
 def test_without_anything_said_the_defaults_hold() -> None:
@@ -14,6 +15,10 @@ def test_without_anything_said_the_defaults_hold() -> None:
     assert settings == Settings(
         data=Path("palmares-data"),
         database_url=None,
+        valkey_url=None,
+        valkey_shards=1,
+        valkey_name="palmares",
+        workers=1,
         host="127.0.0.1",
         port=8787,
         admin_key=None,
@@ -43,6 +48,10 @@ DATABASE = "postgresql://me:pass@db:5432/scores?sslmode=require"
 ANOTHER_VALUE = {
     "data": ("/srv/scores", Path("/srv/scores")),
     "database_url": ("postgres://me:pass@db:5432/scores?sslmode=require", DATABASE),
+    "valkey_url": ("valkey://me:pass@cache:6380", Servers((("cache", 6380),), "me", "pass")),
+    "valkey_shards": ("4", 4),
+    "valkey_name": ("scores", "scores"),
+    "workers": ("2", 2),
     "host": ("::", "::"),
     "port": ("0", 0),
     "admin_key": ("abcd1234.very.long.secret", "abcd1234.very.long.secret"),
@@ -67,19 +76,54 @@ ANOTHER_VALUE = {
 }
 
 
+# What a setting does not go without.
+ALONG = {
+    "valkey_url": {"PALMARES_DATABASE_URL": DATABASE},
+    "workers": {"PALMARES_DATABASE_URL": DATABASE, "PALMARES_VALKEY_URL": "valkey://cache"},
+}
+
+
 @pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row.name)
 def test_every_setting_is_also_an_environment_variable(row) -> None:
     text, value = ANOTHER_VALUE[row.name]
 
-    assert getattr(load({f"PALMARES_{row.name.upper()}": text}), row.name) == value
+    environment = {f"PALMARES_{row.name.upper()}": text} | ALONG.get(row.name, {})
+
+    assert getattr(load(environment), row.name) == value
 
 
 @pytest.mark.parametrize("row", SETTINGS, ids=lambda row: row.name)
 def test_what_is_given_wins_over_the_environment(row) -> None:
     text, value = ANOTHER_VALUE[row.name]
-    environment = {} if row.default is None else {row.variable: row.default}
+    environment = ALONG.get(row.name, {}) | ({} if row.default is None else {row.variable: row.default})
 
     assert getattr(load(environment, **{row.name: text}), row.name) == value
+
+
+CLUSTER = {"PALMARES_VALKEY_URL": "valkey://cache", "PALMARES_DATABASE_URL": DATABASE}
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"PALMARES_WORKERS": "2"}, "workers cannot be 2 without valkey_url.* give valkey_url and database_url"),
+        ({"PALMARES_VALKEY_URL": "valkey://cache"}, "valkey_url needs database_url.* give its address"),
+        (CLUSTER | {"PALMARES_TEST_CLOCK": "2026-03-04T00:00:00Z"}, "test_clock needs a data folder.* leave it out"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_with_what_to_do(environment, message) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        load(environment)
+
+
+def test_passwords_are_not_shown() -> None:
+    """Neither of what is taken nor of what is not."""
+    address = "valkey://me:secret-word@cache"
+
+    assert "secret-word" not in repr(load(CLUSTER | {"PALMARES_VALKEY_URL": address}))
+    with pytest.raises(ConfigurationError) as refused:
+        load(CLUSTER | {"PALMARES_VALKEY_URL": f"{address}/7"})
+    assert "secret-word" not in str(refused.value)
 
 
 def test_a_value_may_be_given_in_its_own_type() -> None:

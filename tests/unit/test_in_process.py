@@ -183,13 +183,13 @@ async def test_a_thread_with_an_event_loop_may_open_and_close(tmp_path: Path) ->
 
 def test_closing_lets_go_of_the_folder_whatever_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What failed is told."""
-    palmares = Palmares(tmp_path)
 
     async def fail(_: object) -> None:
         raise Unavailable("the outbox is gone")
 
     with monkeypatch.context() as patch:
         patch.setattr(SqlOutbox, "close", fail)
+        palmares = Palmares(tmp_path)
         with pytest.raises(Unavailable, match="the outbox is gone"):
             palmares.close()
 

@@ -1,4 +1,4 @@
-"""Only the composition root reads a clock or a random source; all else is handed an instant or a source of chance.
+"""Only `machine.py` reads a clock or a random source; all else is handed an instant or a source of chance.
 
 The check reads the sources without running them. It follows imports and their aliases, and catches a name that is only
 passed on (`default_factory=datetime.now`) like one that is called. It is no proof against someone who hides:
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 SOURCES = Path(__file__).parents[2] / "src" / "palmares"
-COMPOSITION_ROOT = "server.py"
+MACHINE = "machine.py"
 
 # Who may wait for time to pass, as (file, what): reason. A wait reads the loop's clock, so each one needs a word.
 MAY_WAIT: dict[tuple[str, str], str] = {
@@ -147,10 +147,10 @@ def findings_in_text(text: str, pattern: str) -> list[Finding]:
 
 
 def findings_below(folder: Path) -> dict[str, list[Finding]]:
-    """Findings by file, for all files but the composition root."""
+    """Findings by file, for all files but the one that may."""
     files = (path for path in sorted(folder.rglob("*")) if path.suffix in {".py", *IN_TEXT})
     found = {path.relative_to(folder).as_posix(): _findings_of(path) for path in files}
-    found.pop(COMPOSITION_ROOT, None)
+    found.pop(MACHINE, None)
     return found
 
 
@@ -171,7 +171,7 @@ def refused(found: dict[str, list[Finding]], may_wait: dict[tuple[str, str], str
 # The promise
 
 
-def test_only_the_composition_root_reads_a_clock_or_a_random_source() -> None:
+def test_only_one_file_reads_a_clock_or_a_random_source() -> None:
     found = findings_below(SOURCES)
 
     assert found, "no sources found"
@@ -266,8 +266,8 @@ def test_sql_and_cython_that_do_not_are_not_found() -> None:
     assert findings_in_text("from libc.stdlib cimport malloc  # not rand()\nbrand(operand)", CYTHON_CLOCKS) == []
 
 
-def test_files_are_found_in_every_folder_and_the_composition_root_is_left_alone(tmp_path: Path) -> None:
-    for name in ("server.py", "cli/serve.py", "service/server.py"):
+def test_files_are_found_in_every_folder_and_only_the_one_at_the_top_is_left_alone(tmp_path: Path) -> None:
+    for name in ("machine.py", "cli/serve.py", "service/machine.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("import time\ntime.time()\n")
     (tmp_path / "log.sql").write_text("select 1;\nselect now();\n")
@@ -275,7 +275,7 @@ def test_files_are_found_in_every_folder_and_the_composition_root_is_left_alone(
     assert refused(findings_below(tmp_path), {}) == [
         "cli/serve.py:2 time.time",
         "log.sql:2 now(",
-        "service/server.py:2 time.time",
+        "service/machine.py:2 time.time",
     ]
 
 

@@ -93,7 +93,7 @@ class Door:
             after = error.retry_after_seconds
             reset = -(-self._context.clock() // 1_000_000) + after
             extra = [(b"retry-after", b"%d" % after), (b"x-ratelimit-reset", b"%d" % reset)]
-        return errors.STATUS[type(error)], errors.body(error.message), extra
+        return errors.status_of(error), errors.body(error.message), extra
 
 
 async def _part(receive: Receive) -> Message:

@@ -19,6 +19,11 @@ STATUS: dict[type[errors.PalmaresError], int] = {
 }
 
 
+def status_of(error: errors.PalmaresError) -> int:
+    """The status of an error; adapters have errors of their own, each a kind of one in the table."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
 class ErrorBody(msgspec.Struct):
     """The body of every answer that is not a success."""
 

@@ -81,9 +81,12 @@ def health_endpoints(readiness: Readiness) -> tuple[Endpoint, ...]:
 
 
 class Exposition:
-    """`/metrics`: all figures in the text format of Prometheus, as a plain ASGI application."""
+    """`/metrics`: all figures in the text format of Prometheus, as a plain ASGI application.
 
-    def __init__(self, meter: Meter, ledger_figures: Callable[[], LedgerFigures]) -> None:
+    A ledger that counts nothing, as the one on Valkey, has no lines there.
+    """
+
+    def __init__(self, meter: Meter, ledger_figures: Callable[[], LedgerFigures | None]) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Figures(meter, ledger_figures))
 
@@ -94,13 +97,15 @@ class Exposition:
 
 
 class _Figures(Collector):
-    def __init__(self, meter: Meter, ledger_figures: Callable[[], LedgerFigures]) -> None:
+    def __init__(self, meter: Meter, ledger_figures: Callable[[], LedgerFigures | None]) -> None:
         self._meter = meter
         self._ledger_figures = ledger_figures
 
     def collect(self) -> Iterator[Metric]:
         yield from _requests(self._meter)
-        yield from _ledger(self._ledger_figures())
+        figures = self._ledger_figures()
+        if figures is not None:
+            yield from _ledger(figures)
 
 
 def _requests(meter: Meter) -> Iterator[Metric]:

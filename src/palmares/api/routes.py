@@ -115,7 +115,7 @@ def build_app(
     *,
     max_body_bytes: int,
     readiness: Readiness,
-    ledger_figures: Callable[[], LedgerFigures],
+    ledger_figures: Callable[[], LedgerFigures | None],
     clock_mover: ClockMover | None = None,
     gate: Gate | None = None,
     origins: Origins = BY_DEFAULT,

@@ -18,6 +18,7 @@ COMMANDS = {
     "environments": ("palmares.cli.environments", "environments"),
     "keys": ("palmares.cli.keys", "keys"),
     "users": ("palmares.cli.users", "users"),
+    "doctor": ("palmares.cli.doctor", "doctor"),
     "compact": ("palmares.cli.compact", "compact_command"),
     "webhooks": ("palmares.cli.webhooks", "webhooks"),
 }

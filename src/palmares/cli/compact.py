@@ -7,8 +7,9 @@ import asyncio
 import click
 
 from palmares.cli.folder import PLACE_OPTIONS, require_folder
-from palmares.cli.options import plain_errors, setting_options, settings_from
-from palmares.server import compact, configure_logging
+from palmares.cli.options import Failed, plain_errors, setting_options, settings_from
+from palmares.embedded import compact
+from palmares.logs import configure_logging
 
 
 @click.command("compact")
@@ -19,6 +20,8 @@ def compact_command(**given: str | None) -> None:
     For a folder whose server is stopped. A running server does the same by itself, soon after users were erased.
     """
     settings = settings_from(given)
+    if settings.valkey_url is not None:
+        raise Failed("there is no data folder to compact: with valkey_url, the workers do that by themselves")
     require_folder(settings)
     configure_logging(settings)
     with plain_errors():

@@ -27,9 +27,10 @@ from palmares.cli.serve import get_call
 from palmares.demo import flights
 from palmares.demo.flights import Flights
 from palmares.domain.local_time import SECOND
-from palmares.server import Server, serve
+from palmares.server import Server
 from palmares.service.context import Context
 from palmares.service.keys import create_key, delete_key, list_keys
+from palmares.web import serve
 
 KEY_NAME = "demo"
 

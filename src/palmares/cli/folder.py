@@ -10,7 +10,8 @@ from typing import TypeVar
 from palmares.catalog.contract import Catalog
 from palmares.cli.options import Failed, plain_errors, settings_from
 from palmares.config import Settings
-from palmares.server import new_id, new_secret, open_catalog, system_clock
+from palmares.databases import open_catalog
+from palmares.machine import new_id, new_secret, system_clock
 
 Result = TypeVar("Result")
 

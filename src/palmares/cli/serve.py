@@ -8,16 +8,20 @@ import click
 
 from palmares.cli.options import plain_errors, setting_options, settings_from
 from palmares.domain.local_time import format_instant
-from palmares.server import Server, serve
+from palmares.server import Server
+from palmares.web import serve
 
 
 @click.command("serve")
 @setting_options()
 def serve_command(**given: str | None) -> None:
-    """Serve a data folder over HTTP.
+    """Serve a data folder over HTTP, or Valkey and PostgreSQL by any number of workers.
 
     The first start makes the folder, an environment and an admin key, and prints the key: it is shown once. Ctrl-C or
     SIGTERM stops the server after everything that was accepted is on disk.
+
+    With --valkey-url and --database-url there is no folder. All workers are equal, here and on other machines; of
+    those that --workers starts, one that dies is started again.
     """
     settings = settings_from(given)
     with plain_errors():
@@ -25,8 +29,11 @@ def serve_command(**given: str | None) -> None:
 
 
 def greet(server: Server, address: str) -> None:
-    """Say where the server listens, where a test clock stands and, if this start made the admin key, how to begin."""
+    """Say where the server listens, what an answer promises, where a test clock stands, and how to begin with an admin
+    key that was just made."""
     click.echo(f"Palmares serves {address}")
+    if server.promise is not None:
+        click.echo(f"Durability: {server.promise}")
     if server.clock_mover is not None:
         click.echo(f"The test clock stands at {format_instant(server.clock_mover.now)}")
     if server.first_key is not None:

@@ -18,12 +18,13 @@ from palmares.api.webhook_json import sample
 from palmares.catalog.contract import DEFAULT_SCOPE, Catalog
 from palmares.cli.folder import PLACE_OPTIONS, require_folder
 from palmares.cli.options import Failed, plain_errors, setting_options, settings_from
+from palmares.databases import open_catalog, open_outbox
 from palmares.domain.errors import NotFound
 from palmares.domain.local_time import format_instant
 from palmares.domain.webhook import EVENT_TYPES, DeliveryStatus, EventType, Webhook
+from palmares.machine import new_id, new_secret, system_clock
 from palmares.outbox.contract import Attempt, Delivery, Outbox, Wanted
 from palmares.outbox.http import HttpSender
-from palmares.server import new_id, new_secret, open_catalog, open_outbox, system_clock
 from palmares.service import webhooks as actions
 from palmares.service.bulk import Bulk, Item
 from palmares.service.deliver import send_sample

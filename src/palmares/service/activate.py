@@ -3,6 +3,9 @@
 The log may be long, so this goes on in the background: until it is done nobody sees the board. Whoever asked waits a
 moment, so that a board with little past is there at once. The catalog knows what is in the making (`Board.ready`), so
 a restart goes on with it.
+
+Of several workers, the one that leads goes on in the background, with its own boards and with those of the others: a
+worker that does not gives a board up when its patience ends, or its life.
 """
 
 from __future__ import annotations
@@ -17,10 +20,13 @@ import structlog
 from palmares.catalog.contract import Catalog
 from palmares.domain.board import Board
 from palmares.domain.errors import Invalid, Unavailable
+from palmares.domain.local_time import SECOND
 from palmares.ledger.contract import Ledger
 
 logger = structlog.get_logger(__name__)
 PATIENCE_SECONDS = 2.0
+# Longer than another worker is patient with a board that it makes itself.
+_GIVEN_UP_AFTER = 5 * SECOND
 # A disk that is full stays so for a while.
 SECONDS_BETWEEN_TRIES = 30.0
 
@@ -30,7 +36,8 @@ Patience = asyncio.Future[None]
 class Activations:
     """The boards in the making, by number. Make one for the whole process.
 
-    `sleep` waits for so many seconds, and `take_note` lets announcements begin with a board that is seen.
+    `sleep` waits for so many seconds, `take_note` lets announcements begin with a board that is seen, and `leads` tells
+    whether what goes on in the background is for this process.
     """
 
     def __init__(
@@ -39,14 +46,17 @@ class Activations:
         catalog: Catalog,
         sleep: Callable[[float], Awaitable[None]],
         take_note: Callable[[], Awaitable[None]],
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
         self._ledger = ledger
         self._catalog = catalog
         self._sleep = sleep
         self._take_note = take_note
+        self._leads = leads
         self._follows: dict[int, asyncio.Task[None]] = {}
         self._endings: dict[int, asyncio.Task[None]] = {}
         self._problems: dict[int, str] = {}
+        self._unmade_since: dict[int, int] = {}
 
     @asynccontextmanager
     async def patience(self) -> AsyncIterator[Patience]:
@@ -79,10 +89,27 @@ class Activations:
 
     def resume(self) -> None:
         """Go on with what a restart interrupted."""
-        for scope in self._catalog.scopes():
-            for board in self._catalog.definitions(scope).boards:
-                if not board.ready:
-                    self.go_on(board)
+        for board in self._boards():
+            if not board.ready:
+                self.go_on(board)
+
+    async def take_over(self, now: int) -> None:
+        """Of what others began: go on with what they gave up, and give up what they changed their mind about.
+
+        For the worker that leads, to be called again and again.
+        """
+        unmade = {board.number: board for board in self._boards() if not board.ready}
+        for number in [*self._endings]:
+            if number not in unmade:
+                await self._leave_to_others(number)
+        self._unmade_since = {
+            number: self._unmade_since.get(number, now)
+            for number in unmade
+            if number not in self._endings and number not in self._follows
+        }
+        for number, since in self._unmade_since.items():
+            if now - since >= _GIVEN_UP_AFTER:
+                self.go_on(unmade[number])
 
     def go_on(self, board: Board) -> None:
         """Make a board in the background that the catalog has as one in the making."""
@@ -110,12 +137,26 @@ class Activations:
         """Why a board could not be made, or why it takes so long, until somebody asks for it again."""
         return self._problems.get(board.number)
 
+    def _boards(self) -> list[Board]:
+        return [board for scope in self._catalog.scopes() for board in self._catalog.definitions(scope).boards]
+
+    async def _leave_to_others(self, number: int) -> None:
+        """Stop making a board that is in the making no more, by what another worker has done with it."""
+        await self.stop(number)
+        if not any(board.number == number and board.asked_status != "inactive" for board in self._boards()):
+            self._ledger.forget(number)
+
     def _follow(self, board: Board) -> asyncio.Task[None]:
         task = asyncio.create_task(self._ledger.follow(board), name="palmares-follow")
         self._follows[board.number] = task
         return task
 
     def _go_on(self, board: Board) -> None:
+        if not self._leads():
+            following = self._follows.pop(board.number, None)
+            if following is not None:
+                following.cancel()
+            return
         self._endings[board.number] = asyncio.create_task(self._end(board), name="palmares-activation")
 
     async def _end(self, board: Board) -> None:

@@ -1,7 +1,12 @@
-"""One server at a time has a PostgreSQL database, as one process at a time has a data folder.
+"""One process at a time has a claim; which one it is, the database knows.
 
-Two ledgers that wrote their final runs into one archive would overwrite each other's. The claim is a lock of a session,
-so it ends with the process, however that ends. A restart of the database ends it too; then it is taken again.
+    server        one server with a data folder has a PostgreSQL database, as one process at a time has that folder: two
+                  such ledgers that wrote their final runs into one archive would overwrite each other's. All workers of
+                  a cluster have it together, so that it is either they or a server with a folder
+    timed work    of the workers of a cluster, the one that does what only one may do
+
+The claim is a lock of a session, so it ends with the process, however that ends. A restart of the database ends it too;
+then it is taken again.
 
 Whoever keeps the claim in a thread of its own also learns first that the database is away, and can spare others the
 wait for it.
@@ -11,6 +16,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from threading import Lock
+from typing import Final, Literal
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,17 +24,29 @@ from sqlalchemy.exc import SQLAlchemyError
 from palmares.domain.errors import PalmaresError, Unavailable
 from palmares.sql import postgresql
 
+Name = Literal["server", "timed work"]
+_TAKEN: Final[dict[Name, str]] = {
+    "server": "another server uses the database; each has a database or a schema of its own",
+    "timed work": "another worker does the timed work",
+}
+
 
 class DatabaseInUse(PalmaresError):
     """Another server uses the database."""
 
 
 class Claim:
-    """The claim of this process to the database at a URL, from `keep` until `close`. Both may wait for the network."""
+    """A claim of this process in the database at a URL, from `keep` until `close`. Both may wait for the network.
 
-    def __init__(self, url: str) -> None:
+    `takings` counts how often it was taken: while that stays, nobody else had it in between.
+    """
+
+    def __init__(self, url: str, name: Name = "server", shared: bool = False) -> None:
         # Whether the database could not be reached when it was last tried.
         self.away = False
+        self.takings = 0
+        self._name = name
+        self._shared = shared
         self._engine = postgresql.session_engine(url)
         self._session: Connection | None = None
         self._one_at_a_time = Lock()
@@ -42,6 +60,7 @@ class Claim:
             if not self._holds():
                 self._let_go()
                 self._session = self._taken()
+                self.takings += 1
             self.away = False
 
     def check(self) -> None:
@@ -62,7 +81,7 @@ class Claim:
         session: Connection | None = None
         try:
             session = self._engine.connect()
-            if postgresql.try_lock(session, "server"):
+            if postgresql.try_lock(session, self._name, self._shared):
                 return session
         except Unavailable:
             _close(session)
@@ -73,7 +92,7 @@ class Claim:
             raise Unavailable("the database does not work at present") from error
         self.away = False
         _close(session)
-        raise DatabaseInUse("another server uses the database; each has a database or a schema of its own")
+        raise DatabaseInUse(_TAKEN[self._name])
 
     def _holds(self) -> bool:
         if self._session is None:

@@ -58,9 +58,13 @@ def take_lock(connection: Connection, name: str) -> None:
     _lock(connection, func.pg_advisory_xact_lock, name)
 
 
-def try_lock(session: Connection, name: str) -> bool:
-    """Take the lock of that name for as long as the session lasts; returns whether it was to be had."""
-    return bool(_lock(session, func.pg_try_advisory_lock, name))
+def try_lock(session: Connection, name: str, shared: bool = False) -> bool:
+    """Take the lock of that name for as long as the session lasts; returns whether it was to be had.
+
+    Those who share it keep only those away who want it for themselves.
+    """
+    take = func.pg_try_advisory_lock_shared if shared else func.pg_try_advisory_lock
+    return bool(_lock(session, take, name))
 
 
 def wait_for_lock(session: Connection, name: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from palmares.cli import main
-from palmares.server import open_catalog
+from palmares.databases import open_catalog
 
 Run = Callable[..., Result]
 

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 from palmares.cli import main
 from palmares.cli.folder import Folder
+from palmares.databases import open_catalog
 from palmares.domain.webhook import EVENT_TYPES
-from palmares.server import open_catalog
 from palmares.service.bulk import Item
 from palmares.service.define_tenants import create_tenants
 from palmares.service.environments import create_environment, find_environment

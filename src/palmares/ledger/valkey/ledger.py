@@ -55,6 +55,7 @@ from palmares.ledger.valkey.keys import shards_key
 from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
+from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.shards import Shards
 from palmares.ledger.valkey.state import decode_stored
 from palmares.ledger.valkey.store import Glide, Lost
@@ -97,7 +98,7 @@ class ValkeyLedger:
     @classmethod
     async def open(
         cls,
-        addresses: Sequence[tuple[str, int]],
+        servers: Servers | Sequence[tuple[str, int]],
         boards: Sequence[Board],
         clock: Callable[[], int],
         worker: str,
@@ -114,7 +115,7 @@ class ValkeyLedger:
         the ledger was made with another number of shards or Valkey may evict it, `Unavailable` when Valkey does
         not answer.
         """
-        store = await Glide.connect(addresses, timeout_seconds)
+        store = await Glide.connect(servers, timeout_seconds)
         async with AsyncExitStack() as opened:
             opened.push_async_callback(store.close)
             await _settle_shards(store, name, shards)

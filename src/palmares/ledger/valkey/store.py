@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 from glide import (
+    AdvancedGlideClientConfiguration,
+    AdvancedGlideClusterClientConfiguration,
     Batch,
     ClosingError,
     ClusterBatch,
@@ -20,12 +23,15 @@ from glide import (
     GlideError,
     NodeAddress,
     Script,
+    ServerCredentials,
+    TlsAdvancedConfiguration,
 )
 from glide import ConnectionError as GlideConnectionError
 from glide import TimeoutError as GlideTimeoutError
 
 from palmares.domain.errors import Unavailable
 from palmares.ledger.valkey.scripts import source
+from palmares.ledger.valkey.servers import Servers
 
 Command = Sequence[bytes]
 _SCAN_COUNT = b"500"
@@ -58,12 +64,11 @@ class Glide:
         self._scripts: dict[str, Script] = {}
 
     @classmethod
-    async def connect(cls, addresses: Sequence[tuple[str, int]], timeout_seconds: float = 5.0) -> Glide:
+    async def connect(cls, servers: Servers | Sequence[tuple[str, int]], timeout_seconds: float = 5.0) -> Glide:
         """Connect to a server, or to a cluster by any of its nodes: which of the two it is, is asked."""
-        nodes = [NodeAddress(host, port) for host, port in addresses]
-        milliseconds = int(timeout_seconds * 1000)
+        servers = servers if isinstance(servers, Servers) else Servers(tuple(servers))
         with _translated():
-            single = await GlideClient.create(GlideClientConfiguration(nodes[:1], request_timeout=milliseconds))
+            single = await _first_that_answers(servers, timeout_seconds)
             try:
                 answer: Any = await single.custom_command(["HELLO"])
             except BaseException:
@@ -72,8 +77,10 @@ class Glide:
             if answer[b"mode"] != b"cluster":
                 return cls(single)
             await single.close()
-            configuration = GlideClusterClientConfiguration(nodes, request_timeout=milliseconds)
-            return cls(await GlideClusterClient.create(configuration))
+            nodes, shared = _configuration(servers, timeout_seconds)
+            advanced = AdvancedGlideClusterClientConfiguration(_milliseconds(timeout_seconds), _tls(servers))
+            cluster = GlideClusterClientConfiguration(nodes, advanced_config=advanced, **shared)
+            return cls(await GlideClusterClient.create(cluster))
 
     async def script(self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         """See `Store.script`."""
@@ -119,9 +126,60 @@ class Glide:
                 found = list(answer.values())
         return [{name.decode(): value.decode() for name, value in one.items()} for one in found]
 
+    async def information(self) -> dict[str, dict[str, str]]:
+        """What every primary tells of itself, by its address; of a single server, which may be behind another name, by
+        `Valkey`."""
+        with _translated():
+            told = await self._client.info()
+        by_node = {"Valkey": told} if isinstance(told, bytes) else {node.decode(): one for node, one in told.items()}
+        return {node: _lines(one.decode()) for node, one in by_node.items()}
+
     async def close(self) -> None:
         """Let go of the connections."""
         await self._client.close()
+
+
+async def _first_that_answers(servers: Servers, timeout_seconds: float) -> GlideClient:
+    """A client of one node, the first of those named that is up."""
+    nodes, shared = _configuration(servers, timeout_seconds)
+    advanced = AdvancedGlideClientConfiguration(_milliseconds(timeout_seconds), _tls(servers))
+    for place, node in enumerate(nodes, start=1):
+        try:
+            return await GlideClient.create(GlideClientConfiguration([node], advanced_config=advanced, **shared))
+        except GlideError:
+            if place == len(nodes):
+                raise
+    raise AssertionError("an address names one node or more")
+
+
+def _configuration(servers: Servers, timeout_seconds: float) -> tuple[list[NodeAddress], dict[str, Any]]:
+    """The nodes, and what clients of a server and of a cluster are told alike."""
+    credentials = None
+    if servers.password is not None:
+        credentials = ServerCredentials(servers.password, servers.user)
+    shared = {
+        "use_tls": servers.tls,
+        "credentials": credentials,
+        "request_timeout": _milliseconds(timeout_seconds),
+        "client_name": "palmares",
+    }
+    return [NodeAddress(host, port) for host, port in servers.addresses], shared
+
+
+def _lines(text: str) -> dict[str, str]:
+    """The lines `name:value`."""
+    pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return {name: value.strip() for name, value in pairs}
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+def _tls(servers: Servers) -> TlsAdvancedConfiguration | None:
+    if servers.ca_file is None:
+        return None
+    return TlsAdvancedConfiguration(root_pem_cacerts=Path(servers.ca_file).read_bytes())
 
 
 @contextmanager

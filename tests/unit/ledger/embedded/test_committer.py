@@ -9,6 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
+from palmares.databases import open_archive
 from palmares.domain.errors import Invalid, NotAllowed, Overloaded, Unavailable
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Outcome
@@ -16,7 +17,6 @@ from palmares.ledger.embedded import committer
 from palmares.ledger.embedded.committer import Committer
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
 from palmares.ledger.embedded.rankings import Rankings
-from palmares.server import open_archive
 from tests.faults import faulty_log
 from tests.ledger_world import Clock, open_embedded, swim
 from tests.world import make_board

@@ -1,0 +1,177 @@
+"""The parts of a worker: the ledger on Valkey and the databases in PostgreSQL, shared with workers that are all alike.
+
+Nothing is kept here that another worker could miss: definitions are in the catalog, which every worker reads again and
+again, boards in the shards of the ledger, and what only one may do is done by the one that leads (`lead.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import structlog
+
+from palmares.catalog.contract import DEFAULT_SCOPE
+from palmares.catalog.sql import SqlCatalog
+from palmares.config import Settings
+from palmares.databases import OtherDatabase, open_outbox
+from palmares.domain.errors import NotAllowed, Unavailable
+from palmares.domain.local_time import format_instant
+from palmares.domain.streak_settings import StreakSettings
+from palmares.lead import Lead
+from palmares.ledger.valkey.keys import ShardKeys
+from palmares.ledger.valkey.ledger import ValkeyLedger
+from palmares.ledger.valkey.promise import sentence
+from palmares.ledger.valkey.servers import Servers
+from palmares.ledger.valkey.store import Glide, Store
+from palmares.machine import new_id, new_secret, sleep, timer
+from palmares.parts import Clock, HeldClaim, Look, Parts, followed_boards
+from palmares.service.context import Context
+from palmares.service.define_points import pay
+from palmares.service.keys import ensure_key
+from palmares.service.timekeeper import Timekeeper
+from palmares.shared_buckets import SharedBuckets
+from palmares.sql.claim import Claim
+from palmares.timed_work import TimedWork
+
+logger = structlog.get_logger(__name__)
+# What one worker defines is in force on the others a second later at most.
+_SECONDS_BETWEEN_LOOKS = 0.5
+# Of counting requests and of looking whether Valkey is there: no script of these takes long.
+_TIMEOUT_SECONDS = 2.0
+
+
+async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opened: AsyncExitStack) -> Parts:
+    """Open a worker; what is open is closed by `opened`."""
+    assert settings.database_url is not None
+    member = Claim(settings.database_url, shared=True)
+    opened.push_async_callback(asyncio.to_thread, member.close)
+    await asyncio.to_thread(member.keep)
+    catalog = await SqlCatalog.open(settings.database_url, clock, settings.multi_tenancy)
+    opened.push_async_callback(catalog.close)
+    store = await Glide.connect(servers, _TIMEOUT_SECONDS)
+    opened.push_async_callback(store.close)
+    await settle_catalog(store, settings.valkey_name, catalog)
+    ledger = await _open_ledger(settings, servers, catalog, clock)
+    opened.push_async_callback(ledger.close)
+    outbox = await open_outbox(settings.data, settings.database_url)
+    opened.push_async_callback(outbox.close)
+    lead: Lead
+
+    async def take_note() -> None:
+        if isinstance(lead.duties, TimedWork):
+            await lead.duties.take_note()
+
+    def compact_soon() -> None:
+        if isinstance(lead.duties, TimedWork):
+            lead.duties.compact_soon()
+
+    context = Context(
+        ledger, catalog, clock, new_id, new_secret, sleep, outbox, settings.webhooks_allow_private,
+        take_note, compact_soon, lambda: lead.is_mine,
+    )  # fmt: skip
+    lead = Lead(Claim(settings.database_url, "timed work"), lambda check: TimedWork.begin(settings, context, check))
+    opened.push_async_callback(lead.close)
+    first_key = await _settle(settings, context)
+    timekeeper = Timekeeper([ledger, lead.worker(0), lead.worker(1)], clock, timer, sleep)
+    await timekeeper.keep_up()
+    opened.push_async_callback(context.activations.close)
+    pulse, held = Pulse(store, settings.valkey_name, settings.valkey_shards), HeldClaim(member)
+    refresh = _refresher(context, catalog)
+    return Parts(
+        context=context,
+        catalog=catalog,
+        timekeeper=timekeeper,
+        looks=[pulse.look, refresh, held.look, lead.look],
+        seconds_between_looks=_SECONDS_BETWEEN_LOOKS,
+        obstacle=lambda: pulse.obstacle or timekeeper.obstacle or held.lost,
+        figures=lambda: None,
+        make_limiter=lambda rates: SharedBuckets(store, settings.valkey_name, rates),
+        first_key=first_key,
+        promise=sentence(ledger.promise),
+    )
+
+
+async def settle_catalog(store: Store, ledger: str, catalog: SqlCatalog) -> None:
+    """A ledger stays with the catalog that it was begun with, because events refer to metrics by their numbers.
+
+    A catalog is told by the instant at which it was made, so it may be moved and copied. Raises `OtherDatabase`.
+    """
+    key, made = catalog_key(ledger), catalog.environment(DEFAULT_SCOPE).created
+    _, kept = await store.read([[b"SET", key, b"%d" % made, b"NX"], [b"GET", key]])
+    if int(kept) != made:
+        raise OtherDatabase(
+            f"the ledger {ledger} in Valkey was begun with another catalog, made at {format_instant(int(kept))}; "
+            f"give its database_url, or another valkey_name for a new ledger"
+        )
+
+
+async def _open_ledger(settings: Settings, servers: Servers, catalog: SqlCatalog, clock: Clock) -> ValkeyLedger:
+    """The ledger with the boards of the catalog. Nobody changes any meanwhile: what is in the making of a change would
+    be taken back."""
+    async with catalog.changing():
+        return await ValkeyLedger.open(
+            servers,
+            followed_boards(catalog),
+            clock,
+            # A name that no process has, and that none had before.
+            new_id(),
+            {scope: catalog.definitions(scope).streaks for scope in catalog.scopes()},
+            name=settings.valkey_name,
+            shards=settings.valkey_shards,
+        )
+
+
+async def _settle(settings: Settings, context: Context) -> str | None:
+    """Let the ledger hear of what a worker defined that died then, and see to it that there is a key; its text, if it
+    was made now."""
+    async with context.catalog.changing():
+        for scope in context.catalog.scopes():
+            try:
+                await pay(context, scope)
+            except NotAllowed as error:
+                logger.error("no points are paid", scope=scope, reason=error.message)
+        return await ensure_key(context, settings.admin_key)
+
+
+def _refresher(context: Context, catalog: SqlCatalog) -> Look:
+    """What has a worker follow what others define. Boards and points are with the ledger's shards; how streaks count,
+    each worker has to know."""
+    told: dict[int, StreakSettings] = {}
+
+    async def refresh() -> None:
+        if not await catalog.refresh() and told:
+            return
+        for scope in catalog.scopes():
+            streaks = catalog.definitions(scope).streaks
+            if told.get(scope) != streaks:
+                await context.ledger.set_streaks(scope, streaks)
+                told[scope] = streaks
+        await context.take_note()
+
+    return refresh
+
+
+def catalog_key(ledger: str) -> bytes:
+    """When the catalog was made that a ledger goes with; there as long as the ledger is."""
+    return f"{{{ledger}}}:catalog".encode()
+
+
+class Pulse:
+    """Whether Valkey answers, all shards of it, and has the ledger. `obstacle` says why not, in words."""
+
+    def __init__(self, store: Store, ledger: str, shards: int) -> None:
+        self._store = store
+        self._keys = [catalog_key(ledger), *(ShardKeys(ledger, place).head for place in range(shards))]
+        self.obstacle: str | None = None
+
+    async def look(self) -> None:
+        """Ask each shard for something small; raises `Unavailable` when one does not answer, or the ledger is gone."""
+        try:
+            [[made], *_] = await asyncio.gather(*(self._store.read([[b"EXISTS", key]]) for key in self._keys))
+            if not made:
+                raise Unavailable("the ledger is gone from Valkey; stop the workers, and bring it back from a backup")
+        except Unavailable as error:
+            self.obstacle = error.message
+            raise
+        self.obstacle = None
