@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ COMMON = settings(max_examples=100, deadline=None, print_blob=True, suppress_hea
 settings.register_profile("ci", COMMON, derandomize=True)
 settings.register_profile("dev", COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+# As the server sets it: a thread that comes back from the disk does not wait long for the interpreter.
+sys.setswitchinterval(0.0005)
 
 # Tests of faults log many tracebacks; with all their local variables, each would take a second.
 structlog.configure(

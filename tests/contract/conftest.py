@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from palmares.archive.sql import SqlArchive
 from palmares.domain.board import Board
 from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.contract import Ledger
@@ -68,10 +69,12 @@ ADAPTERS: dict[str, Callable[[Path, Clock], Home]] = {
 
 
 class ValkeyHome:
-    """A ledger of its own name on a server or cluster that others use too. Each life is another worker."""
+    """A ledger of its own name on a server or cluster that others use too, with an archive of its own. Each life is
+    another worker."""
 
-    def __init__(self, addresses: Sequence[Address], shards: int, clock: Clock) -> None:
+    def __init__(self, addresses: Sequence[Address], shards: int, folder: Path, clock: Clock) -> None:
         self._addresses = addresses
+        self._archive = f"sqlite:///{folder / 'archive.sqlite3'}"
         self._shards = shards
         self._clock = clock
         self._name = fresh_name()
@@ -86,6 +89,7 @@ class ValkeyHome:
             streaks,
             name=self._name,
             shards=self._shards,
+            open_archive=lambda: SqlArchive.open(self._archive),
         )
 
     def kill(self) -> None:
@@ -100,9 +104,14 @@ VALKEY: dict[str, tuple[str, int]] = {
     "valkey cluster": ("valkey_cluster", 4),
 }
 VALKEY_FILES = {
+    "test_closing",
     "test_following",
+    "test_frozen",
     "test_groups",
+    "test_history",
+    "test_history_imports",
     "test_idempotency",
+    "test_late_events",
     "test_order",
     "test_parallel",
     "test_reading",
@@ -115,38 +124,9 @@ VALKEY_FILES = {
 }
 ALL = VALKEY.keys()
 SHARDED = ("valkey, 4 shards", "valkey cluster")
-CHANGED = "nobody tells others of changes yet"
-HISTORY = "events as history are refused until there are closing runs"
 # What is still to come, by test. It fails with one shard, and has to leave this table when it does not any more.
 NOT_YET: dict[str, tuple[Collection[str], str]] = {
-    "test_runs_are_told_oldest_first": (ALL, HISTORY),
-    "test_months_and_years_are_added_to_the_first_day": (ALL, HISTORY),
-    "test_rankings_that_changed_are_told_once": (ALL, CHANGED),
-    "test_who_moves_changes_two_groups": (ALL, CHANGED),
-    "test_final_runs_change_no_more": (ALL, CHANGED),
-    **dict.fromkeys(
-        [
-            "test_following_later_is_like_following_from_the_start",
-            "test_past_runs_are_made_as_they_were_when_they_closed",
-            "test_late_events_of_before_are_ignored_or_revise",
-            "test_progress_is_told_while_a_board_is_made",
-            "test_a_board_that_was_followed_late_is_the_same_after_opening_again",
-            "test_following_a_followed_board_again_changes_nothing",
-            "test_events_that_come_while_a_board_is_made_are_in_it",
-        ],
-        (ALL, "boards cannot be followed after events in runs that are over, with history or late events"),
-    ),
-    **dict.fromkeys(
-        [
-            "test_a_run_that_goes_on_is_made_with_the_days_that_are_over",
-            "test_days_in_which_nobody_is_ranked_any_more_are_made_too",
-            "test_attributes_of_events_are_not_those_of_their_user",
-            "test_runs_close_on_while_a_board_is_made",
-        ],
-        (ALL, "nothing is kept of the ends of days"),
-    ),
     "test_a_board_of_points_is_empty_while_nobody_earned_any": (ALL, "boards that rank by points are refused"),
-    "test_only_active_boards_are_told": (ALL, "boards that revise are refused until there are closing runs"),
 }
 GAPS = "each shard numbers its own users and lines, so together they have gaps, and another order"
 # What is otherwise in this ledger by its design; tests/unit/ledger/valkey says how it is here.
@@ -157,6 +137,7 @@ OTHERWISE: dict[str, tuple[Collection[str], str]] = {
     "test_an_event_creates_its_user": (SHARDED, GAPS),
     "test_parallel_lists_do_not_mix": (SHARDED, GAPS),
     "test_everybodys_rank_is_told_by_number": (SHARDED, GAPS),
+    "test_a_frozen_board_stays_as_it_is": (SHARDED, GAPS),
     "test_the_position_is_that_of_the_last_line": (SHARDED, GAPS),
     "test_the_log_is_told_in_order_and_in_pieces": (SHARDED, GAPS),
     "test_a_reader_sees_all_of_a_list_or_nothing": (ALL, "three reads are of three moments; each is of one"),
@@ -197,7 +178,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[LedgerWorld]:
     with memory_folder() as folder:
         if request.param in VALKEY:
             server, shards = VALKEY[request.param]
-            home: Home = ValkeyHome(request.getfixturevalue(server), shards, clock)
+            home: Home = ValkeyHome(request.getfixturevalue(server), shards, folder, clock)
         else:
             home = ADAPTERS[request.param](folder, clock)
         made = LedgerWorld(home, clock)

@@ -1,8 +1,7 @@
 """Any life of a ledger on Valkey, by two workers, compared with the ledger that is right.
 
-It is the life of `test_ledger.py` without what this ledger refuses: events as history, void ones, totals that are set,
-hidden users, points, boards that revise, and boards that are followed after events in runs that are over. Users and
-lines have other numbers where there are several shards.
+It is the life of `test_ledger.py` without what this ledger refuses: void events, totals that are set, hidden users and
+points. Users and lines have other numbers where there are several shards.
 """
 
 import asyncio
@@ -17,12 +16,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from palmares.domain.board import Board
-from palmares.domain.errors import NotAllowed, PalmaresError
+from palmares.domain.errors import PalmaresError
 from palmares.domain.local_time import HOUR
 from palmares.domain.value import LEAST, MOST
 from palmares.ledger.contract import Entry, Ledger
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from tests.ledger_world import Clock, everything, told
+from tests.plain_archive import PlainArchive
 from tests.property.test_ledger import METRICS, USERS, boards, changes, entry_of, numbered, refused
 from tests.slow_ledger import SlowLedger
 from tests.valkey_servers import Address, fresh_name
@@ -42,12 +42,11 @@ events = st.builds(
     amount=st.sampled_from(AMOUNTS),
     idempotency_key=st.sampled_from([None, None, None, "one", "two"]),
     hours_ago=st.sampled_from([None, None, None, 0, 1, 7, 24, 60, 24 * 6]),
+    history=st.sampled_from([False, False, True]),
 )
 requests = st.lists(st.one_of(events, events, events, events, events, refused), min_size=1, max_size=4)
 taken_boards = boards.map(
-    lambda board: replace(
-        board, rank_by="metric", metric=board.metric or LAPS, points_system=None, late_events="ignore"
-    )
+    lambda board: replace(board, rank_by="metric", metric=board.metric or LAPS, points_system=None)
 )
 
 
@@ -62,6 +61,7 @@ class Pair:
         self.workers: list[ValkeyLedger] = []
         self._addresses, self._shards, self._name = addresses, shards, fresh_name()
         self._lives = count(1)
+        self._archive = PlainArchive()
 
     async def open(self) -> None:
         self.workers = [
@@ -72,6 +72,7 @@ class Pair:
                 f"worker-{next(self._lives)}",
                 name=self._name,
                 shards=self._shards,
+                open_archive=lambda: self._archive,
             )
             for _ in range(2)
         ]
@@ -90,8 +91,6 @@ class Pair:
         """One of the workers follows a board, of which the other has to find out."""
         try:
             await self.workers[worker].follow(board)
-        except NotAllowed:
-            return
         except PalmaresError as error:
             with pytest.raises(type(error)):
                 await self.slow.follow(board)
@@ -108,11 +107,12 @@ class Pair:
         """Both workers tell everything as the slow ledger does."""
         made = list(self.boards.values())
         await self.slow.advance(self.clock())
-        expected = anonymous(await everything(self.slow, made, USERS, METRICS, histories=False))
+        await self.slow.settle()
+        expected = anonymous(await everything(self.slow, made, USERS, METRICS))
         for worker in self.workers:
-            await worker.settle()
             await worker.advance(self.clock())
-            assert anonymous(await everything(worker, made, USERS, METRICS, histories=False)) == expected
+            await worker.settle()
+            assert anonymous(await everything(worker, made, USERS, METRICS)) == expected
 
 
 async def answer(ledger: Ledger, request: Sequence[Entry]) -> Any:

@@ -22,8 +22,8 @@ from palmares.domain.snapshot import DAYS_KEPT, DayStanding, FinalPlace, FinalRu
 from palmares.domain.standing import rank_all
 from palmares.domain.tally import Tally
 from palmares.ledger.embedded._index import Index, merge_places
-from palmares.ledger.embedded.union import Union
 from palmares.ledger.keeping import Archive
+from palmares.ledger.union import Union
 from tests.databases import Place, sqlite_in
 
 BOARD = 7

@@ -29,10 +29,10 @@ from palmares.ledger.embedded.points import award_of
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
-from palmares.ledger.embedded.union import Union
 from palmares.ledger.embedded.users import Users
 from palmares.ledger.event_id import event_id
 from palmares.ledger.keeping import Order
+from palmares.ledger.union import Union
 
 _LIVE = RunState(False, 0, 0)
 

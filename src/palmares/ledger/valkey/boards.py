@@ -18,32 +18,40 @@ from palmares.domain.errors import NotFound
 from palmares.ledger.valkey.member import Members
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(tuple[Board, bool])
+_decoder = msgspec.msgpack.Decoder(tuple[Board, bool, int | None])
 
 
 class Making:
-    """One generation of a board's rankings. `ready` says that it has all that was recorded."""
+    """One generation of a board's rankings. `ready` says that it has all that was recorded; `stopped`, that it counts
+    no more, since the position at which the board was finished by hand (0 while that is still to be told)."""
 
-    __slots__ = ("board", "dense", "generation", "members", "plan", "ready")
+    __slots__ = ("board", "dense", "generation", "members", "plan", "ready", "stopped")
 
-    def __init__(self, generation: int, board: Board, ready: bool) -> None:
+    def __init__(self, generation: int, board: Board, ready: bool, stopped: int | None = None) -> None:
         self.generation = generation
         self.board = board
         self.plan = Plan(board)
         self.ready = ready
+        self.stopped = stopped
         self.members = Members(board)
         self.dense = board.numbering == "dense"
 
+    @property
+    def counts(self) -> bool:
+        """Whether events and changes of users still change it."""
+        return self.stopped is None
+
 
 class Boards:
-    """All generations of a shard. `version` is the number of the shard's last change of them."""
+    """All generations of a shard; those that were stopped are only read. `version` is the number of the shard's last
+    change of them."""
 
     def __init__(self, version: int = 0, makings: Iterable[Making] = ()) -> None:
         self.version = version
         self._by_generation = {making.generation: making for making in makings}
         self._by_metric: dict[int, list[Making]] = {}
         for making in self._by_generation.values():
-            if making.board.metric is not None:
+            if making.board.metric is not None and making.counts:
                 self._by_metric.setdefault(making.board.metric.number, []).append(making)
 
     def __iter__(self) -> Iterator[Making]:
@@ -79,9 +87,9 @@ class Boards:
         return making.ready and self.current(making.board.number) is making
 
 
-def encode_board(board: Board, ready: bool) -> bytes:
+def encode_board(board: Board, ready: bool, stopped: int | None) -> bytes:
     """A definition as a shard keeps it."""
-    return _encoder.encode((board, ready))
+    return _encoder.encode((board, ready, stopped))
 
 
 def decode_boards(version: int, stored: Mapping[bytes, bytes]) -> Boards:
@@ -90,6 +98,15 @@ def decode_boards(version: int, stored: Mapping[bytes, bytes]) -> Boards:
 
 
 def counts_alike(one: Board, other: Board) -> bool:
-    """Whether two definitions have the same rankings: names, status and the cap decide nothing that is stored."""
-    shown = {"name": "", "key": "", "description": None, "asked_status": "active", "ready": True, "max_participants": 1}
+    """Whether two definitions have the same rankings while both count: names, status and the cap decide nothing that is
+    stored."""
+    shown: dict[str, object] = {
+        "name": "",
+        "key": "",
+        "description": None,
+        "asked_status": "active",
+        "ready": True,
+        "max_participants": 1,
+    }
+    shown["finished_position"] = None
     return replace(one, **shown) == replace(other, **shown)  # type: ignore[arg-type]

@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from palmares.domain.effect import next_boundary
+from palmares.domain.effect import last_boundary, next_boundary
 from palmares.domain.errors import Unavailable
 from palmares.ledger.valkey.boards import Boards
-from palmares.ledger.valkey.draft import Change, Side, Step
-from palmares.ledger.valkey.keys import ShardKeys, run_group_field
+from palmares.ledger.valkey.draft import Change, Past, Side, Step
+from palmares.ledger.valkey.keys import ShardKeys, note_field, run_group_field
 from palmares.ledger.valkey.state import encode_held, encode_line, encode_state
 from palmares.ledger.valkey.tell import Count, Question, Ranking
 
 Unit = Sequence[Step]
 _LENGTH = struct.Struct(">I")
+_VERDICTS: dict[bytes, Literal["boards", "later", "due"]] = {b"boards": "boards", b"later": "later", b"due": "due"}
 T = TypeVar("T")
 
 
@@ -24,7 +25,7 @@ class Answer(NamedTuple):
     """What a shard answered. `taken` has for each unit whether it was stored; of those that were, the steps know their
     numbers. `position` is the last of the shard."""
 
-    verdict: Literal["done", "boards", "later"]
+    verdict: Literal["done", "boards", "later", "due"]
     position: int = 0
     taken: Sequence[bool] = ()
     counts: Mapping[Ranking, Count] = {}
@@ -49,10 +50,11 @@ class Commit:
         self._alone = shards == 1
         self._keys: dict[bytes, bytes] = {}
         names = shard.keys
-        for key in (names.head, names.log, names.users, names.names, names.used, names.past, names.ignored):
+        notes = names.notes(last_boundary(now))
+        for key in (names.head, names.log, names.users, names.names, names.used, notes, names.ignored, names.workers):
             self._key(key)
-        self._key(names.workers)
-        header = (shard.boards.version, now, next_boundary(now), shard.place, shards)
+        self._key(names.revising)
+        header = (shard.boards.version, now, last_boundary(now), next_boundary(now), shard.place, shards)
         self._arguments = [*map(_number, header), *_list(units, self._unit), *_list(asked, self._question)]
 
     @property
@@ -82,14 +84,21 @@ class Commit:
             step.events,
             lambda event: [self._key(self._shard.keys.events(event.metric, step.name)), event.before, event.behind],
         )
-        yield from _list(step.changes, self._change)
-        yield from _list(step.past, lambda past: [past[0], encode_held(past[1])])
+        yield from _list(step.changes, lambda change: self._change(change, step.state.user.id))
+        yield from _list(step.past, lambda past: self._past(past, step.name))
         yield from _list(step.ignored, lambda field: [field])
+        yield from _list(step.revising, lambda field: [field])
 
-    def _change(self, change: Change) -> Iterable[bytes]:
+    def _past(self, past: Past, name: bytes) -> Iterable[bytes]:
+        generation, run_start, held = past
+        order = self._shard.keys.order(generation, (run_start, held.group))
+        return [self._key(self._shard.keys.past(generation, run_start)), name, encode_held(held), self._key(order)]
+
+    def _change(self, change: Change, user_id: str) -> Iterable[bytes]:
         left, joined = self._side(change, change.left), self._side(change, change.joined)
         groups = self._key(self._shard.keys.groups(change.making.generation))
-        return [*left[:2], *joined[:2], left[2], joined[2], groups, left[3], joined[3]]
+        note = note_field(change.making.generation, change.run_start, user_id)
+        return [*left[:2], *joined[:2], left[2], joined[2], groups, left[3], joined[3], note]
 
     def _side(self, change: Change, side: Side | None) -> tuple[bytes, bytes, bytes, bytes]:
         """Order, member, distinct values, and field of the group."""
@@ -121,7 +130,7 @@ class Commit:
                 f"its head is at line {reply[1]}, its log at {reply[2]}"
             )
         if reply[0] != b"done":
-            return Answer("boards" if reply[0] == b"boards" else "later")
+            return Answer(_VERDICTS[reply[0]])
         _, recorded_at, position, told, answers = reply
         for unit, steps in zip(self._units, told, strict=True):
             for step, (number, last) in zip(unit, steps, strict=bool(steps)):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from palmares.domain import local_time, tally, value
-from palmares.domain.effect import is_late, is_live
+from palmares.domain.effect import changes_past_days, is_late, is_live
 from palmares.domain.erased import check_new_id
 from palmares.domain.errors import NotAllowed, NotFound, PalmaresError
 from palmares.domain.group import Group
@@ -27,7 +27,7 @@ from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User, changed
 from palmares.ledger.contract import NO_STREAK, Entry
 from palmares.ledger.valkey.boards import Boards, Making
-from palmares.ledger.valkey.keys import ignored_field, past_field, used_field, user_name
+from palmares.ledger.valkey.keys import run_field, used_field, user_name
 from palmares.ledger.valkey.member import event_of, event_parts
 from palmares.ledger.valkey.state import (
     Held,
@@ -102,6 +102,14 @@ class Tell(NamedTuple):
     after: bytes | None
 
 
+class Past(NamedTuple):
+    """What a user has in a run that is final, and that is no part of the state any more."""
+
+    generation: int
+    run_start: int
+    held: Held
+
+
 class EventMember(NamedTuple):
     """An event as it is kept for its user: what comes before its position, and behind it."""
 
@@ -125,8 +133,9 @@ class Step:
     used: list[bytes] = field(default_factory=list)
     events: list[EventMember] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
-    past: list[tuple[bytes, Held]] = field(default_factory=list)
+    past: list[Past] = field(default_factory=list)
     ignored: list[bytes] = field(default_factory=list)
+    revising: list[bytes] = field(default_factory=list)
     tells: list[Tell] = field(default_factory=list)
     replayed: Use | Step | None = None
     total: int = 0
@@ -252,7 +261,7 @@ class Draft:
         held = dict(state.held)
         for generation, runs in state.held.items():
             making = self._boards(name).get(generation)
-            if making is not None and making.plan.grouped:
+            if making is not None and making.plan.grouped and making.counts:
                 group = making.plan.group_of(after.attributes)
                 held[generation] = {
                     start: found._replace(group=group) if self._is_live(making, start) else found
@@ -268,7 +277,8 @@ class Draft:
         held = dict(state.held)
         for making in boards:
             metric = making.board.metric
-            if making.generation > state.generation and metric is not None and metric.number in state.sums:
+            is_new = making.generation > state.generation and making.counts
+            if is_new and metric is not None and metric.number in state.sums:
                 held[making.generation] = self._made(making, state.user, self._events(name, metric.number))
         return UserState(state.user, state.sums, state.streak, held, boards.newest)
 
@@ -304,7 +314,7 @@ class Draft:
         streak = self._extended(step, number, event)
         line = Line(
             user.scope, user.id, attributes_text(entry.attributes), number, amount, occurred_at, local_at, after.total,
-            entry.idempotency_key, late, encode_change(step.state.streak, streak),
+            entry.idempotency_key, late, encode_change(step.state.streak, streak), entry.history,
         )  # fmt: skip
         step.total, step.streak = after.total, streak
         step.state = UserState(user, {**step.state.sums, number: after}, streak, held, step.state.generation)
@@ -321,8 +331,7 @@ class Draft:
             run = making.plan.run_at(event.local_at)
             if run is None:
                 continue
-            if is_late(run, self.now):
-                step.ignored.append(ignored_field(making.generation, run.start))
+            if self._changes_what_is_over(making, run, step, event):
                 continue
             group = making.plan.group_of(user.attributes)
             runs = held.get(making.generation, {})
@@ -334,6 +343,16 @@ class Draft:
                 members = [_member(making, one, user) for one in (stood, Held(*after, group))]
                 step.tells.append(Tell(making, run, group, *members))
         return held
+
+    def _changes_what_is_over(self, making: Making, run: Run, step: Step, event: PastEvent) -> bool:
+        """Whether an event comes to a run that is final; notes what becomes of it, and of days that are over."""
+        place, history = run_field(making.generation, run.start), step.entry.history
+        final = is_late(run, self.now)
+        if final and making.board.late_events == "ignore" and not history:
+            step.ignored.append(place)
+        elif final or changes_past_days(self.now, event.occurred_at, history):
+            step.revising.append(place)
+        return final
 
     def _stepped(
         self, making: Making, run: Run, held: Held | None, metric: Metric, step: Step, event: PastEvent, late: bool
@@ -353,7 +372,7 @@ class Draft:
 
     def _is_live(self, making: Making, run_start: int) -> bool:
         run = making.board.schedule.run_at(run_start)
-        return run is not None and is_live(run, self.now)
+        return run is not None and making.counts and is_live(run, self.now)
 
     def _events(self, name: bytes, metric: int) -> list[PastEvent]:
         """All events of a user on a metric, recorded or drafted, in no order."""
@@ -445,9 +464,7 @@ class Draft:
             if making is None:
                 continue
             live = {start: found for start, found in runs.items() if self._is_live(making, start)}
-            step.past += [
-                (past_field(step.name, generation, start), found) for start, found in runs.items() if start not in live
-            ]
+            step.past += [Past(generation, start, found) for start, found in runs.items() if start not in live]
             held[generation] = live
         state = step.state
         return UserState(state.user, state.sums, state.streak, held, state.generation)
@@ -464,8 +481,6 @@ class Draft:
 
 def _check_supported(entry: Entry) -> None:
     """Raises `NotAllowed` for what this ledger does not take yet."""
-    if entry.history and entry.metric is not None:
-        raise NotAllowed("history: this ledger does not take events as history yet; record them without it")
     if entry.voids is not None:
         raise NotAllowed("void: this ledger does not take events back yet; record one with the negative amount")
     if entry.total is not None:

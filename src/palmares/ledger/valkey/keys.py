@@ -3,21 +3,32 @@
 A shard is a complete small ledger of its users, and all of its keys begin with the same hash tag, so that they lie in
 one slot and one script may change them together. Of a ledger called `palmares`, shard 3 has
 
-    {palmares.3}:head                      hash    position, users, recorded_at and boards: the counters of the shard
+    {palmares.3}:head                      hash    position, users, recorded_at and boards: the counters of the shard;
+                                                   passed, kept and fence: how far time is, see `keeper.py`
     {palmares.3}:log                       stream  the truth: one entry for each line, with the id `<position>-0`
     {palmares.3}:users                     hash    user → version, number, state
     {palmares.3}:names                     hash    number of a user → user
     {palmares.3}:used                      hash    user, metric, idempotency key → position and time of the event
-    {palmares.3}:past                      hash    user, generation, run → what the user had in a run that is final
+    {palmares.3}:past:7:739312             hash    of a generation and a run that is final: user → what the user had
     {palmares.3}:boards                    hash    generation → definition of a board, and whether it is complete
     {palmares.3}:ignored                   hash    generation, run → how many events came late and were left out
+    {palmares.3}:revising                  hash    generation, run → the last event that changes what is over of the run
     {palmares.3}:workers                   hash    worker → its last commit, and what that was answered
-    {palmares.3}:groups:7                  hash    of a generation: the runs and groups in which anybody stands
+    {palmares.3}:passes                    zset    the boundaries behind which notes were made that are still needed
+    {palmares.3}:notes:1772668800000000    hash    of such a boundary: generation, run, user → where the user stood then
+    {palmares.3}:groups:7                  hash    of a generation: run and group → last change, where anybody stands
     {palmares.3}:events:1:1:ann            zset    of a metric and a user: the events
     {palmares.3}:order:7:739312:…          zset    of a generation, run and group: the order, see `member.py`
     {palmares.3}:values:7:739312:…         zset    the same, each value once; only where ranks are dense
 
-and the ledger as a whole has `{palmares}:shards`, how many shards there are, which is settled when the data is made.
+and the ledger as a whole has
+
+    {palmares}:shards                      string  how many shards there are, which is settled when the data is made
+    {palmares}:kept                        string  the boundary up to which everything that ended is in the archive
+    {palmares}:begun                       set     board, run: the runs that are not final and of which days are kept
+    {palmares}:cuts                        hash    board, position → up to where a board counted that was finished there
+    {palmares}:lease, {palmares}:leases    string  who does the work of time, see `lease.py`
+
 A *generation* is one making of a board's rankings, numbered by the shard.
 """
 
@@ -46,14 +57,23 @@ class ShardKeys:
         self.users = base + b"users"
         self.names = base + b"names"
         self.used = base + b"used"
-        self.past = base + b"past"
         self.boards = base + b"boards"
         self.ignored = base + b"ignored"
+        self.revising = base + b"revising"
         self.workers = base + b"workers"
+        self.passes = base + b"passes"
 
     def groups(self, generation: int) -> bytes:
         """The runs and groups of a generation."""
         return self._base + b"groups:%d" % generation
+
+    def notes(self, boundary: int) -> bytes:
+        """Where users stood at a boundary who have moved since."""
+        return self._base + b"notes:%d" % boundary
+
+    def past(self, generation: int, run_start: int) -> bytes:
+        """What users had in a final run, as far as that is no part of their state any more."""
+        return self._base + b"past:%d:%d" % (generation, run_start)
 
     def events(self, metric: int, user: bytes) -> bytes:
         """The events of a user on a metric."""
@@ -75,9 +95,17 @@ class ShardKeys:
         return self._base + b"%b:%d:" % (what, generation) + field
 
 
-def shards_key(ledger: str) -> bytes:
-    """How many shards a ledger has."""
-    return f"{{{ledger}}}:shards".encode()
+class LedgerKeys:
+    """The names of what a ledger has as a whole."""
+
+    def __init__(self, ledger: str) -> None:
+        base = f"{{{ledger}}}:".encode()
+        self.shards = base + b"shards"
+        self.kept = base + b"kept"
+        self.begun = base + b"begun"
+        self.cuts = base + b"cuts"
+        self.lease = base + b"lease"
+        self.leases = base + b"leases"
 
 
 def user_name(scope: int, user_id: str) -> bytes:
@@ -111,11 +139,27 @@ def used_field(name: bytes, metric: int, key: str) -> bytes:
     return _pack((name, metric, key))
 
 
-def past_field(name: bytes, generation: int, run_start: int) -> bytes:
-    """What a user had in a final run."""
-    return _pack((name, generation, run_start))
+def note_field(generation: int, run_start: int, user_id: str) -> bytes:
+    """Where a user stood in a run."""
+    return b"%d:%d:" % (generation, run_start) + user_id.encode()
 
 
-def ignored_field(generation: int, run_start: int) -> bytes:
-    """Late events of a run."""
+def begun_member(board: int, run_start: int) -> bytes:
+    """A run of which days are kept."""
+    return b"%d:%d" % (board, run_start)
+
+
+def cut_field(board: int, position: int) -> bytes:
+    """A board that was finished by hand."""
+    return b"%d:%d" % (board, position)
+
+
+def run_field(generation: int, run_start: int) -> bytes:
+    """A run of a generation, where late events are counted and what is to be revised is noted."""
     return b"%d:%d" % (generation, run_start)
+
+
+def run_of(field: bytes) -> tuple[int, int]:
+    """The generation and the first day of the run of a field."""
+    generation, _, run_start = field.partition(b":")
+    return int(generation), int(run_start)

@@ -4,9 +4,13 @@ Worker    records: queue → picture → draft → commit (Lua) → tell; any nu
 Reader    answers from all shards
 Shards    how far each shard has come, and the boards that it counts on
 
-Not there yet: whatever time brings (the ends of days and their history, closing runs, late events that revise, events
-as history), boards that rank by streak, boards finished by hand, and telling others of changes. What would need one of
-these is refused with `NotAllowed`, and nothing is stored.
+Keeper    takes the ends of days and final runs into the archive, for all workers
+Builder   makes what is over of boards that are followed late, and of runs that late events and history revise
+
+Finisher  finishes boards by hand
+
+Not there yet: boards that rank by streak. What would need one of these is refused with `NotAllowed`, and nothing is
+stored.
 """
 
 from __future__ import annotations
@@ -14,15 +18,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from palmares.domain.board import Board
-from palmares.domain.effect import is_live, next_boundary
+from palmares.domain.effect import is_live, last_boundary, next_boundary
 from palmares.domain.errors import Invalid, NotAllowed, PalmaresError, Unavailable
 from palmares.domain.group import Group
-from palmares.domain.local_time import day_of
 from palmares.domain.metric import Metric
 from palmares.domain.points import Scheme
 from palmares.domain.run import Run
@@ -48,19 +51,25 @@ from palmares.ledger.contract import (
     StreakRow,
     WantedEvents,
 )
+from palmares.ledger.keeping import Archive
 from palmares.ledger.valkey.boards import Making, counts_alike
+from palmares.ledger.valkey.builder import Builder, Made
 from palmares.ledger.valkey.chores import Chores
 from palmares.ledger.valkey.commit import Shard
-from palmares.ledger.valkey.keys import shards_key
+from palmares.ledger.valkey.finish import Finisher
+from palmares.ledger.valkey.keeper import Keeper
+from palmares.ledger.valkey.keys import LedgerKeys
+from palmares.ledger.valkey.lease import Lease
 from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
 from palmares.ledger.valkey.servers import Servers
-from palmares.ledger.valkey.shards import Shards
+from palmares.ledger.valkey.shards import Begun, Shards
 from palmares.ledger.valkey.state import decode_stored
 from palmares.ledger.valkey.store import Glide, Lost
 from palmares.ledger.valkey.worker import Worker
 
+T = TypeVar("T")
 logger = structlog.get_logger(__name__)
 _QUEUED_ENTRIES = 20_000
 _MOST_TRIES = 3
@@ -81,6 +90,7 @@ class ValkeyLedger:
         worker: str,
         streaks: Mapping[int, StreakSettings],
         promise: Promise,
+        archive: Archive | None,
     ) -> None:
         self.promise = promise
         self._store = store
@@ -92,7 +102,11 @@ class ValkeyLedger:
         self._attempts = 0
         self._beginning = asyncio.Lock()
         self._installs: set[asyncio.Task[None]] = set()
-        self._reader = Reader(shards, self._streaks)
+        self._archive = archive
+        self._keeper: Keeper | None = None
+        self._builder: Builder | None = None
+        self._finisher: Finisher | None = None
+        self._reader = Reader(shards, self._streaks, archive)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
     @classmethod
@@ -107,11 +121,13 @@ class ValkeyLedger:
         name: str = "palmares",
         shards: int = 1,
         timeout_seconds: float = 5.0,
+        open_archive: Callable[[], Archive] | None = None,
     ) -> ValkeyLedger:
         """Open the ledger of that name on a server or a cluster, making it when missing, and follow these boards.
 
         `worker` is a name that no other process has, and that this one had in no other life; what takes
-        longer than the timeout counts as lost. Raises `Invalid` when
+        longer than the timeout counts as lost. What is over goes to the archive; without one, runs that are final stay
+        where they are and nothing is kept of days. Raises `Invalid` when
         the ledger was made with another number of shards or Valkey may evict it, `Unavailable` when Valkey does
         not answer.
         """
@@ -125,13 +141,24 @@ class ValkeyLedger:
             logger.info("the ledger is on Valkey", promise=sentence(promise), shards=shards)
             parts = Shards(store, name, shards)
             await parts.refresh()
-            ledger = cls(store, parts, clock, worker, streaks or {}, promise)
+            archive = None if open_archive is None else open_archive()
+            ledger = cls(store, parts, clock, worker, streaks or {}, promise, archive)
             opened.pop_all()
             opened.push_async_callback(ledger.close)
+            if archive is not None:
+                keys = LedgerKeys(name)
+                keeper = await Keeper.open(parts, keys, archive, Lease(store, keys), clock())
+                finisher = Finisher(parts, keys, keeper)
+                ledger._keep(keeper, finisher, Builder(parts, keeper, finisher, archive))
+            await parts.let_pass_everywhere(last_boundary(clock()))
             for board in boards:
                 await ledger._follow_at_start(board)
             opened.pop_all()
         return ledger
+
+    def _keep(self, keeper: Keeper, finisher: Finisher, builder: Builder) -> None:
+        self._keeper, self._finisher, self._builder = keeper, finisher, builder
+        self._worker.on_taken = builder.note
 
     async def _follow_at_start(self, board: Board) -> None:
         """A board that cannot be followed must not keep the others from being served."""
@@ -142,57 +169,81 @@ class ValkeyLedger:
 
     async def _follow_where_new(self, board: Board) -> None:
         makings = [shard.boards.of(board.number)[-1:] for shard in self._shards.all]
-        if not all(some and some[0].ready and counts_alike(some[0].board, board) for some in makings):
+        alike = all(some and some[0].ready and counts_alike(some[0].board, board) for some in makings)
+        if not alike or any(some[0].stopped != board.finished_position for some in makings):
             await self.follow(board)
-        elif any(some[0].board != board for some in makings):
+            return
+        if any(some[0].board != board for some in makings):
             await self._redefine(board)
+        if self._finisher is not None and board.finished_position is not None:
+            await self._finisher.go_on(board, board.finished_position)
 
     # Recording
 
     async def record(self, entries: Sequence[Entry]) -> list[Outcome]:
         """See `Ledger.record`. A list is all or none within each shard, and refused before anything is sent."""
         await self._chores.done()
+        if self._keeper is None and any(entry.history for entry in entries):
+            raise _not_yet("events as history without an archive")
         return await self._worker.record(entries)
 
     async def advance(self, now: int) -> None:
-        """See `Ledger.advance`. Time goes on: runs take no events any more once they are over. Nothing is kept of the
-        ends of days."""
+        """See `Ledger.advance`. One worker does it for all, and the others wait until it is done."""
+        await self._chores.done()
         self._shards.now = max(self._shards.now, now)
+        if self._keeper is not None:
+            await self._keeper.reach(now)
+        if self._builder is not None:
+            # Something may wait since another life, or since it failed.
+            await self._builder.look()
+        await self._worker.watch.look()
 
     def next_due(self) -> int:
-        """See `Ledger.next_due`."""
-        return next_boundary(self._shards.now)
+        """See `Ledger.next_due`. What another worker has done since this one looked is told, too."""
+        return next_boundary(self._shards.now if self._keeper is None else self._shards.kept)
 
     async def settle(self) -> None:
-        """See `Ledger.settle`. There is nothing that revises anything."""
+        """See `Ledger.settle`."""
         await self._chores.done()
+        if self._builder is not None:
+            await self._builder.settle()
 
     # Boards
 
     async def follow(self, board: Board) -> None:
         """See `Ledger.follow`. Refused with `NotAllowed` where the ledger does not have yet what the board needs."""
         await self._chores.done()
-        _check_supported(board)
-        made: dict[int, int] = {}
+        _check_supported(board, self._keeper is not None)
+        begun: dict[int, Begun] = {}
         self._progress[board.number] = 0.0
         try:
-            await self._begin_and_make(board, made)
-            await self._go_forward(self._install(board, made))
+            past = await self._begin_and_make(board, begun)
+            made = {place: one.generation for place, one in begun.items()}
+            await self._go_forward(self._install(board, made, past))
         finally:
             # Somebody else may have followed the same board meanwhile, and be through.
             self._progress.pop(board.number, None)
 
-    async def _begin_and_make(self, board: Board, made: dict[int, int]) -> None:
-        """Make a generation in every shard, of which nobody reads yet; where that fails, none stays."""
+    async def _begin_and_make(self, board: Board, begun: dict[int, Begun]) -> Made | None:
+        """Make a generation in every shard, of which nobody reads yet, and what is over of it; where that fails, none
+        stays."""
         try:
             # A shard remembers one attempt of each worker.
             async with self._beginning:
                 self._attempts += 1
-                await self._in_each(self._begin, board, made)
-            await self._in_each(self._make, board, made)
+                await self._in_each(self._begin, board, begun)
+            if board.finished_position is None:
+                await self._in_each(self._make, board, begun)
+            if self._builder is None:
+                return None
+            upto = {place: one.position for place, one in begun.items()}
+            return await self._builder.make(board, upto, lambda lines: self._tell(board, lines, upto))
         except BaseException:
-            await self._let_go(board, {place: [generation] for place, generation in made.items()})
+            await self._let_go(board, {place: [one.generation] for place, one in begun.items()})
             raise
+
+    def _tell(self, board: Board, lines: int, upto: Mapping[int, int]) -> None:
+        self._progress[board.number] = 0.5 + 0.5 * min(1.0, lines / max(1, sum(upto.values())))
 
     async def _go_forward(self, install: Coroutine[Any, Any, None]) -> None:
         """An install that has begun goes on though who asked for it goes away."""
@@ -202,7 +253,7 @@ class ValkeyLedger:
         await asyncio.shield(task)
 
     async def _in_each(
-        self, do: Callable[[Shard, Board, dict[int, int]], Awaitable[None]], board: Board, made: dict[int, int]
+        self, do: Callable[[Shard, Board, dict[int, T]], Awaitable[None]], board: Board, made: dict[int, T]
     ) -> None:
         """Do something in every shard, and go on when all have done it; the first error is raised then."""
         done = await asyncio.gather(*(do(shard, board, made) for shard in self._shards.all), return_exceptions=True)
@@ -210,25 +261,26 @@ class ValkeyLedger:
             if error is not None:
                 raise error
 
-    async def _begin(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
+    async def _begin(self, shard: Shard, board: Board, begun: dict[int, Begun]) -> None:
         async def begin() -> None:
-            made[shard.place] = await self._shards.begin(shard, board, self._worker.name, self._attempts)
+            begun[shard.place] = await self._shards.begin(shard, board, self._worker.name, self._attempts)
 
         await _persistently(begin)
 
-    async def _make(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
+    async def _make(self, shard: Shard, board: Board, begun: dict[int, Begun]) -> None:
         """Let a generation have what was recorded before it began: every user of the shard who has any of it is
         recorded once more, with nothing new."""
         assert board.metric is not None
-        generation = made[shard.place]
+        generation = begun[shard.place].generation
         making = Making(generation, board, ready=False)
         async for piece in self._store.scan_hash(shard.keys.users):
             found = [(name, decode_stored(raw).state) for name, raw in piece]
             behind = [(name, state) for name, state in found if board.metric.number in state.sums]
-            await asyncio.gather(*(self._check_live(shard, making, name, board.metric) for name, _ in behind))
+            if self._builder is None:
+                await asyncio.gather(*(self._check_live(shard, making, name, board.metric) for name, _ in behind))
             entries = [[Entry(state.user.scope, state.user.id)] for _, state in behind if state.generation < generation]
             await asyncio.gather(*(self._worker.record(entry) for entry in entries))
-        self._progress[board.number] += 1 / len(self._shards)
+        self._progress[board.number] += 0.5 / len(self._shards)
 
     async def _check_live(self, shard: Shard, making: Making, name: bytes, metric: Metric) -> None:
         """Who stood where at the end of a run that is over cannot be told from what is kept of a user."""
@@ -239,27 +291,49 @@ class ValkeyLedger:
             if run is not None and not is_live(run, now):
                 raise _not_yet("boards that are followed after events in runs that are over")
 
-    async def _install(self, board: Board, made: dict[int, int]) -> None:
+    async def _install(self, board: Board, made: dict[int, int], past: Made | None) -> None:
         """Let a generation be what is read, instead of the former ones.
 
         The former ones go when all shards have the new one. Where a shard fails before, all of both stay: every shard
         has one that can be read, and the next one that is followed takes the place of both.
         """
-        await self._in_each(self._mark_ready, board, made)
+        if self._builder is None or past is None:
+            await self._in_each(self._mark_ready, board, made)
+        else:
+            await self._install_past(self._builder, board, made, past)
         former = {
             place: [one.generation for one in self._shards.all[place].boards.of(board.number) if one.generation < own]
             for place, own in made.items()
         }
         await self._let_go(board, former)
 
+    async def _install_past(self, builder: Builder, board: Board, made: dict[int, int], past: Made) -> None:
+        """Install what is over, then what goes on. Only before that, there is a way back."""
+        begun = False
+
+        async def mark_ready() -> None:
+            nonlocal begun
+            begun = True
+            await self._in_each(self._mark_ready, board, made)
+
+        try:
+            await builder.install(past, made, mark_ready)
+        except BaseException:
+            if not begun:
+                await self._let_go(board, {place: [generation] for place, generation in made.items()})
+            raise
+        finally:
+            await builder.discard(past)
+
     async def _mark_ready(self, shard: Shard, board: Board, made: dict[int, int]) -> None:
         """In one step the former ones are ready no more: what a commit did is told by one generation only."""
 
         async def mark() -> None:
             await self._shards.reload(shard)
-            given = {one.generation: (one.board, False) for one in shard.boards.of(board.number)}
-            given = {generation: entry for generation, entry in given.items() if generation < made[shard.place]}
-            await self._shards.change_boards(shard, {**given, made[shard.place]: (board, True)})
+            own = made[shard.place]
+            former = [one for one in shard.boards.of(board.number) if one.generation < own]
+            given = {one.generation: (one.board, False, one.stopped) for one in former}
+            await self._shards.change_boards(shard, {**given, own: (board, True, board.finished_position)})
 
         await _persistently(mark)
 
@@ -285,8 +359,8 @@ class ValkeyLedger:
         return self._progress.get(board_number)
 
     def revising(self, board_number: int) -> bool:
-        """See `Ledger.revising`."""
-        return False
+        """See `Ledger.revising`. As far as this worker knows."""
+        return self._builder is not None and self._builder.is_at(board_number)
 
     def redefine(self, board: Board) -> None:
         """See `Ledger.redefine`. Done before anything else that is asked of this ledger afterwards."""
@@ -295,7 +369,7 @@ class ValkeyLedger:
     async def _redefine(self, board: Board) -> None:
         for shard in self._shards.all:
             await self._shards.reload(shard)
-            given = {making.generation: (board, making.ready) for making in shard.boards.of(board.number)}
+            given = {one.generation: (board, one.ready, one.stopped) for one in shard.boards.of(board.number)}
             await self._shards.change_boards(shard, given)
 
     def forget(self, board_number: int) -> None:
@@ -307,12 +381,16 @@ class ValkeyLedger:
             await self._shards.reload(shard)
             gone = [making.generation for making in shard.boards.of(board_number)]
             await self._shards.change_boards(shard, {}, gone)
+        if self._keeper is not None:
+            await self._keeper.forget(board_number)
 
     async def freeze(self, board_number: int, note: Callable[[int], Awaitable[None]] | None = None) -> int:
-        """Not there yet."""
+        """See `Ledger.freeze`. While it is noted, nothing counts on the board any more, and recording goes on."""
         await self._chores.done()
-        await self._reader.board(board_number)
-        raise _not_yet("boards finished by hand")
+        board = await self._reader.board(board_number)
+        if self._finisher is None:
+            raise _not_yet("boards finished by hand without an archive")
+        return await self._finisher.freeze(board, note, self.follow)
 
     # Reading rankings
 
@@ -322,12 +400,13 @@ class ValkeyLedger:
         return await self._reader.runs(board_number)
 
     async def run_state(self, board_number: int, run: Run) -> RunState:
-        """See `Ledger.run_state`. A final run has never been revised."""
+        """See `Ledger.run_state`."""
         await self._chores.done()
         await self._reader.board(board_number)
-        if not self._reader.is_final(run):
+        if not self._reader.is_final(board_number, run):
             return RunState(False, 0, 0)
-        return RunState(True, 0, await self._reader.ignored(board_number, run))
+        ignored = await self._reader.ignored(board_number, run)
+        return RunState(True, await self._reader.revision(board_number, run), ignored)
 
     async def group(self, board_number: int, run: Run, user: User) -> Group | None:
         """See `Ledger.group`."""
@@ -337,14 +416,14 @@ class ValkeyLedger:
     async def history(
         self, board_number: int, run: Run, user: User, first_day: int, last_day: int
     ) -> list[DayStanding]:
-        """See `Ledger.history`. Told only as long as no day is over: nothing is kept of the ends of days yet."""
+        """See `Ledger.history`. What is over, and not kept yet, is kept first; while another worker is at that, the
+        days are told without."""
         await self._chores.done()
         await self._reader.board(board_number)
-        # Among these are the first lines of all shards.
-        lines = await self._reader.records(0, len(self._shards))
-        if any(day_of(line.recorded_at) < day_of(self._shards.now) for line in lines):
-            raise _not_yet("the history of rankings")
-        return []
+        if self._keeper is None:
+            raise _not_yet("the history of rankings without an archive")
+        await self._keeper.reach(self._shards.now, wait=False)
+        return await self._reader.history(board_number, run, user, first_day, last_day)
 
     async def groups(self, board_number: int, run: Run) -> Collection[Group]:
         """See `Ledger.groups`."""
@@ -372,12 +451,16 @@ class ValkeyLedger:
         return await self._reader.ranks(board_number, run, group)
 
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
-        """Not there yet."""
-        raise _not_yet("rankings as of an earlier moment")
+        """See `Ledger.ranks_as_of`. With several shards, the position tells of each shard how far its log counts."""
+        await self._chores.done()
+        _check_supported(board, self._builder is not None)
+        if self._builder is None:
+            raise _not_yet("rankings as of an earlier moment without an archive")
+        return await self._builder.ranks_as_of(board, position, instant)
 
     def changed_rankings(self) -> list[tuple[int, Run, Group]]:
-        """Not there yet."""
-        raise _not_yet("what changed since somebody asked")
+        """See `Ledger.changed_rankings`. What other workers have changed is told from the next `advance` on."""
+        return self._worker.watch.take()
 
     # Users and the log
 
@@ -459,13 +542,25 @@ class ValkeyLedger:
         """See `Ledger.close`. Whatever fails, all of it is let go; the first error is raised in the end."""
         try:
             await self._chores.done()
+            if self._builder is not None:
+                await self._builder.close()
             if self._installs:
                 await asyncio.wait(self._installs)
         finally:
             try:
                 await self._worker.close()
             finally:
-                await self._store.close()
+                await self._let_go_of_all()
+
+    async def _let_go_of_all(self) -> None:
+        self._reader.close()
+        if self._keeper is not None:
+            self._keeper.close()
+        try:
+            if self._archive is not None:
+                self._archive.close()
+        finally:
+            await self._store.close()
 
 
 def _rank_streak(
@@ -476,17 +571,17 @@ def _rank_streak(
         found[user.id] = (-length, reached, user.id.encode(), StreakRow(user.id, user.name, length))
 
 
-def _check_supported(board: Board) -> None:
+def _check_supported(board: Board, keeps: bool) -> None:
     """Raises `NotAllowed` for boards that need what is not there yet."""
     if board.rank_by != "metric":
         raise _not_yet(f"boards that rank by {board.rank_by}")
-    if board.late_events == "revise":
-        raise _not_yet("boards whose final runs are revised by late events (lateEvents: use ignore)")
-    if board.finished_position is not None:
-        raise _not_yet("boards finished by hand")
+    if board.late_events == "revise" and not keeps:
+        raise _not_yet("boards whose final runs are revised by late events (lateEvents: use ignore) without an archive")
+    if board.finished_position is not None and not keeps:
+        raise _not_yet("boards finished by hand without an archive")
 
 
-async def _persistently(do: Callable[[], Awaitable[None]]) -> None:
+async def _persistently(do: Callable[[], Awaitable[object]]) -> None:
     """Do what may be done twice, and once more where Valkey fails."""
     for _ in range(_MOST_TRIES - 1):
         try:
@@ -520,7 +615,7 @@ def _check_eviction(settings: Sequence[Mapping[str, str]] | None) -> None:
 
 async def _settle_shards(store: Glide, name: str, shards: int) -> None:
     """The number of shards is settled when the data is made."""
-    key = shards_key(name)
+    key = LedgerKeys(name).shards
     _, stored = await store.read([[b"SET", key, b"%d" % shards, b"NX"], [b"GET", key]])
     if int(stored) != shards:
         raise Invalid(f"shards: the data was made with {int(stored)}, not {shards}; it cannot be changed afterwards")

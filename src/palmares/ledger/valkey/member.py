@@ -48,6 +48,12 @@ class Members:
         value = MOST - flipped if self._descending else flipped - _BIAS
         return value, member[_HEAD_BYTES:].decode()
 
+    def entry(self, member: bytes) -> tuple[int, int, str]:
+        """Value, reached at and user id."""
+        flipped: int = _PAIR.unpack_from(member)[1]
+        value, user_id = self.decode(member)
+        return value, MOST - flipped if self._later_first else flipped - _BIAS, user_id
+
 
 def before_value(member: bytes) -> bytes:
     """What comes before all members with the value of this one, and behind all better ones."""

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from heapq import merge
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from palmares.domain import local_time
 from palmares.domain.board import Board
 from palmares.domain.effect import final_at
+from palmares.domain.erased import anonymous_id
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
+from palmares.domain.snapshot import DayStanding, FinalRun
 from palmares.domain.streak import CountedPeriod, Streak, counted_periods
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User
 from palmares.domain.value import MOST
 from palmares.ledger.contract import DayChange, Entry, Place, Ranks, Record, Row
+from palmares.ledger.keeping import Archive
 from palmares.ledger.valkey.boards import Making
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.draft import Draft, streak_settings_for
-from palmares.ledger.valkey.keys import ignored_field, past_field, run_group_of, user_name
+from palmares.ledger.valkey.final import Finals
+from palmares.ledger.valkey.keys import run_field, run_group_of, scope_and_id, user_name
 from palmares.ledger.valkey.member import Members, before_value, event_of, local_bound
 from palmares.ledger.valkey.merged import Merged, Piece
 from palmares.ledger.valkey.shards import Shards, by_present_boards, with_events
@@ -39,6 +43,7 @@ from palmares.ledger.valkey.state import (
     decode_stored,
 )
 
+T = TypeVar("T")
 # Up to this row, a page is made from the top, which is one round trip.
 _FEW_ROWS = 1_000
 
@@ -184,9 +189,15 @@ class View:
 class Reader:
     """The reading half of the contract; each method is described there."""
 
-    def __init__(self, shards: Shards, streaks: Mapping[int, StreakSettings]) -> None:
+    def __init__(self, shards: Shards, streaks: Mapping[int, StreakSettings], archive: Archive | None) -> None:
         self._shards = shards
         self._streaks = streaks
+        self._finals = None if archive is None else Finals(archive, self.named)
+
+    def close(self) -> None:
+        """Let go of what reads the archive."""
+        if self._finals is not None:
+            self._finals.close()
 
     async def board(self, board_number: int) -> Board:
         """The definition of a board; `NotFound` when it is not followed, by whichever worker."""
@@ -197,9 +208,32 @@ class Reader:
         makings = [shard.boards.current(board_number) for shard in self._shards.all]
         return makings[0].board
 
-    def is_final(self, run: Run) -> bool:
-        """Whether a run takes no events any more."""
-        return final_at(run) <= self._shards.now
+    def is_final(self, board_number: int, run: Run) -> bool:
+        """Whether a run of a board takes no events any more."""
+        is_over = final_at(run) <= self._shards.now
+        return is_over or not self._making(self._shards.all[0], board_number).counts
+
+    async def _final_or_live(
+        self,
+        board_number: int,
+        run: Run,
+        final: Callable[[Finals, FinalRun], Awaitable[T]],
+        live: Callable[[], Awaitable[T]],
+    ) -> T:
+        """Read a run from the archive when it is there, else from the shards.
+
+        While the shards were read, it may have come into the archive, and its orders gone.
+        """
+        while True:
+            if self._finals is None:
+                return await live()
+            if self.is_final(board_number, run):
+                kept = await self._finals.of(board_number, run)
+                if kept is not None:
+                    return await final(self._finals, kept)
+            found = await live()
+            if not self.is_final(board_number, run) or await self._finals.of(board_number, run) is None:
+                return found
 
     async def run_groups(self, board_number: int) -> list[tuple[int, Group | None]]:
         """The runs and groups in which anybody stands."""
@@ -219,22 +253,54 @@ class Reader:
         found: set[Run] = set()
         for start, group in await self.run_groups(board_number):
             run = schedule.run_at(start)
-            if run is not None and (group is not None or not self.is_final(run)):
+            if run is not None and (group is not None or not self.is_final(board_number, run)):
                 found.add(run)
+        if self._finals is not None:
+            final = await self._finals.ranked_runs(board_number)
+            found.update(run for start in final if (run := schedule.run_at(start)) is not None)
         return sorted(found, key=lambda run: run.start)
+
+    async def revision(self, board_number: int, run: Run) -> int:
+        """How often a final run was revised."""
+        kept = None if self._finals is None else await self._finals.of(board_number, run)
+        return 0 if kept is None else kept.revision
+
+    async def history(
+        self, board_number: int, run: Run, user: User, first_day: int, last_day: int
+    ) -> list[DayStanding]:
+        """The days that are in the archive; see `Ledger.history`."""
+        assert self._finals is not None, "nothing is kept without an archive"
+        return await self._finals.history(board_number, run, user, first_day, last_day)
 
     @by_present_boards
     async def groups(self, board_number: int, run: Run) -> Collection[Group]:
         """See `Ledger.groups`."""
+        await self.board(board_number)
+
+        async def final(_: Finals, kept: FinalRun) -> Collection[Group]:
+            return list(kept.sizes)
+
+        return await self._final_or_live(board_number, run, final, lambda: self._live_groups(board_number, run))
+
+    async def _live_groups(self, board_number: int, run: Run) -> Collection[Group]:
         found = await self.run_groups(board_number)
         return [group for start, group in found if start == run.start and group is not None]
 
     @by_present_boards
     async def group(self, board_number: int, run: Run, user: User) -> Group | None:
         """See `Ledger.group`."""
+        await self.board(board_number)
+        return await self._final_or_live(
+            board_number,
+            run,
+            lambda finals, _: finals.group(board_number, run, user),
+            lambda: self._live_group(board_number, run, user),
+        )
+
+    async def _live_group(self, board_number: int, run: Run, user: User) -> Group | None:
         board = await self.board(board_number)
         making = self._making(self._shard(user), board_number)
-        if not self.is_final(run):
+        if not self.is_final(board_number, run):
             return making.plan.group_of(user.attributes)
         held = await self._held(user, making, run)
         if held is None or held.group is None:
@@ -246,7 +312,7 @@ class Reader:
     @by_present_boards
     async def ignored(self, board_number: int, run: Run) -> int:
         """How many events came late to a run and were left out."""
-        fields = [ignored_field(self._making(shard, board_number).generation, run.start) for shard in self._shards.all]
+        fields = [run_field(self._making(shard, board_number).generation, run.start) for shard in self._shards.all]
         found = await asyncio.gather(
             *(
                 self._shards.ask(shard.place, [[b"HGET", shard.keys.ignored, field]])
@@ -258,12 +324,27 @@ class Reader:
     @by_present_boards
     async def size(self, board_number: int, run: Run, groups: Collection[Group]) -> int:
         """See `Ledger.size`."""
-        return await View(self._shards, await self.board(board_number), run, groups).size()
+        board = await self.board(board_number)
+
+        async def final(_: Finals, kept: FinalRun) -> int:
+            return sum(kept.sizes.get(group, 0) for group in set(groups))
+
+        return await self._final_or_live(
+            board_number, run, final, lambda: View(self._shards, board, run, groups).size()
+        )
 
     @by_present_boards
     async def page(self, board_number: int, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         """See `Ledger.page`."""
         board = await self.board(board_number)
+        return await self._final_or_live(
+            board_number,
+            run,
+            lambda finals, _: finals.page(board, run, groups, start, stop),
+            lambda: self._live_page(board, run, groups, start, stop),
+        )
+
+    async def _live_page(self, board: Board, run: Run, groups: Collection[Group], start: int, stop: int) -> list[Row]:
         rows = await View(self._shards, board, run, groups).rows(start, stop)
         stored = await self._stored(user_name(board.scope, row.user_id) for row in rows)
         return [
@@ -274,14 +355,24 @@ class Reader:
 
     @by_present_boards
     async def place(self, board_number: int, run: Run, groups: Collection[Group], user: User) -> Place | None:
-        """See `Ledger.place`.
+        """See `Ledger.place`."""
+        board = await self.board(board_number)
+        return await self._final_or_live(
+            board_number,
+            run,
+            lambda finals, _: finals.place(board, run, groups, user),
+            lambda: self._live_place(board, run, groups, user),
+        )
+
+    async def _live_place(self, board: Board, run: Run, groups: Collection[Group], user: User) -> Place | None:
+        """Where the user stands, by the shards.
 
         What the user has is read before what others have. Who moves in between is looked at again: the own member has
         to be there when the others are counted.
         """
-        view = View(self._shards, await self.board(board_number), run, groups)
+        view = View(self._shards, board, run, groups)
         while True:
-            making = self._making(self._shard(user), board_number)
+            making = self._making(self._shard(user), board.number)
             held = await self._held(user, making, run)
             if held is None or held.group not in view.groups:
                 return None
@@ -307,7 +398,7 @@ class Reader:
         assert held.group is not None
         if before[view.groups.index(held.group)] >= view.cap:
             # In the end there is nothing to be caught up with outside the cap.
-            return None if self.is_final(run) else Place(None, None, held.value)
+            return None if self.is_final(view.board.number, run) else Place(None, None, held.value)
         row = sum(min(count, view.cap) for count in before)
         return Place(row, await view.rank(row, member), held.value)
 
@@ -315,6 +406,14 @@ class Reader:
     async def ranks(self, board_number: int, run: Run, group: Group) -> Ranks:
         """See `Ledger.ranks`."""
         board = await self.board(board_number)
+        return await self._final_or_live(
+            board_number,
+            run,
+            lambda finals, _: finals.ranks(board, run, group),
+            lambda: self._live_ranks(board, run, group),
+        )
+
+    async def _live_ranks(self, board: Board, run: Run, group: Group) -> Ranks:
         view = View(self._shards, board, run, [group])
         rows = await view.rows(0, await view.size())
         stored = await self._stored(user_name(board.scope, row.user_id) for row in rows)
@@ -354,6 +453,34 @@ class Reader:
         )
         stored = await self._stored([name for [name] in found])
         return [decode_stored(raw).state.user for raw in stored if raw is not None]
+
+    async def named(self, numbers: Collection[int]) -> Mapping[int, tuple[str, str | None]]:
+        """The id and name of users by number; of who is not there any more, what stands for an erased user."""
+        wanted = list(dict.fromkeys(numbers))
+        by_shard: dict[int, list[int]] = {}
+        for number in wanted:
+            by_shard.setdefault(self._shards.of_number(number).place, []).append(number)
+        told = await asyncio.gather(
+            *(
+                self._shards.store.read(
+                    [[b"HMGET", self._shards.all[place].keys.names, *(b"%d" % number for number in some)]]
+                )
+                for place, some in by_shard.items()
+            )
+        )
+        names = {
+            number: name
+            for some, [answers] in zip(by_shard.values(), told, strict=True)
+            for number, name in zip(some, answers, strict=True)
+            if name is not None
+        }
+        stored = await self._stored(names.values())
+        found = {
+            number: (scope_and_id(name)[1], decode_name(raw))
+            for (number, name), raw in zip(names.items(), stored, strict=True)
+            if raw is not None
+        }
+        return {number: found.get(number, (anonymous_id(number), None)) for number in wanted}
 
     async def total(self, user: User, metric: Metric) -> int:
         """See `Ledger.total`."""
@@ -422,10 +549,8 @@ class Reader:
     async def _held(self, user: User, making: Making, run: Run) -> Held | None:
         """What a user has in a run, final or not."""
         shard, name = self._shard(user), user_name(user.scope, user.id)
-        field = past_field(name, making.generation, run.start)
-        raw, past = await self._shards.ask(
-            shard.place, [[b"HGET", shard.keys.users, name], [b"HGET", shard.keys.past, field]]
-        )
+        past_key = shard.keys.past(making.generation, run.start)
+        raw, past = await self._shards.ask(shard.place, [[b"HGET", shard.keys.users, name], [b"HGET", past_key, name]])
         held = None if raw is None else decode_stored(raw).state.held.get(making.generation, {}).get(run.start)
         return held if held is not None or past is None else decode_held(past)
 

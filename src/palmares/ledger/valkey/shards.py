@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from palmares.domain.board import Board
+from palmares.domain.value import MOST
 from palmares.ledger.contract import Entry
 from palmares.ledger.valkey.boards import Boards, decode_boards, encode_board
 from palmares.ledger.valkey.commit import Shard
@@ -25,6 +26,13 @@ class BoardsMoved(Exception):
     """The boards of a shard are not those that this worker knew; it knows them now, and has to look again."""
 
 
+class Begun(NamedTuple):
+    """A generation that was begun in a shard, and the position of the last line that does not count on it."""
+
+    generation: int
+    position: int
+
+
 _HEAD_FIELDS = (b"boards", b"recorded_at", b"position")
 
 
@@ -38,13 +46,14 @@ class _Seen:
 
 class Shards:
     """The shards, in their order. `now` is the latest time that any of them recorded something at, as far as seen, and
-    `position` the last line of all, likewise."""
+    `position` the last line of all, likewise. Everything that ended until `kept` is kept; that may be known late."""
 
     def __init__(self, store: Store, ledger: str, count: int) -> None:
         self.store = store
         self.all = [Shard(place, ShardKeys(ledger, place), Boards()) for place in range(count)]
         self.now = 0
         self.position = 0
+        self.kept = MOST
 
     def __len__(self) -> int:
         return len(self.all)
@@ -67,6 +76,11 @@ class Shards:
     def whole_position(self, shard: Shard, position: int) -> int:
         """The place in the log of the whole ledger of a line of a shard: no two lines have the same."""
         return (position - 1) * len(self.all) + shard.place + 1 if position else 0
+
+    def places_upto(self, position: int) -> dict[int, int]:
+        """The last line of each shard that is not behind a place in the log of the whole ledger."""
+        count = len(self.all)
+        return {place: max(0, (position - 1 - place) // count + 1) for place in range(count)}
 
     async def picture(self, entries: Sequence[Entry], now: int) -> Picture:
         """All that is needed to draft some entries, not before an instant. One round trip, two after a change of
@@ -149,26 +163,39 @@ class Shards:
         )
         shard.boards = decode_boards(int(version or 0), stored)
 
-    async def begin(self, shard: Shard, board: Board, worker: str, attempt: int) -> int:
+    async def let_pass(self, shard: Shard, boundary: int) -> None:
+        """Let a boundary pass in a shard, if it has not: nothing is recorded before it any more."""
+        keys = shard.keys
+        arguments = [b"%d" % boundary, b"%d" % min(boundary, self.kept)]
+        await self.store.script("pass", [keys.head, keys.passes], arguments)
+        self.now = max(self.now, boundary)
+
+    async def let_pass_everywhere(self, boundary: int) -> None:
+        """Let a boundary pass in all shards."""
+        await asyncio.gather(*(self.let_pass(shard, boundary) for shard in self.all))
+
+    async def begin(self, shard: Shard, board: Board, worker: str, attempt: int) -> Begun:
         """Begin a generation of a board; everything recorded from now on counts on it. May be asked again while the
         worker makes no other attempt."""
         keys = shard.keys
-        arguments = [encode_board(board, ready=False), follower(worker), b"%d" % attempt]
-        generation = await self.store.script("follow", [keys.head, keys.boards, keys.workers], arguments)
+        arguments = [encode_board(board, False, board.finished_position), follower(worker), b"%d" % attempt]
+        generation, position = await self.store.script("follow", [keys.head, keys.boards, keys.workers], arguments)
         await self.reload(shard)
-        return int(generation)
+        return Begun(int(generation), int(position))
 
     async def change_boards(
-        self, shard: Shard, given: Mapping[int, tuple[Board, bool]], gone: Iterable[int] = ()
-    ) -> None:
-        """Replace definitions of generations, and let others go with their orders."""
+        self, shard: Shard, given: Mapping[int, tuple[Board, bool, int | None]], gone: Iterable[int] = ()
+    ) -> int:
+        """Replace definitions of generations, and let others go with their orders; the last line of the shard by the
+        former ones."""
         gone = list(gone)
         pairs = [part for number, entry in given.items() for part in (b"%d" % number, encode_board(*entry))]
         arguments = [b"%d" % len(given), *pairs, *(b"%d" % number for number in gone)]
-        await self.store.script("boards", [shard.keys.head, shard.keys.boards], arguments)
+        position = await self.store.script("boards", [shard.keys.head, shard.keys.boards], arguments)
         await self.reload(shard)
         for generation in gone:
             await self._clear(shard, generation)
+        return int(position)
 
     async def _clear(self, shard: Shard, generation: int) -> None:
         """Delete the orders of a generation. Nobody counts on it any more, so nothing new comes into it."""

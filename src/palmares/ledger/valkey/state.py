@@ -117,8 +117,8 @@ class Line(msgspec.Struct, array_like=True, frozen=True):
     """One line of the log, but for what the script gives it: position, time and the user's number.
 
     An event has a metric; the line of a user has the profile as JSON in its body. The rest is as in `Record`; `late`
-    marks an event that happened before one already recorded, and `streak` is the user's after the line, where that
-    changed it.
+    marks an event that happened before one already recorded, `history` one that takes effect when it happened, and
+    `streak` is the user's after the line, where that changed it.
     """
 
     scope: int
@@ -132,6 +132,7 @@ class Line(msgspec.Struct, array_like=True, frozen=True):
     idempotency_key: str | None = None
     late: bool = False
     streak: str | None = None
+    history: bool = False
 
 
 _line_decoder = msgspec.msgpack.Decoder(Line)

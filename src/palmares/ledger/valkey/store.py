@@ -55,6 +55,9 @@ class Store(Protocol):
     async def read(self, commands: Sequence[Command]) -> list[Any]:
         """Run commands on keys of one shard, all at one moment."""
 
+    def scan_hash(self, key: bytes, pattern: bytes = b"*") -> AsyncIterator[list[tuple[bytes, bytes]]]:
+        """The fields of a hash that match in pieces; each at least once, also while it changes."""
+
 
 class Glide:
     """A `Store` over a client of Valkey GLIDE."""
@@ -105,11 +108,12 @@ class Glide:
                 batch.custom_command(list(command))
             return await self._client.exec(batch, raise_on_error=True) or []
 
-    async def scan_hash(self, key: bytes) -> AsyncIterator[list[tuple[bytes, bytes]]]:
-        """The fields of a hash in pieces; each at least once, also while it changes."""
+    async def scan_hash(self, key: bytes, pattern: bytes = b"*") -> AsyncIterator[list[tuple[bytes, bytes]]]:
+        """The fields of a hash that match in pieces; each at least once, also while it changes."""
         cursor = b"0"
         while True:
-            [[cursor, flat]] = await self.read([[b"HSCAN", key, cursor, b"COUNT", _SCAN_COUNT]])
+            command = [b"HSCAN", key, cursor, b"MATCH", pattern, b"COUNT", _SCAN_COUNT]
+            [[cursor, flat]] = await self.read([command])
             yield list(zip(flat[::2], flat[1::2], strict=True))
             if cursor == b"0":
                 return

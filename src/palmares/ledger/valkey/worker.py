@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from palmares.domain.effect import last_boundary
 from palmares.domain.errors import Overloaded, PalmaresError, Unavailable
 from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.contract import BoardOutcome, Entry, Outcome
@@ -29,6 +30,7 @@ from palmares.ledger.valkey.draft import Draft, Picture, Step
 from palmares.ledger.valkey.shards import Shards, follower, with_events
 from palmares.ledger.valkey.store import Halted, Lost
 from palmares.ledger.valkey.tell import Question, Ranking, Teller, questions
+from palmares.ledger.valkey.watch import Watch
 
 logger = structlog.get_logger(__name__)
 _MOST_ENTRIES_PER_BATCH = 1_000
@@ -83,6 +85,9 @@ class Worker:
         self.name = name
         self.queued_entries = 0
         self._shards = shards
+        self.watch = Watch(shards, name)
+        # Told of each step that was stored.
+        self.on_taken: Callable[[Step], None] = lambda step: None
         self._counting = Counting(shards)
         self._streaks = streaks
         self._clock = clock
@@ -163,6 +168,9 @@ class Worker:
         asked = questions(step for request in drafted for step in request.steps.values())
         answers, refusals = await self._commit(picture.now, drafted, asked)
         taken = [(request, step) for request in drafted for step in request.steps.values() if step.number]
+        for _, step in taken:
+            self.watch.note(step)
+            self.on_taken(step)
         if taken:
             await self._tell(taken, asked, answers)
         for request, error in refusals:
@@ -230,6 +238,8 @@ class Worker:
         answer = commit.read(await self._sent(commit.keys, arguments))
         if answer.verdict == "done":
             self._shards.note(shard, answer.position, now)
+        elif answer.verdict == "due":
+            await self._shards.let_pass(shard, last_boundary(now))
         return answer
 
     async def _sent(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:

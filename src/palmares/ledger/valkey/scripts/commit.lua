@@ -1,20 +1,23 @@
 #!lua
 -- Stores what a worker worked out for users of one shard, all of a unit or nothing of it, and counts for the answers.
 --
--- KEYS  1 head  2 log  3 users  4 names  5 used  6 past  7 ignored  8 workers; what follows is named by its place
+-- KEYS  1 head  2 log  3 users  4 names  5 used  6 notes  7 ignored  8 workers  9 revising
+--       What follows is named by its place.
 -- ARGV  one string, of parts that follow their lengths in 4 bytes: the client takes longer over many arguments. They are
---       worker, number of its commit, boards, now, boundary, shard, shards, then the units, then the questions.
+--       worker, number of its commit, boards, now, the boundaries before and behind that, shard, shards, then the units,
+--       then the questions.
 --       Every list begins with its length. What a key is named by is its place in KEYS; 0 is none.
 --
 -- A unit is what one request does in this shard; it has steps. A step is
 --   user, expected version, whether it writes, state
 --   used fields, lines, events (key, what comes before the position, what comes behind it)
---   moves (order left, member, order joined, member, values left, values joined, groups, field left, field joined)
---   past (field, what was held), ignored fields
+--   moves (order left, member, order joined, member, values left, values joined, groups, field left, field joined, note)
+--   past (key, field, what was held, order), ignored fields, fields of runs that are to be revised
 --
 -- Answers "done" with the time, the last position, for each unit its steps (number of the user, position of the last
 -- line; no steps where a version had moved), and the questions; "boards" when the boards of the shard are not those
--- that the worker knows; "later" when the shard is beyond the boundary until which the work holds;
+-- that the worker knows; "later" when the shard is beyond the boundary until which the work holds; "due" when the one
+-- before has still to pass in the shard;
 -- "damaged" with the position of the head and of the log when these differ: a key was lost.
 --
 -- A question is an order: its length, how many members come before each bound, how many distinct values do, the
@@ -55,9 +58,9 @@ if last then
   end
 end
 
-local boards, now, boundary = take(), number(), number()
+local boards, now, boundary_before, boundary = take(), number(), number(), number()
 local shard, shards = number(), number()
-local head = redis.call('HMGET', KEYS[1], 'position', 'users', 'recorded_at', 'boards')
+local head = redis.call('HMGET', KEYS[1], 'position', 'users', 'recorded_at', 'boards', 'passed', 'kept')
 local position, users = tonumber(head[1] or 0), tonumber(head[2] or 0)
 local recorded_at = math.max(now, tonumber(head[3] or 0))
 
@@ -83,6 +86,12 @@ end
 if recorded_at >= boundary then
   return {'later'}
 end
+local passed = tonumber(head[5] or 0)
+if passed < boundary_before then
+  return {'due'}
+end
+-- While the boundary that passed last has still to be kept, where users stood then is noted before they move.
+local noting = passed > tonumber(head[6] or 0)
 
 -- Reading the units
 
@@ -94,18 +103,19 @@ local function read_move()
   return {
     left = key(), member_left = take(), joined = key(), member_joined = take(),
     values_left = key(), values_joined = key(), groups = key(), field_left = take(), field_joined = take(),
+    note = take(),
   }
 end
 
 local function read_past()
-  return {field = take(), held = take()}
+  return {key = key(), field = take(), held = take(), order = key()}
 end
 
 local function read_step()
   return {
     user = take(), version = number(), writes = take() == '1', state = take(),
     used = list(take), lines = list(take), events = list(read_event), moves = list(read_move),
-    past = list(read_past), ignored = list(take),
+    past = list(read_past), ignored = list(take), revising = list(take),
   }
 end
 
@@ -146,10 +156,17 @@ end
 
 -- Changing: nothing can fail any more
 
+-- The last change of an order is told with who made it.
+local function note_change(move, field)
+  redis.call('HSET', move.groups, field, text(position) .. ' ' .. worker)
+end
+
 local function leave(move)
   redis.call('ZREM', move.left, move.member_left)
   if redis.call('EXISTS', move.left) == 0 then
     redis.call('HDEL', move.groups, move.field_left)
+  else
+    note_change(move, move.field_left)
   end
   if move.values_left then
     local value = string.sub(move.member_left, 1, 8)
@@ -162,7 +179,7 @@ end
 
 local function join(move)
   redis.call('ZADD', move.joined, 0, move.member_joined)
-  redis.call('HSET', move.groups, move.field_joined, '')
+  note_change(move, move.field_joined)
   if move.values_joined then
     redis.call('ZADD', move.values_joined, 0, string.sub(move.member_joined, 1, 8))
   end
@@ -189,6 +206,10 @@ local function store(step, user)
     redis.call('ZADD', event.key, 0, event.before .. struct.pack('>I8', position) .. event.behind)
   end
   for _, move in ipairs(step.moves) do
+    if noting then
+      local stood = move.left and struct.pack('>I4', #move.field_left) .. move.field_left .. move.member_left or ''
+      redis.call('HSETNX', KEYS[6], move.note, stood)
+    end
     if move.left then
       leave(move)
     end
@@ -197,10 +218,16 @@ local function store(step, user)
     end
   end
   for _, past in ipairs(step.past) do
-    redis.call('HSET', KEYS[6], past.field, past.held)
+    -- An order that is not there any more was let go: its run is read from the archive.
+    if redis.call('EXISTS', past.order) == 1 then
+      redis.call('HSET', past.key, past.field, past.held)
+    end
   end
   for _, field in ipairs(step.ignored) do
     redis.call('HINCRBY', KEYS[7], field, 1)
+  end
+  for _, field in ipairs(step.revising) do
+    redis.call('HSET', KEYS[9], field, text(position))
   end
 end
 

@@ -1,5 +1,6 @@
 #!lua
--- Begins a generation of rankings: from now on, everything recorded counts on it. Answers its number.
+-- Begins a generation of rankings: from now on, everything recorded counts on it. Answers its number, and the position
+-- of the last line that does not count.
 --
 -- KEYS  1 head  2 boards  3 workers
 -- ARGV  the board, encoded; who asks, and the number of its attempt
@@ -15,5 +16,6 @@ if last then
 end
 local generation = redis.call('HINCRBY', KEYS[1], 'boards', 1)
 redis.call('HSET', KEYS[2], string.format('%.0f', generation), ARGV[1])
-redis.call('HSET', KEYS[3], ARGV[2], cmsgpack.pack({ARGV[3], generation}))
-return generation
+local begun = {generation, tonumber(redis.call('HGET', KEYS[1], 'position') or 0)}
+redis.call('HSET', KEYS[3], ARGV[2], cmsgpack.pack({ARGV[3], begun}))
+return begun

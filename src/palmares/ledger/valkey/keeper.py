@@ -1,0 +1,287 @@
+"""What ends: days are kept, and runs that are final go into the archive and out of Valkey.
+
+A boundary, a midnight or noon in UTC, passes in each shard: from then on nothing is recorded there before it. Whoever
+records first behind it lets it pass in the shard concerned, and goes on recording; what ended is kept later, by one
+worker for all, who has the lease. Passing makes sure that nothing of what ended is lost meanwhile: runs that are final
+change no more, and for days there are notes (`moment.py`).
+
+What is kept of one boundary is durable before anything of it is let go, and all of it before the next. Whoever goes on
+after a crash finds in the archive whether a run was written, so orders of which a part was let go are not read again.
+A day that is kept twice is kept with the same places.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+import structlog
+
+from palmares.domain.board import Board
+from palmares.domain.effect import BOUNDARY_STEP, ends_day, final_at, last_boundary
+from palmares.domain.errors import NotFound
+from palmares.domain.local_time import day_of
+from palmares.domain.run import Run
+from palmares.domain.snapshot import DAYS_KEPT
+from palmares.ledger.keeping import Archive
+from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.keys import LedgerKeys, begun_member, run_group_of
+from palmares.ledger.valkey.lease import Lease, LeaseLost
+from palmares.ledger.valkey.moment import Ranked, columns, ranked_at
+from palmares.ledger.valkey.shards import Shards, by_present_boards
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class Keeper:
+    """Keeps what ends of one ledger, for all of its workers. Make it with `open`."""
+
+    def __init__(self, shards: Shards, keys: LedgerKeys, archive: Archive, lease: Lease) -> None:
+        self._shards = shards
+        self._keys = keys
+        self._archive = archive
+        self._lease = lease
+        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "palmares-keeper")
+
+    @classmethod
+    async def open(cls, shards: Shards, keys: LedgerKeys, archive: Archive, lease: Lease, now: int) -> Keeper:
+        """Time begins when the ledger is made: before that, nothing ends."""
+        await shards.store.read([[b"SET", keys.kept, b"%d" % last_boundary(now), b"NX"]])
+        keeper = cls(shards, keys, archive, lease)
+        await keeper._look()
+        return keeper
+
+    def is_behind(self, now: int) -> bool:
+        """Whether anything may have ended until an instant that is not kept yet."""
+        return self._shards.kept < last_boundary(now)
+
+    async def reach(self, now: int, wait: bool = True) -> None:
+        """Let all boundaries until an instant pass, and keep what ended; return when that is durable.
+
+        While another worker is at it, it is waited for; or without `wait`, left to the other.
+        Raises `Unavailable` when the archive cannot be written; nothing is lost then, and the next call goes on.
+        """
+        target = last_boundary(now)
+        async with self._turn:
+            while self._shards.kept < target:
+                token = await self._lease.take()
+                if token is not None:
+                    await self._hold(target, token)
+                elif wait:
+                    await self._lease.wait()
+                await self._look()
+                if token is None and not wait:
+                    return
+
+    @asynccontextmanager
+    async def leading(self) -> AsyncIterator[tuple[int, int]]:
+        """Hold the lease, wait for it if need be, with all kept that has ended: the token, and until which boundary.
+
+        Nothing else is kept meanwhile, by whomever; recording goes on.
+        """
+        async with self._turn:
+            while (token := await self._lease.take()) is None:
+                await self._lease.wait()
+            async with self._lease.held(token):
+                target = await self._passed()
+                await self._keep_until(target, token)
+                yield token, self._shards.kept
+
+    async def _passed(self) -> int:
+        """The last boundary that has passed in any shard."""
+        found = await asyncio.gather(
+            *(self._shards.store.read([[b"HGET", shard.keys.head, b"passed"]]) for shard in self._shards.all)
+        )
+        return max(int(passed or 0) for [passed] in found)
+
+    async def check(self, token: int) -> None:
+        """Raises `Unavailable` when the lease has run out."""
+        await self._lease.check(token)
+
+    def close(self) -> None:
+        """Let go of the thread; nothing is at work there any more."""
+        self._thread.shutdown()
+
+    async def in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do slow work beside the event loop, one thing after the other."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+    async def _look(self) -> None:
+        [kept] = await self._shards.store.read([[b"GET", self._keys.kept]])
+        self._shards.kept = int(kept)
+
+    async def _hold(self, target: int, token: int) -> None:
+        async with self._lease.held(token):
+            try:
+                await self._keep_until(target, token)
+            except LeaseLost as error:
+                logger.warning("what is due is left to another worker", reason=error.message)
+
+    async def _keep_until(self, target: int, token: int) -> None:
+        # What the worker before had not told yet is not to be done once more.
+        await self._look()
+        await self._clear_notes(token)
+        await self._shards.let_pass_everywhere(target)
+        while (due := self._shards.kept + BOUNDARY_STEP) <= target:
+            if not await self._anything():
+                # Nothing can end: one step over all the boundaries that are left.
+                due = target
+            else:
+                for board in self._boards():
+                    await self._keep_board(board, due, target, token)
+            await self._note_kept(due, token)
+
+    def _boards(self) -> list[Board]:
+        """The boards whose rankings can be read in all shards."""
+        first, *others = self._shards.all
+        boards = [making.board for making in first.boards if first.boards.is_current(making)]
+        return [
+            board
+            for board in boards
+            if all(any(making.ready for making in shard.boards.of(board.number)) for shard in others)
+        ]
+
+    @by_present_boards
+    async def _anything(self) -> bool:
+        """Whether anybody stands anywhere, or did on a day that was kept of a run."""
+        [begun] = await self._shards.store.read([[b"SCARD", self._keys.begun]])
+        found = await asyncio.gather(
+            *(
+                self._shards.ask(
+                    shard.place, [[b"EXISTS", shard.keys.groups(making.generation)] for making in shard.boards]
+                )
+                for shard in self._shards.all
+            )
+        )
+        return begun > 0 or any(map(any, found))
+
+    @by_present_boards
+    async def _keep_board(self, board: Board, due: int, target: int, token: int) -> None:
+        stopped = self._shards.all[0].boards.current(board.number).stopped
+        for run in await self._runs(board) if stopped is None else ():
+            try:
+                if not ends_day(due):
+                    if final_at(run) <= due:
+                        await self._close(board, run, due, token)
+                elif final_at(run) > due:
+                    is_wanted = day_of(due) > day_of(min(target, final_at(run))) - DAYS_KEPT
+                    await self._end_day(board, run, due, token, is_wanted)
+            except NotFound:
+                logger.info("what was kept is not wanted any more", leaderboard=board.key)
+
+    @by_present_boards
+    async def has_runs(self, board: Board) -> bool:
+        """Whether a board has runs that are not closed."""
+        return bool(await self._runs(board))
+
+    @by_present_boards
+    async def finish(self, board: Board, at: int, token: int) -> None:
+        """Let all runs of a board end that has stopped counting. May be done again."""
+        for run in await self._runs(board):
+            await self._close(board, run, at, token)
+
+    async def _runs(self, board: Board) -> list[Run]:
+        """The runs that are not closed, in which anybody stands or stood at the end of a day, oldest first."""
+        starts = await self._begun(board)
+        for fields in await asyncio.gather(*(self._fields(shard, board) for shard in self._shards.all)):
+            starts.update(run_group_of(field)[0] for field in fields)
+        return [run for start in sorted(starts) if (run := board.schedule.run_at(start)) is not None]
+
+    async def _fields(self, shard: Shard, board: Board) -> list[bytes]:
+        groups = shard.keys.groups(shard.boards.current(board.number).generation)
+        [fields] = await self._shards.ask(shard.place, [[b"HKEYS", groups]])
+        return list(fields)
+
+    async def _end_day(self, board: Board, run: Run, due: int, token: int, is_wanted: bool) -> None:
+        """Keep where everybody stood at a midnight. The first day is one with anybody ranked; days that nobody can ask
+        for any more are passed over."""
+        has_begun = run.start in await self._begun(board)
+        if has_begun and not is_wanted:
+            return
+        ranked = await ranked_at(self._shards, board, run.start, due)
+        if ranked.groups:
+            await self._begin(board, run)
+        if is_wanted and (has_begun or ranked.groups):
+            await self._write_day(board, run, due, day_of(due) - 1, ranked, token)
+
+    async def _close(self, board: Board, run: Run, due: int, token: int) -> None:
+        """Let the archive have a run that is final, then let its orders go."""
+        if await self.in_thread(self._archive.final_run, board.number, run.start) is None:
+            ranked = await ranked_at(self._shards, board, run.start, due)
+            if ranked.groups or run.start in await self._begun(board):
+                await self._write_day(board, run, due, day_of(due), ranked, token)
+            await self._lease.check(token)
+            await self.in_thread(self._write_run, board, run, ranked)
+        await asyncio.gather(*(self._let_go(shard, board, run, token) for shard in self._shards.all))
+        await self._shards.store.read([[b"SREM", self._keys.begun, begun_member(board.number, run.start)]])
+
+    async def _write_day(self, board: Board, run: Run, due: int, day: int, ranked: Ranked, token: int) -> None:
+        await self._lease.check(token)
+        await self.in_thread(self._write_places, board, run, day, ranked)
+
+    def _write_places(self, board: Board, run: Run, day: int, ranked: Ranked) -> None:
+        groups, places = columns(ranked)
+        self._archive.keep_day(
+            self._archive.edition(board.number), run.start, day, [group for group, _ in groups], places
+        )
+
+    def _write_run(self, board: Board, run: Run, ranked: Ranked) -> None:
+        self._archive.keep_run(self._archive.edition(board.number), run, *columns(ranked))
+
+    async def _let_go(self, shard: Shard, board: Board, run: Run, token: int) -> None:
+        generation = shard.boards.current(board.number).generation
+        fields = [field for field in await self._fields(shard, board) if run_group_of(field)[0] == run.start]
+        keys = [key for field in fields for key in shard.keys.of_group_field(generation, field)]
+        names = [shard.keys.head, shard.keys.groups(generation), *keys, shard.keys.past(generation, run.start)]
+        await self._fenced("let_go", names, [b"%d" % token, *fields])
+
+    async def _note_kept(self, boundary: int, token: int) -> None:
+        """All of a boundary is kept, so that is noted before the notes go that it was made of."""
+        await self._fenced("kept", [self._keys.lease, self._keys.kept], [b"%d" % token, b"%d" % boundary])
+        self._shards.kept = boundary
+        await self._clear_notes(token)
+
+    async def _clear_notes(self, token: int) -> None:
+        await asyncio.gather(*(self._clear_notes_of(shard, token) for shard in self._shards.all))
+
+    async def _clear_notes_of(self, shard: Shard, token: int) -> None:
+        keys, upto = shard.keys, b"%d" % self._shards.kept
+        [passes] = await self._shards.store.read([[b"ZRANGE", keys.passes, b"-inf", upto, b"BYSCORE"]])
+        names = [keys.head, keys.passes, *(keys.notes(int(passed)) for passed in passes)]
+        await self._fenced("clear", names, [b"%d" % token, upto])
+
+    async def _fenced(self, script: str, keys: Iterable[bytes], arguments: Iterable[bytes]) -> None:
+        if not await self._shards.store.script(script, list(keys), list(arguments)):
+            raise LeaseLost("this worker was too slow with what is due; another one has done it")
+
+    # Runs of which days are kept
+
+    async def _begun(self, board: Board) -> set[int]:
+        [members] = await self._shards.store.read([[b"SMEMBERS", self._keys.begun]])
+        pairs = [tuple(map(int, member.split(b":"))) for member in members]
+        return {run_start for number, run_start in pairs if number == board.number}
+
+    async def _begin(self, board: Board, run: Run) -> None:
+        await self._shards.store.read([[b"SADD", self._keys.begun, begun_member(board.number, run.start)]])
+
+    async def replace_begun(self, board: Board, begun: Iterable[int], instead_of: Iterable[int] | None = None) -> None:
+        """Note of which runs days are kept, instead of some runs or all of the board."""
+        former = await self._begun(board)
+        gone = former if instead_of is None else former.intersection(instead_of)
+        commands = [[b"SREM", self._keys.begun, begun_member(board.number, start)] for start in gone]
+        commands += [[b"SADD", self._keys.begun, begun_member(board.number, start)] for start in begun]
+        await self._shards.store.read(commands)
+
+    async def forget(self, board_number: int) -> None:
+        """Let the archive forget a board."""
+        with suppress(NotFound):
+            await self.in_thread(self._archive.forget, board_number)
+        [members] = await self._shards.store.read([[b"SMEMBERS", self._keys.begun]])
+        gone = [member for member in members if member.startswith(begun_member(board_number, 0)[:-1])]
+        if gone:
+            await self._shards.store.read([[b"SREM", self._keys.begun, *gone]])

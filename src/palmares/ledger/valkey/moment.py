@@ -1,0 +1,191 @@
+"""Who stood where in a run at the last boundary, though events go on being recorded.
+
+Nothing is copied at a boundary, which would stop a shard for as long as its orders are. Instead, whoever moves while a
+boundary is still to be kept leaves a note in the same script: where the user stood when the boundary passed. So the
+orders are read in pieces, at leisure, and then the notes: who has one stood there, and everybody else has not moved,
+and was seen once and only once.
+
+Several boundaries may wait, when the archive was away. Of the notes behind each, the oldest that is not older than
+the wanted boundary tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from palmares.domain.board import Board
+from palmares.domain.group import Group
+from palmares.domain.snapshot import Places, Rows
+from palmares.domain.value import MOST
+from palmares.ledger.contract import Ranks
+from palmares.ledger.valkey.boards import Making
+from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.keys import RunGroup, note_field, run_group_of, user_name
+from palmares.ledger.valkey.member import Members
+from palmares.ledger.valkey.shards import Shards
+
+_LENGTH = struct.Struct(">I")
+_MEMBERS_AT_ONCE = 5_000
+_USERS_AT_ONCE = 1_000
+
+
+class Stood(NamedTuple):
+    """A user in the order of a group; None is the hidden one."""
+
+    group: Group | None
+    member: bytes
+
+
+class Ranked(NamedTuple):
+    """The members of a group in order, over all shards, and everybody's number by user id."""
+
+    board: Board
+    groups: Mapping[Group, Sequence[bytes]]
+    numbers: Mapping[str, int]
+
+
+async def ranked_at(shards: Shards, board: Board, run_start: int, boundary: int) -> Ranked:
+    """Who stood in the groups of a run when a boundary passed, which it has in all shards.
+
+    Raises `BoardsMoved` when boards change meanwhile. Cost: reading the run's orders, and everybody's number.
+    """
+    members = Members(board)
+    parts = await asyncio.gather(*(_part(shards, shard, board, run_start, boundary) for shard in shards.all))
+    groups: dict[Group, list[bytes]] = {}
+    for part in parts:
+        for group, found in part.items():
+            groups.setdefault(group, []).extend(found)
+    for found in groups.values():
+        found.sort()
+    cap = MOST if board.max_participants is None else board.max_participants
+    inside = {group: found[:cap] for group, found in sorted(groups.items()) if found}
+    ids = [members.decode(member)[1] for found in inside.values() for member in found]
+    return Ranked(board, inside, await _numbers(shards, board.scope, ids))
+
+
+async def _part(
+    shards: Shards, shard: Shard, board: Board, run_start: int, boundary: int
+) -> dict[Group, Sequence[bytes]]:
+    """What lies in one shard."""
+    making, members = shard.boards.current(board.number), Members(board)
+    [fields] = await shards.ask(shard.place, [[b"HKEYS", shard.keys.groups(making.generation)]])
+    groups = [one for one in map(run_group_of, fields) if one[0] == run_start and one[1] is not None]
+    seen: dict[str, Stood] = {}
+    for run_group in groups:
+        for member in await _order(shards, shard, making, run_group):
+            seen[members.decode(member)[1]] = Stood(run_group[1], member)
+    for user_id, stood in (await _notes(shards, shard, making, run_start, boundary)).items():
+        if stood is None:
+            seen.pop(user_id, None)
+        else:
+            seen[user_id] = stood
+    found: dict[Group, list[bytes]] = {}
+    for group, member in seen.values():
+        if group is not None:
+            found.setdefault(group, []).append(member)
+    return {group: sorted(some) for group, some in found.items()}
+
+
+async def _order(shards: Shards, shard: Shard, making: Making, run_group: RunGroup) -> list[bytes]:
+    """All members of an order, in pieces; one that moves meanwhile may be missed or seen twice."""
+    key, found, first = shard.keys.order(making.generation, run_group), list[bytes](), b"-"
+    while True:
+        command = [b"ZRANGE", key, first, b"+", b"BYLEX", b"LIMIT", b"0", b"%d" % _MEMBERS_AT_ONCE]
+        [piece] = await shards.ask(shard.place, [command])
+        found += piece
+        if len(piece) < _MEMBERS_AT_ONCE:
+            return found
+        first = b"(" + piece[-1]
+
+
+async def _notes(
+    shards: Shards, shard: Shard, making: Making, run_start: int, boundary: int
+) -> dict[str, Stood | None]:
+    """Where those stood, at a boundary, who have moved since; None is nowhere."""
+    [passes] = await shards.ask(shard.place, [[b"ZRANGE", shard.keys.passes, b"%d" % boundary, b"+inf", b"BYSCORE"]])
+    prefix = note_field(making.generation, run_start, "")
+    found: dict[str, Stood | None] = {}
+    for passed in passes:
+        async for piece in shards.store.scan_hash(shard.keys.notes(int(passed)), prefix + b"*"):
+            for field, raw in piece:
+                found.setdefault(field[len(prefix) :].decode(), _stood(raw))
+    return found
+
+
+def _stood(raw: bytes) -> Stood | None:
+    if not raw:
+        return None
+    behind = _LENGTH.size + _LENGTH.unpack_from(raw)[0]
+    return Stood(run_group_of(raw[_LENGTH.size : behind])[1], raw[behind:])
+
+
+async def _numbers(shards: Shards, scope: int, ids: Sequence[str]) -> dict[str, int]:
+    """The numbers of users; who is not there any more is left out."""
+    names = {user_name(scope, user_id): user_id for user_id in ids}
+    found: dict[str, int] = {}
+    for place, some in shards.by_shard(names).items():
+        users = shards.all[place].keys.users
+        for first in range(0, len(some), _USERS_AT_ONCE):
+            piece = some[first : first + _USERS_AT_ONCE]
+            numbers = await shards.store.script("numbers", [users], piece)
+            found.update((names[name], number) for name, number in zip(piece, numbers, strict=True) if number)
+    return found
+
+
+class Line(NamedTuple):
+    """A member of a group with its rank."""
+
+    user: int
+    rank: int
+    value: int
+    reached_at: int
+
+
+def _lines(ranked: Ranked, group: Group) -> Iterator[Line]:
+    """Who is ranked in a group, in order. Who is not there any more has a rank, but no line."""
+    members, numbering = Members(ranked.board), ranked.board.numbering
+    rank, held = 0, None
+    for row, member in enumerate(ranked.groups[group]):
+        value, reached_at, user_id = members.entry(member)
+        if numbering == "ordinal" or (numbering == "competition" and value != held):
+            rank = row + 1
+        elif value != held:
+            rank += 1
+        held = value
+        user = ranked.numbers.get(user_id)
+        if user is not None:
+            yield Line(user, rank, value, reached_at)
+
+
+def columns(ranked: Ranked) -> tuple[list[tuple[Group, Rows]], Places]:
+    """The rows of each group, and everybody's place, as the archive takes them. O(n log n)."""
+    groups: list[tuple[Group, Rows]] = []
+    places: list[tuple[int, int, int, int]] = []
+    for number, group in enumerate(ranked.groups):
+        rows = Rows(array("I"), array("q"), array("q"))
+        for line in _lines(ranked, group):
+            rows.participants.append(line.user)
+            rows.values.append(line.value)
+            rows.reached.append(line.reached_at)
+            places.append((line.user, number, line.rank, line.value))
+        groups.append((group, rows))
+    users, numbers, ranks, values = zip(*sorted(places), strict=True) if places else ((), (), (), ())
+    return groups, Places(array("I", users), array("I", numbers), array("I", ranks), array("q", values))
+
+
+def ranks_of(ranked: Ranked) -> Iterator[tuple[Group, Ranks]]:
+    """Everybody's rank, group by group."""
+    for group in ranked.groups:
+        lines = sorted(_lines(ranked, group))
+        yield (
+            group,
+            Ranks(
+                array("I", [line.user for line in lines]),
+                array("I", [line.rank for line in lines]),
+                array("q", [line.value for line in lines]),
+            ),
+        )

@@ -1,0 +1,258 @@
+"""The past of one board, read from the logs of all shards in the order in which it took effect.
+
+Nearly every event took effect when it was recorded, and a log is in the order of recording. The others, which were sent
+with a time of their own, are found by a first pass and sorted; they are held in memory, and so is the group of every
+user. Attributes before the first ones known are those first known.
+
+Users of different shards have nothing to do with each other, but for the boundaries at which something ends. So logs
+are not merged: each is read up to the next boundary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import Counter, deque
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from palmares.domain.changes import Plan
+from palmares.domain.effect import effect_at, is_late
+from palmares.domain.group import Group
+from palmares.domain.run import Run
+from palmares.domain.value import MOST
+from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.keys import user_name
+from palmares.ledger.valkey.member import event_of
+from palmares.ledger.valkey.shards import Shards
+from palmares.ledger.valkey.state import Line, decode_line
+
+_LINES_AT_ONCE = 1_000
+
+
+class Logged(NamedTuple):
+    """A line as it stands in the log of its shard."""
+
+    position: int
+    recorded_at: int
+    user: int
+    line: Line
+
+
+class Effect(NamedTuple):
+    """An event that counts in a run. `position` is that in the log of its shard; `late` says that the run was final."""
+
+    at: int
+    position: int
+    shard: int
+    user: int
+    run: Run
+    amount: int
+    occurred_at: int
+    late: bool
+
+
+class Regrouping(NamedTuple):
+    """From an instant on a user stands in another group; None is nowhere."""
+
+    at: int
+    user: int
+    group: Group | None
+
+
+class _Attributes(msgspec.Struct):
+    attributes: dict[str, str]
+
+
+_attributes = msgspec.json.Decoder(_Attributes).decode
+
+
+class Past:
+    """What is known of some runs of a board, of all if none are named, by the lines up to a position in each shard.
+
+    `ignored` counts, by shard and run, what came late and takes no effect; `groups` and `ids` are those of all users by
+    number, the groups those of the moment that was reached; `regrouped` says that any of them has become another.
+
+    With `beyond`, lines behind the positions are told too, as far as they do not change what was told before.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        plan: Plan,
+        upto: Mapping[int, int],
+        runs: Collection[int] | None = None,
+        beyond: bool = True,
+    ) -> None:
+        self.ignored: Counter[tuple[int, int]] = Counter()
+        self.groups: dict[int, Group | None] = {}
+        self.ids: dict[int, str] = {}
+        self.regrouped = False
+        self.reached = 0
+        self._shards = shards
+        self._plan = plan
+        self._upto = upto
+        self._runs = runs
+        self._backdated: list[Effect] = []
+        self._logs = [_Log(shards, shard, MOST if beyond else upto[shard.place]) for shard in shards.all]
+
+    @property
+    def read(self) -> int:
+        """How many lines the second pass has read."""
+        return sum(log.position for log in self._logs)
+
+    async def survey(self) -> None:
+        """The first pass."""
+        await asyncio.gather(*(self._survey(shard) for shard in self._shards.all))
+        heapq.heapify(self._backdated)
+
+    async def _survey(self, shard: Shard) -> None:
+        log = _Log(self._shards, shard, self._upto[shard.place])
+        while found := await log.piece():
+            for logged in found:
+                self._look(shard.place, logged)
+
+    async def first(self) -> int | None:
+        """The first instant at which anything is left to be told; None when nothing is."""
+        found = [at for at in await asyncio.gather(*(log.next() for log in self._logs)) if at is not None]
+        return min([*found, *(effect.at for effect in self._backdated[:1])], default=None)
+
+    def _look(self, shard: int, logged: Logged) -> None:
+        line = logged.line
+        if line.metric is None:
+            if line.scope == self._plan.board.scope and logged.user not in self.ids:
+                self.ids[logged.user] = line.user_id
+                self.groups[logged.user] = self._group_after(line)
+            return
+        run = self._run_of(line)
+        if run is None:
+            return
+        effect = self.effect_of(shard, logged, run)
+        if effect is None:
+            self.ignored[shard, run.start] += 1
+        elif effect.at != logged.recorded_at:
+            self._backdated.append(effect)
+
+    async def until(self, instant: int) -> list[Effect]:
+        """What took effect before an instant and was not told yet, in no order; the groups are those of then.
+
+        Lines behind the positions of the survey that take effect before what was reached are left out.
+        """
+        found: list[Effect] = []
+        pieces = await asyncio.gather(*(log.until(instant) for log in self._logs))
+        for log, piece in zip(self._logs, pieces, strict=True):
+            for logged in piece:
+                self._tell(log.shard.place, logged, found)
+        while self._backdated and self._backdated[0].at < instant:
+            found.append(heapq.heappop(self._backdated))
+        self.reached = instant
+        return found
+
+    def _tell(self, shard: int, logged: Logged, found: list[Effect]) -> None:
+        line = logged.line
+        if line.metric is None:
+            if line.scope == self._plan.board.scope:
+                self.ids.setdefault(logged.user, line.user_id)
+                group = self._group_after(line)
+                self.regrouped = self.regrouped or group != self.groups.get(logged.user)
+                self.groups[logged.user] = group
+            return
+        run = self._run_of(line)
+        effect = None if run is None else self.effect_of(shard, logged, run)
+        if effect is None:
+            return
+        if effect.at == logged.recorded_at:
+            found.append(effect)
+        elif logged.position > self._upto[shard] and effect.at >= self.reached:
+            heapq.heappush(self._backdated, effect)
+
+    def effect_of(self, shard: int, logged: Logged, run: Run) -> Effect | None:
+        """What an event does in its run; None when it came late and is ignored."""
+        line = logged.line
+        assert line.occurred_at is not None
+        assert line.amount is not None
+        late_events = self._plan.board.late_events
+        at = effect_at(run, late_events, logged.recorded_at, line.occurred_at, line.history)
+        if at is None:
+            return None
+        late = is_late(run, logged.recorded_at)
+        return Effect(at, logged.position, shard, logged.user, run, line.amount, line.occurred_at, late)
+
+    async def all_of(self, shard: int, user: int, run: Run) -> list[Effect]:
+        """All that a user's events did in a run until what was reached. One look into the log for each event."""
+        metric = self._plan.board.metric
+        assert metric is not None
+        keys = self._shards.all[shard].keys
+        name = user_name(self._plan.board.scope, self.ids[user])
+        [members] = await self._shards.store.read([[b"ZRANGE", keys.events(metric.number, name), b"0", b"-1"]])
+        inside = [event_of(member)[1] for member in members if self._plan.run_at(event_of(member)[3]) == run]
+        lines = await asyncio.gather(*(self._logs[shard].at(position) for position in inside))
+        effects = [self.effect_of(shard, line, run) for line in lines if self._is_known(shard, line)]
+        return [effect for effect in effects if effect is not None and effect.at < self.reached]
+
+    def _is_known(self, shard: int, logged: Logged) -> bool:
+        return logged.position <= max(self._upto[shard], self._logs[shard].position)
+
+    def _run_of(self, line: Line) -> Run | None:
+        board = self._plan.board
+        if board.metric is None or line.metric != board.metric.number or line.scope != board.scope:
+            return None
+        assert line.local_at is not None
+        run = self._plan.run_at(line.local_at)
+        return run if run is None or self._runs is None or run.start in self._runs else None
+
+    def _group_after(self, line: Line) -> Group | None:
+        assert line.body is not None
+        return self._plan.group_of(_attributes(line.body).attributes)
+
+
+class _Log:
+    """The log of one shard, read from its beginning to a line. `position` is that of the last line told."""
+
+    def __init__(self, shards: Shards, shard: Shard, last: int) -> None:
+        self.shard = shard
+        self.position = 0
+        self._shards = shards
+        self._last = last
+        self._last_read = 0
+        self._waiting: deque[Logged] = deque()
+
+    async def piece(self) -> list[Logged]:
+        """The next lines; none at the end."""
+        found = await self._read(self._last_read + 1, _LINES_AT_ONCE)
+        if found:
+            self._last_read = found[-1].position
+        return [logged for logged in found if logged.position <= self._last]
+
+    async def next(self) -> int | None:
+        """When the next line was recorded; None at the end."""
+        if not self._waiting:
+            self._waiting.extend(await self.piece())
+        return self._waiting[0].recorded_at if self._waiting else None
+
+    async def until(self, instant: int) -> list[Logged]:
+        """The next lines that were recorded before an instant."""
+        found: list[Logged] = []
+        while (at := await self.next()) is not None and at < instant:
+            found.append(self._waiting.popleft())
+            self.position = found[-1].position
+        return found
+
+    async def at(self, position: int) -> Logged:
+        """The line at a position."""
+        [found] = await self._read(position, 1)
+        return found
+
+    async def _read(self, first: int, count: int) -> list[Logged]:
+        command = [b"XRANGE", self.shard.keys.log, b"%d-0" % first, b"+", b"COUNT", b"%d" % count]
+        [raw] = await self._shards.store.read([command])
+        pairs = raw.items() if isinstance(raw, dict) else raw
+        return [_logged(int(bytes(identifier).partition(b"-")[0]), fields) for identifier, fields in pairs]
+
+
+def _logged(position: int, raw: Any) -> Logged:
+    flat = [part for pair in raw for part in (pair if isinstance(pair, list) else [pair])]
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    return Logged(position, int(fields[b"t"]), int(fields[b"n"]), decode_line(fields[b"l"]))
