@@ -176,3 +176,10 @@ async def migrate_all(url: str) -> None:
     await (await SqlOutbox.open(url)).close()
     await (await SqlLogArchive.open(url)).close()
     SqlArchive.open(url).close()
+
+
+def end_sessions(place: Place) -> None:
+    """End all sessions that hold a lock, as when their processes die."""
+    place.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+    )

@@ -11,10 +11,12 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
-from palmares.databases import open_outbox
+from palmares.databases import OtherDatabase, open_outbox
 from palmares.domain.errors import NotAllowed, Unavailable
+from palmares.domain.local_time import format_instant
 from palmares.domain.streak_settings import StreakSettings
 from palmares.lead import Lead
 from palmares.ledger.valkey.keys import ShardKeys
@@ -49,6 +51,7 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     opened.push_async_callback(catalog.close)
     store = await Glide.connect(servers, _TIMEOUT_SECONDS)
     opened.push_async_callback(store.close)
+    await settle_catalog(store, settings.valkey_name, catalog)
     ledger = await _open_ledger(settings, servers, catalog, clock)
     opened.push_async_callback(ledger.close)
     outbox = await open_outbox(settings.data, settings.database_url)
@@ -87,6 +90,20 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
         first_key=first_key,
         promise=sentence(ledger.promise),
     )
+
+
+async def settle_catalog(store: Store, ledger: str, catalog: SqlCatalog) -> None:
+    """A ledger stays with the catalog that it was begun with, because events refer to metrics by their numbers.
+
+    A catalog is told by the instant at which it was made, so it may be moved and copied. Raises `OtherDatabase`.
+    """
+    key, made = catalog_key(ledger), catalog.environment(DEFAULT_SCOPE).created
+    _, kept = await store.read([[b"SET", key, b"%d" % made, b"NX"], [b"GET", key]])
+    if int(kept) != made:
+        raise OtherDatabase(
+            f"the ledger {ledger} in Valkey was begun with another catalog, made at {format_instant(int(kept))}; "
+            f"give its database_url, or another valkey_name for a new ledger"
+        )
 
 
 async def _open_ledger(settings: Settings, servers: Servers, catalog: SqlCatalog, clock: Clock) -> ValkeyLedger:
@@ -135,18 +152,25 @@ def _refresher(context: Context, catalog: SqlCatalog) -> Look:
     return refresh
 
 
+def catalog_key(ledger: str) -> bytes:
+    """When the catalog was made that a ledger goes with; there as long as the ledger is."""
+    return f"{{{ledger}}}:catalog".encode()
+
+
 class Pulse:
-    """Whether Valkey answers, all shards of it. `obstacle` says why not, in words."""
+    """Whether Valkey answers, all shards of it, and has the ledger. `obstacle` says why not, in words."""
 
     def __init__(self, store: Store, ledger: str, shards: int) -> None:
         self._store = store
-        self._heads = [ShardKeys(ledger, place).head for place in range(shards)]
+        self._keys = [catalog_key(ledger), *(ShardKeys(ledger, place).head for place in range(shards))]
         self.obstacle: str | None = None
 
     async def look(self) -> None:
-        """Ask each shard for something small; raises `Unavailable` when one does not answer."""
+        """Ask each shard for something small; raises `Unavailable` when one does not answer, or the ledger is gone."""
         try:
-            await asyncio.gather(*(self._store.read([[b"EXISTS", head]]) for head in self._heads))
+            [[made], *_] = await asyncio.gather(*(self._store.read([[b"EXISTS", key]]) for key in self._keys))
+            if not made:
+                raise Unavailable("the ledger is gone from Valkey; stop the workers, and bring it back from a backup")
         except Unavailable as error:
             self.obstacle = error.message
             raise

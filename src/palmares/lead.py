@@ -89,9 +89,9 @@ class Lead:
 
     def _check_of(self, taking: int) -> Callable[[], None]:
         def check() -> None:
-            self._claim.check()
-            if self._claim.takings != taking:
-                raise Unavailable("another worker may have done the timed work meanwhile")
+            # Not taken again here: who lost it begins anew with what others have noted, at the next look.
+            if not self._claim.still_held() or self._claim.takings != taking:
+                raise Unavailable("another worker may do the timed work by now")
 
         return check
 

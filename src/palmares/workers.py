@@ -156,8 +156,10 @@ class Workers:
                 os.close(child.ready_end)
             self.work(place)
             code = 0
-        except PalmaresError as error:
-            logger.error("a worker cannot work", reason=error.message)
+        except (PalmaresError, OSError) as error:
+            logger.error(
+                "a worker cannot work", reason=error.message if isinstance(error, PalmaresError) else str(error)
+            )
         except BaseException:
             traceback.print_exc()
         finally:

@@ -70,6 +70,11 @@ class Claim:
         except DatabaseInUse as error:
             raise Unavailable(error.message) from error
 
+    def still_held(self) -> bool:
+        """Whether the claim holds; it is not taken again if it does not."""
+        with self._one_at_a_time:
+            return self._holds()
+
     def close(self) -> None:
         """Let another process have the database."""
         with self._one_at_a_time:
