@@ -43,7 +43,16 @@ class Shard:
 class Commit:
     """What goes to one shard: units, and the questions that are answered with them."""
 
-    def __init__(self, shard: Shard, shards: int, now: int, units: Sequence[Unit], asked: Mapping[Ranking, Question]):
+    def __init__(
+        self,
+        shard: Shard,
+        shards: int,
+        now: int,
+        units: Sequence[Unit],
+        asked: Mapping[Ranking, Question],
+        kept: int,
+    ) -> None:
+        """`kept` is a boundary up to which all is known to be kept."""
         self._shard = shard
         self._units = units
         self._asked = asked
@@ -54,7 +63,7 @@ class Commit:
         for key in (names.head, names.log, names.users, names.names, names.used, notes, names.ignored, names.workers):
             self._key(key)
         self._key(names.revising)
-        header = (shard.boards.version, now, last_boundary(now), next_boundary(now), shard.place, shards)
+        header = (shard.boards.version, now, last_boundary(now), next_boundary(now), kept, shard.place, shards)
         self._arguments = [*map(_number, header), *_list(units, self._unit), *_list(asked, self._question)]
 
     @property

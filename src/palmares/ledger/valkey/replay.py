@@ -129,7 +129,8 @@ class Replay:
 
     def _commit(self, shard: Shard, drafted: Sequence[_Drafted]) -> Commit:
         """What was recorded in one moment."""
-        return Commit(shard, len(self._shards), drafted[0].lines[0].recorded_at, [[one.step] for one in drafted], {})
+        now, units = drafted[0].lines[0].recorded_at, [[one.step] for one in drafted]
+        return Commit(shard, len(self._shards), now, units, {}, self._shards.kept)
 
     def _command(self, commit: Commit, drafted: Sequence[_Drafted], *, first: bool) -> Command:
         # The position is a number that no commit of another piece has.

@@ -233,7 +233,7 @@ class Worker:
     async def _send(
         self, shard: Shard, now: int, units: Sequence[Sequence[Step]], asked: Mapping[Ranking, Question]
     ) -> Answer:
-        commit = Commit(shard, len(self._shards), now, units, asked)
+        commit = Commit(shard, len(self._shards), now, units, asked, self._shards.kept)
         self._numbers[shard.place] += 1
         arguments = commit.arguments(self.name, self._numbers[shard.place])
         answer = commit.read(await self._sent(commit.keys, arguments))

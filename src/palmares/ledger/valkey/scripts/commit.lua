@@ -4,8 +4,8 @@
 -- KEYS  1 head  2 log  3 users  4 names  5 used  6 notes  7 ignored  8 workers  9 revising
 --       What follows is named by its place.
 -- ARGV  one string, of parts that follow their lengths in 4 bytes: the client takes longer over many arguments. They are
---       worker, number of its commit, boards, now, the boundaries before and behind that, shard, shards, then the units,
---       then the questions.
+--       worker, number of its commit, boards, now, the boundaries before and behind that, one up to which all is
+--       kept, shard, shards, then the units, then the questions.
 --       Every list begins with its length. What a key is named by is its place in KEYS; 0 is none.
 --
 -- A unit is what one request does in this shard; it has steps. A step is
@@ -63,7 +63,7 @@ if last then
 end
 
 local boards, now, boundary_before, boundary = take(), number(), number(), number()
-local shard, shards = number(), number()
+local kept, shard, shards = number(), number(), number()
 local head = redis.call('HMGET', KEYS[1], 'position', 'users', 'recorded_at', 'boards', 'passed', 'kept')
 local position, users = tonumber(head[1] or 0), tonumber(head[2] or 0)
 local recorded_at = math.max(now, tonumber(head[3] or 0))
@@ -90,8 +90,8 @@ end
 if recorded_at >= boundary then
   return {'later'}
 end
--- Where nothing was recorded yet, nothing can have ended.
-local is_new = position == 0 and not head[5]
+-- Where nothing was recorded yet, nothing ended that is still to be kept, unless others are behind.
+local is_new = position == 0 and not head[5] and boundary_before <= kept
 local passed = is_new and boundary_before or tonumber(head[5] or 0)
 if passed < boundary_before then
   return {'due'}
