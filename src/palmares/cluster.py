@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from palmares.archive.sql import SqlArchive
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
@@ -109,6 +110,8 @@ async def settle_catalog(store: Store, ledger: str, catalog: SqlCatalog) -> None
 async def _open_ledger(settings: Settings, servers: Servers, catalog: SqlCatalog, clock: Clock) -> ValkeyLedger:
     """The ledger with the boards of the catalog. Nobody changes any meanwhile: what is in the making of a change would
     be taken back."""
+    database_url = settings.database_url
+    assert database_url is not None
     async with catalog.changing():
         return await ValkeyLedger.open(
             servers,
@@ -119,6 +122,7 @@ async def _open_ledger(settings: Settings, servers: Servers, catalog: SqlCatalog
             {scope: catalog.definitions(scope).streaks for scope in catalog.scopes()},
             name=settings.valkey_name,
             shards=settings.valkey_shards,
+            open_archive=lambda: SqlArchive.open(database_url, shared=True),
         )
 
 
