@@ -181,9 +181,9 @@ async def test_nothing_is_moved_while_a_server_runs(lived: Installations) -> Non
 async def test_what_the_cluster_does_not_take_yet_is_refused_before_anything_is_copied(lived: Installations) -> None:
     """By name. The databases stay empty, and so may be tried again later."""
     async with AsyncPalmares.open(lived.folder) as palmares:
-        answer = await palmares.record("laps", "ann", 5)
-        await palmares.call("DELETE", "/admin/v1/events", ids=answer["eventId"])
-    with pytest.raises(NotAllowed, match="does not take voids yet"):
+        await palmares.record("laps", "ann", 5)
+        await palmares.call("DELETE", "/admin/v1/users", ids="ann")
+    with pytest.raises(NotAllowed, match="does not take erasures yet"):
         await move_to_cluster(lived.folder, lived.settings, deaf)
     tables = lived.place.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert {name for (name,) in tables} == {"log_archive_version", "log_lines", "log_shards"}
