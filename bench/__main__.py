@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from bench import history, http, index, machine
+from bench import cluster, history, http, index, machine
 from bench.finding import Finding, print_findings
 from bench.http import Scale
 
@@ -57,6 +57,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "batches": http.measure_batches,
     "restart": http.measure_restart,
     "history": _history,
+    "cluster": cluster.measure,
 }
 
 

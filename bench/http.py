@@ -105,27 +105,27 @@ def measure_reads(scale: Scale) -> Iterator[Finding]:
     }
     with _world(scale.users) as folder, processes.palmares(folder) as server:
         for what, requests in asked.items():
-            with _bare_like(server, requests[0]) as bare:
-                turns = _against_bare(scale, server, bare, cycle(requests))
-            yield from _beside(f"read: {what}, {_short(scale.users)} users", turns, "bare", target=0.65)
+            with bare_like(server, requests[0]) as bare:
+                turns = against_bare(scale, server, bare, cycle(requests))
+            yield from beside(f"read: {what}, {short(scale.users)} users", turns, "bare", target=0.65)
 
 
 def measure_events(scale: Scale) -> Iterator[Finding]:
     """Single events, each counted on three boards and durable before its answer."""
     requests = cycle(world.event_requests(scale.users, scale.events, seed=4))
-    what = f"event: 3 boards, {_short(scale.users)} users"
+    what = f"event: 3 boards, {short(scale.users)} users"
     with (
         _world(scale.users) as folder,
         processes.palmares(folder) as server,
-        _bare_like(server, next(requests)) as bare,
+        bare_like(server, next(requests)) as bare,
     ):
-        turns = _against_bare(scale, server, bare, requests)
-        yield from _beside(what, turns, "bare", target=0.45)
+        turns = against_bare(scale, server, bare, requests)
+        yield from beside(what, turns, "bare", target=0.45)
         half = median(pace.rate for pace in turns.ours) / 2
         took = _run(load.open_loop(server.port, requests, half, scale.timed_events / half))
         yield _latency(f"{what}, at half load ({half:,.0f}/s)", took)
-        turns = _against_bare(scale, server, bare, world.with_keys(requests))
-        yield from _beside(f"{what}, with an idempotency key", turns, "bare")
+        turns = against_bare(scale, server, bare, world.with_keys(requests))
+        yield from beside(f"{what}, with an idempotency key", turns, "bare")
 
 
 def measure_batches(scale: Scale) -> Iterator[Finding]:
@@ -141,8 +141,8 @@ def measure_batches(scale: Scale) -> Iterator[Finding]:
         ours = _closed(server, cycle(requests), _BATCHES_AT_ONCE, _EVENTS_PER_BATCH)
         theirs = _closed(rival, pipelines, _PIPELINES_AT_ONCE, _COMMANDS_PER_PIPELINE, _are_increments)
         turns = _in_turn(scale, server, ours, theirs)
-    what = f"batch: events in lists of 1,000, 1 board, {_short(scale.users)} users"
-    yield from _beside(what, turns, "Valkey ZINCRBY", target=1.0)
+    what = f"batch: events in lists of 1,000, 1 board, {short(scale.users)} users"
+    yield from beside(what, turns, "Valkey ZINCRBY", target=1.0)
 
 
 def measure_restart(scale: Scale) -> Iterator[Finding]:
@@ -152,7 +152,7 @@ def measure_restart(scale: Scale) -> Iterator[Finding]:
     with _world(users) as folder:
         with processes.palmares(folder) as server:
             _leave_one_board(server)
-            right = _ask(server, request)
+            right = ask(server, request)
         restarts = [_restart(folder, request, right) for _ in range(3)]
         lost = _crash(scale, folder)
         after_crash = _restart(folder, request)
@@ -161,13 +161,13 @@ def measure_restart(scale: Scale) -> Iterator[Finding]:
     seconds = median(restart.seconds for restart in restarts)
     size = (median(restart.resident_bytes for restart in restarts) - base) / users
     yield Finding(
-        f"restart: to the first answer, {_short(users)} participants",
+        f"restart: to the first answer, {short(users)} participants",
         f"{seconds:.1f} s",
         target="≤ 10 s at 10 M",
         reached=seconds <= 10 if users >= 10_000_000 else None,
     )
     yield Finding(f"restart: after a crash, {lost:,} events behind the checkpoint", f"{after_crash.seconds:.1f} s")
-    yield Finding(f"memory: resident bytes a participant, {_short(users)}", f"{size:.0f}")
+    yield Finding(f"memory: resident bytes a participant, {short(users)}", f"{size:.0f}")
 
 
 class _Restart(NamedTuple):
@@ -179,7 +179,7 @@ def _restart(folder: Path, request: bytes | None = None, right: bytes | None = N
     """Start a server, and wait for the answer if something is asked; raises when it is not the right one."""
     began = time.perf_counter()
     with processes.palmares(folder) as server:
-        if request is not None and right not in (_ask(server, request), None):
+        if request is not None and right not in (ask(server, request), None):
             raise RuntimeError("the first answer after a restart is wrong")
         return _Restart(time.perf_counter() - began, server.resident_bytes)
 
@@ -205,7 +205,8 @@ def _in_turn(scale: Scale, server: Served, ours: Turn, theirs: Turn) -> Turns:
     return turns
 
 
-def _against_bare(scale: Scale, server: Served, bare: Served, requests: Iterator[bytes]) -> Turns:
+def against_bare(scale: Scale, server: Served, bare: Served, requests: Iterator[bytes]) -> Turns:
+    """A server and the bare one in turn."""
     # The bare server sees the same few again and again: to it all are alike, and ours should meet no user too often.
     some = cycle(list(islice(requests, 1_000)))
     return _in_turn(scale, server, _closed(server, requests), _closed(bare, some))
@@ -255,9 +256,9 @@ def _world(users: int) -> Iterator[Path]:
 
 
 @contextmanager
-def _bare_like(server: Served, request: bytes) -> Iterator[Served]:
+def bare_like(server: Served, request: bytes) -> Iterator[Served]:
     """A bare server that answers as the server does to one request."""
-    answer = _ask(server, request)
+    answer = ask(server, request)
     with processes.bare(int(answer[9:12]), answer.partition(b"\r\n\r\n")[2]) as bare:
         yield bare
 
@@ -274,7 +275,7 @@ def _filled_valkey(members: int) -> Iterator[rivals.Valkey]:
         yield rival
 
 
-def _ask(server: Served, request: bytes) -> bytes:
+def ask(server: Served, request: bytes) -> bytes:
     """One whole answer."""
     return _run(load.ask(server.port, request))
 
@@ -282,10 +283,11 @@ def _ask(server: Served, request: bytes) -> bytes:
 def _leave_one_board(server: Served) -> None:
     """Make all boards but one inactive."""
     hidden = [{"id": str(board.id), "status": "inactive"} for board in world.boards(world.METRIC)[1:]]
-    _ask(server, world.post("/admin/v1/leaderboards", hidden, "PATCH"))
+    ask(server, world.post("/admin/v1/leaderboards", hidden, "PATCH"))
 
 
-def _beside(what: str, turns: Turns, rival: str, target: float | None = None) -> Iterator[Finding]:
+def beside(what: str, turns: Turns, rival: str, target: float | None = None) -> Iterator[Finding]:
+    """What turns have shown: the rate, and the processor time of one answer."""
     yield Finding(
         what,
         f"{median(pace.rate for pace in turns.ours):,.0f}/s",
@@ -308,5 +310,6 @@ def _latency(what: str, took: Sequence[float]) -> Finding:
     return Finding(what, f"{shown} ms", target="p99 ≤ 15 ms", reached=milliseconds[99] <= 15)
 
 
-def _short(count: int) -> str:
+def short(count: int) -> str:
+    """A number as a person says it."""
     return f"{count // 1_000_000} M" if count >= 1_000_000 else f"{count // 1_000} k"

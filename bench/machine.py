@@ -36,7 +36,12 @@ def staying_on(core: int) -> Iterator[None]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time that a process has used; Linux only."""
+    """Processor time that a process has used, and those that it has started and still has; Linux only."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return _own_cpu_seconds(pid) + sum(cpu_seconds(int(child)) for child in children)
+
+
+def _own_cpu_seconds(pid: int) -> float:
     # The name, in brackets, may hold spaces; the fields are counted from behind it.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

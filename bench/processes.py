@@ -66,6 +66,21 @@ def palmares(folder: Path) -> Iterator[Served]:
 
 
 @contextmanager
+def workers(count: int, valkey_url: str, database_url: str) -> Iterator[Served]:
+    """`palmares serve` with so many workers of a cluster."""
+    command = [
+        sys.executable, "-m", "palmares", "serve", "--workers", str(count), "--port", "0", "--log-level", "error",
+    ]  # fmt: skip
+    settings = {
+        "PALMARES_ADMIN_KEY": world.ADMIN_KEY,
+        "PALMARES_VALKEY_URL": valkey_url,
+        "PALMARES_DATABASE_URL": database_url,
+    }
+    with _served(command, b"", settings) as served:
+        yield served
+
+
+@contextmanager
 def bare(status: int, body: bytes) -> Iterator[Served]:
     """The server that does no work."""
     with _served([sys.executable, "-m", "bench.bare", str(status)], body, {}) as served:
