@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from functools import partial
 
 import structlog
 
+from palmares.archive.sql import SqlArchive
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
-from palmares.databases import OtherDatabase, open_archive, open_outbox
+from palmares.databases import OtherDatabase, open_outbox
 from palmares.domain.errors import NotAllowed, Unavailable
 from palmares.domain.local_time import format_instant
 from palmares.domain.streak_settings import StreakSettings
@@ -112,6 +112,8 @@ async def _open_ledger(
 ) -> ValkeyLedger:
     """The ledger with the boards of the catalog. Nobody changes any meanwhile: what is in the making of a change would
     be taken back."""
+    database_url = settings.database_url
+    assert database_url is not None
     async with catalog.changing():
         return await ValkeyLedger.open(
             servers,
@@ -122,10 +124,8 @@ async def _open_ledger(
             {scope: catalog.definitions(scope).streaks for scope in catalog.scopes()},
             name=settings.valkey_name,
             shards=settings.valkey_shards,
-            # Its writes are fenced by the ledger's own lease.
-            open_archive=partial(
-                open_archive, settings.data, settings.database_url, lambda: member.away and on_event_loop()
-            ),
+            # What ends is kept by who has the ledger's own lease; what is read on the event loop waits for nobody.
+            open_archive=lambda: SqlArchive.open(database_url, lambda: member.away and on_event_loop(), shared=True),
         )
 
 

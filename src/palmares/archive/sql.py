@@ -66,17 +66,22 @@ class SqlArchive:
 
     @classmethod
     def open(
-        cls, url: str, is_away: Callable[[], bool] = lambda: False, check_claim: Callable[[], None] = lambda: None
+        cls,
+        url: str,
+        is_away: Callable[[], bool] = lambda: False,
+        check_claim: Callable[[], None] = lambda: None,
+        shared: bool = False,
     ) -> Self:
         """The archive at a database URL, made or brought up to date when needed.
 
-        Editions that were never installed are forgotten. Reads are refused at once while `is_away` says that nobody
+        Editions that were never installed are forgotten, unless it is `shared` with processes that may have some in
+        the making. Reads are refused at once while `is_away` says that nobody
         should wait for the database, and writes with what `check_claim` raises. Raises `Unavailable` when the database
         cannot be used.
         """
         archive = cls(url, is_away, check_claim)
         try:
-            archive._prepare()
+            archive._prepare(shared)
         except BaseException:
             archive.close()
             raise
@@ -247,10 +252,11 @@ class SqlArchive:
         final = self._final(board, run_start)
         return None if final is None else self._place(final.shelf, user)
 
-    def _prepare(self) -> None:
+    def _prepare(self, shared: bool) -> None:
         with self._database.writing() as writer:
             self._database.migrate(writer)
-            writer.execute(delete(tables.editions).where(~tables.editions.c.current))
+            if not shared:
+                writer.execute(delete(tables.editions).where(~tables.editions.c.current))
 
     def _final(self, board: int, run_start: int) -> Final | None:
         with self._database.reading() as reader:

@@ -575,6 +575,20 @@ def test_what_was_kept_is_there_after_opening_again(url: str) -> None:
         assert archive.place(BOARD, RUN.start, 1) == FinalPlace(DE, 0, 1, 10)
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_who_shares_an_archive_leaves_what_others_are_making(archive: SqlArchive, url: str, shared: bool) -> None:
+    """Who has it alone knows that nobody is at it any more."""
+    making = archive.begin_edition(BOARD)
+    SqlArchive.open(url, shared=shared).close()
+    if shared:
+        keep_run(archive, making, {DE: {1: (10, 0)}})
+        archive.install(BOARD, making)
+        assert archive.final_runs(BOARD) == [RUN.start]
+    else:
+        with pytest.raises(NotFound):
+            keep_run(archive, making, {DE: {1: (10, 0)}})
+
+
 def test_a_file_that_is_no_database_cannot_be_opened(tmp_path: Path) -> None:
     """Nor is it written over."""
     (tmp_path / "test.sqlite3").write_bytes(b"something else" * 100)
