@@ -26,7 +26,7 @@ from palmares.ledger.valkey.promise import sentence
 from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.store import Glide, Store
 from palmares.machine import new_id, new_secret, sleep, timer
-from palmares.parts import Clock, HeldClaim, Look, Parts, followed_boards
+from palmares.parts import Clock, HeldClaim, Look, Parts, followed_boards, on_event_loop
 from palmares.service.context import Context
 from palmares.service.define_points import pay
 from palmares.service.keys import ensure_key
@@ -53,7 +53,7 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     store = await Glide.connect(servers, _TIMEOUT_SECONDS)
     opened.push_async_callback(store.close)
     await settle_catalog(store, settings.valkey_name, catalog)
-    ledger = await _open_ledger(settings, servers, catalog, clock)
+    ledger = await _open_ledger(settings, servers, catalog, clock, member)
     opened.push_async_callback(ledger.close)
     outbox = await open_outbox(settings.data, settings.database_url)
     opened.push_async_callback(outbox.close)
@@ -107,7 +107,9 @@ async def settle_catalog(store: Store, ledger: str, catalog: SqlCatalog) -> None
         )
 
 
-async def _open_ledger(settings: Settings, servers: Servers, catalog: SqlCatalog, clock: Clock) -> ValkeyLedger:
+async def _open_ledger(
+    settings: Settings, servers: Servers, catalog: SqlCatalog, clock: Clock, member: Claim
+) -> ValkeyLedger:
     """The ledger with the boards of the catalog. Nobody changes any meanwhile: what is in the making of a change would
     be taken back."""
     database_url = settings.database_url
@@ -122,7 +124,8 @@ async def _open_ledger(settings: Settings, servers: Servers, catalog: SqlCatalog
             {scope: catalog.definitions(scope).streaks for scope in catalog.scopes()},
             name=settings.valkey_name,
             shards=settings.valkey_shards,
-            open_archive=lambda: SqlArchive.open(database_url, shared=True),
+            # What ends is kept by who has the ledger's own lease; what is read on the event loop waits for nobody.
+            open_archive=lambda: SqlArchive.open(database_url, lambda: member.away and on_event_loop(), shared=True),
         )
 
 

@@ -18,7 +18,7 @@ from palmares.ledger.embedded.figures import Histogram
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
 from palmares.machine import new_id, new_secret, sleep, system_clock, timer
 from palmares.outbox.http import HttpSender
-from palmares.parts import Clock, HeldClaim, Parts, followed_boards, ways_to_announce
+from palmares.parts import Clock, HeldClaim, Parts, followed_boards, on_event_loop, ways_to_announce
 from palmares.service.announce import Announcer
 from palmares.service.compact import Compactor
 from palmares.service.context import Context
@@ -145,19 +145,10 @@ async def _open_ledger(settings: Settings, catalog: SqlCatalog, clock: Clock, cl
             open_archive,
             settings.data,
             settings.database_url,
-            lambda: claim is not None and claim.away and _on_event_loop(),
+            lambda: claim is not None and claim.away and on_event_loop(),
             _check_of(claim),
         ),
     )
-
-
-def _on_event_loop() -> bool:
-    """Whether whoever waits here makes everybody wait."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 async def _announce_the_last(announcer: Announcer, clock: Clock) -> None:

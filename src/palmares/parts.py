@@ -85,3 +85,12 @@ def ways_to_announce(settings: Settings) -> Ways:
         bodies=WebhookBodies(),
         patient=settings.test_clock is not None,
     )
+
+
+def on_event_loop() -> bool:
+    """Whether whoever waits here makes everybody wait."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

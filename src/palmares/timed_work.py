@@ -9,7 +9,6 @@ import structlog
 
 from palmares.config import Settings
 from palmares.databases import open_outbox
-from palmares.domain.errors import NotAllowed
 from palmares.domain.local_time import SECOND
 from palmares.machine import sleep, timer
 from palmares.outbox.http import HttpSender
@@ -33,7 +32,7 @@ class TimedWork:
         self,
         context: Context,
         outbox: SqlOutbox,
-        announcer: Announcer | None,
+        announcer: Announcer,
         deliverer: Deliverer,
         compactor: Compactor,
     ) -> None:
@@ -52,7 +51,7 @@ class TimedWork:
         """
         outbox = await open_outbox(settings.data, settings.database_url, check)
         try:
-            announcer = await _announcer(settings, context, outbox)
+            announcer = await Announcer.open(context.ledger, context.catalog, outbox, ways_to_announce(settings))
         except BaseException:
             await outbox.close()
             raise
@@ -63,7 +62,7 @@ class TimedWork:
 
     def workers(self) -> list[Worker]:
         """See `Duties`."""
-        return [self._deliverer] if self._announcer is None else [self._announcer, self._deliverer]
+        return [self._announcer, self._deliverer]
 
     async def look(self) -> None:
         """See `Duties`."""
@@ -75,8 +74,7 @@ class TimedWork:
 
     async def take_note(self) -> None:
         """Hear of definitions that have just changed."""
-        if self._announcer is not None:
-            await self._announcer.look(self._context.clock())
+        await self._announcer.look(self._context.clock())
 
     def compact_soon(self) -> None:
         """Do not wait until the next time."""
@@ -86,19 +84,10 @@ class TimedWork:
         """See `Duties`. Whatever fails, all of it is ended; the next leader goes on."""
         try:
             await self._compactor.close()
-            if in_order and self._announcer is not None:
+            if in_order:
                 await self._announcer.close(self._context.clock())
         except Exception:
             logger.exception("the last changes could not be announced")
         finally:
             await self._deliverer.close()
             await self._outbox.close()
-
-
-async def _announcer(settings: Settings, context: Context, outbox: SqlOutbox) -> Announcer | None:
-    """None while the ledger cannot tell what changes: everything else goes on."""
-    try:
-        return await Announcer.open(context.ledger, context.catalog, outbox, ways_to_announce(settings))
-    except NotAllowed as error:
-        logger.error("webhooks hear nothing of leaderboards", reason=error.message)
-        return None
