@@ -26,6 +26,14 @@ MAY_WAIT: dict[tuple[str, str], str] = {
         "asyncio.sleep",
     ): "late events come in crowds, which are waited for in the background; whoever cannot wait asks to settle",
     ("ledger/embedded/upkeep.py", "asyncio.sleep"): "of zero length: long work lets others have their turn",
+    (
+        "ledger/valkey/builder.py",
+        "asyncio.sleep",
+    ): "late events come in crowds, as in the embedded ledger; whoever cannot wait asks to settle",
+    (
+        "ledger/valkey/lease.py",
+        "asyncio.sleep",
+    ): "a lease is prolonged while work goes on, and asked for again while another worker has it",
     ("service/teller.py", "asyncio.sleep"): "of zero length, like that of the upkeep",
 }
 
