@@ -21,6 +21,7 @@ from palmares.outbox.sql import SqlOutbox
 from palmares.service.bulk import Bulk, Item
 from palmares.service.context import Context
 from tests.naps import Naps
+from tests.templates import empty_catalog, place
 
 SCOPE = 1
 
@@ -138,6 +139,7 @@ async def open_desk(folder: Path, now: str = "2026-03-04 10:00") -> AsyncIterato
     """A desk over the catalog in a folder; ids and secrets count up."""
     clock = Clock(now)
     numbers = count(1)
+    place(folder / "catalog.db", await empty_catalog(clock()))
     catalog = await SqlCatalog.open(url(folder), clock)
     ledger, naps = NotingLedger(), Naps()
     context = Context(

@@ -25,6 +25,7 @@ from palmares.domain.user import User
 from palmares.domain.value import MICROS, parse
 from palmares.ledger.contract import BoardOutcome, Entry, Ledger, Outcome, Place, Row, RunState, StreakOrder
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
+from tests.templates import empty_archive, place
 from tests.world import LAPS, day
 
 # So much that nothing is written behind the log unless a test asks for it.
@@ -72,7 +73,9 @@ async def open_embedded(
     streaks: Mapping[int, StreakSettings] | None = None,
 ) -> EmbeddedLedger:
     """An embedded ledger whose stopwatch stands still."""
-    archive = f"sqlite:///{folder / 'archive.sqlite3'}"
+    file = folder / "archive.sqlite3"
+    place(file, empty_archive())
+    archive = f"sqlite:///{file}"
     return await EmbeddedLedger.open(
         folder, boards, clock, lambda: 0.0, limits, streaks, open_archive=lambda: SqlArchive.open(archive)
     )

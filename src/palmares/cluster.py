@@ -11,10 +11,12 @@ from contextlib import AsyncExitStack
 
 import structlog
 
+from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
-from palmares.databases import open_outbox
+from palmares.databases import OtherDatabase, open_outbox
 from palmares.domain.errors import NotAllowed, Unavailable
+from palmares.domain.local_time import format_instant
 from palmares.domain.streak_settings import StreakSettings
 from palmares.lead import Lead
 from palmares.ledger.valkey.keys import ShardKeys
@@ -22,8 +24,10 @@ from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.promise import sentence
 from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.store import Glide, Store
+from palmares.log_archive.sql import SqlLogArchive
 from palmares.machine import new_id, new_secret, sleep, timer
 from palmares.parts import Clock, HeldClaim, Look, Parts, followed_boards
+from palmares.service.archive_log import LogArchiver, check_complete
 from palmares.service.context import Context
 from palmares.service.define_points import pay
 from palmares.service.keys import ensure_key
@@ -49,7 +53,11 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     opened.push_async_callback(catalog.close)
     store = await Glide.connect(servers, _TIMEOUT_SECONDS)
     opened.push_async_callback(store.close)
-    ledger = await _open_ledger(settings, servers, catalog, clock)
+    await settle_catalog(store, settings.valkey_name, catalog)
+    log = await SqlLogArchive.open(settings.database_url)
+    opened.push_async_callback(log.close)
+    await check_complete(await _positions(settings, store), log)
+    ledger = await _open_ledger(settings, servers, catalog, clock, log)
     opened.push_async_callback(ledger.close)
     outbox = await open_outbox(settings.data, settings.database_url)
     opened.push_async_callback(outbox.close)
@@ -67,7 +75,12 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
         ledger, catalog, clock, new_id, new_secret, sleep, outbox, settings.webhooks_allow_private,
         take_note, compact_soon, lambda: lead.is_mine,
     )  # fmt: skip
-    lead = Lead(Claim(settings.database_url, "timed work"), lambda check: TimedWork.begin(settings, context, check))
+    # All lines stay in Valkey: what is not read of the database is there while that is away.
+    archiver = LogArchiver(ledger.stream, log)
+    lead = Lead(
+        Claim(settings.database_url, "timed work"),
+        lambda check: TimedWork.begin(settings, context, check, archiver),
+    )
     opened.push_async_callback(lead.close)
     first_key = await _settle(settings, context)
     timekeeper = Timekeeper([ledger, lead.worker(0), lead.worker(1)], clock, timer, sleep)
@@ -89,7 +102,30 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     )
 
 
-async def _open_ledger(settings: Settings, servers: Servers, catalog: SqlCatalog, clock: Clock) -> ValkeyLedger:
+async def settle_catalog(store: Store, ledger: str, catalog: SqlCatalog) -> None:
+    """A ledger stays with the catalog that it was begun with, because events refer to metrics by their numbers.
+
+    A catalog is told by the instant at which it was made, so it may be moved and copied. Raises `OtherDatabase`.
+    """
+    key, made = catalog_key(ledger), catalog.environment(DEFAULT_SCOPE).created
+    _, kept = await store.read([[b"SET", key, b"%d" % made, b"NX"], [b"GET", key]])
+    if int(kept) != made:
+        raise OtherDatabase(
+            f"the ledger {ledger} in Valkey was begun with another catalog, made at {format_instant(int(kept))}; "
+            f"give its database_url, or another valkey_name for a new ledger"
+        )
+
+
+async def _positions(settings: Settings, store: Store) -> list[int]:
+    """The last line of each shard."""
+    heads = [ShardKeys(settings.valkey_name, place).head for place in range(settings.valkey_shards)]
+    found = await asyncio.gather(*(store.read([[b"HGET", head, b"position"]]) for head in heads))
+    return [int(position or 0) for [position] in found]
+
+
+async def _open_ledger(
+    settings: Settings, servers: Servers, catalog: SqlCatalog, clock: Clock, log: SqlLogArchive
+) -> ValkeyLedger:
     """The ledger with the boards of the catalog. Nobody changes any meanwhile: what is in the making of a change would
     be taken back."""
     async with catalog.changing():
@@ -102,6 +138,7 @@ async def _open_ledger(settings: Settings, servers: Servers, catalog: SqlCatalog
             {scope: catalog.definitions(scope).streaks for scope in catalog.scopes()},
             name=settings.valkey_name,
             shards=settings.valkey_shards,
+            kept_log=log,
         )
 
 
@@ -135,18 +172,25 @@ def _refresher(context: Context, catalog: SqlCatalog) -> Look:
     return refresh
 
 
+def catalog_key(ledger: str) -> bytes:
+    """When the catalog was made that a ledger goes with; there as long as the ledger is."""
+    return f"{{{ledger}}}:catalog".encode()
+
+
 class Pulse:
-    """Whether Valkey answers, all shards of it. `obstacle` says why not, in words."""
+    """Whether Valkey answers, all shards of it, and has the ledger. `obstacle` says why not, in words."""
 
     def __init__(self, store: Store, ledger: str, shards: int) -> None:
         self._store = store
-        self._heads = [ShardKeys(ledger, place).head for place in range(shards)]
+        self._keys = [catalog_key(ledger), *(ShardKeys(ledger, place).head for place in range(shards))]
         self.obstacle: str | None = None
 
     async def look(self) -> None:
-        """Ask each shard for something small; raises `Unavailable` when one does not answer."""
+        """Ask each shard for something small; raises `Unavailable` when one does not answer, or the ledger is gone."""
         try:
-            await asyncio.gather(*(self._store.read([[b"EXISTS", head]]) for head in self._heads))
+            [[made], *_] = await asyncio.gather(*(self._store.read([[b"EXISTS", key]]) for key in self._keys))
+            if not made:
+                raise Unavailable("the ledger is gone from Valkey; stop the workers, and bring it back from a backup")
         except Unavailable as error:
             self.obstacle = error.message
             raise

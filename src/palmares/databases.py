@@ -26,7 +26,7 @@ _SEARCH_PATH: Final = re.compile(r"search_path=(\S+)")
 
 
 class OtherDatabase(PalmaresError):
-    """The data folder was begun with its catalog elsewhere."""
+    """The events, in a data folder or in Valkey, were begun with another catalog."""
 
 
 def address_of(part: Part, data: Path, database_url: str | None) -> str:

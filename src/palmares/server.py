@@ -19,7 +19,7 @@ from palmares.api.meter import Meter
 from palmares.api.routes import build_app
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.config import Settings
-from palmares.domain.errors import Unavailable
+from palmares.domain.errors import PalmaresError, Unavailable
 from palmares.embedded import open_embedded
 from palmares.machine import sleep, system_clock, timer
 from palmares.parts import Clock, Parts
@@ -36,6 +36,8 @@ class Server:
         self.promise = parts.promise
         self._parts = parts
         self._closing = closing
+        # The looks that failed when they were last had, by their places.
+        self._failing: set[int] = set()
         parts.timekeeper.start()
         self._looking = asyncio.create_task(self._look_again_and_again(), name="palmares-looks")
 
@@ -101,28 +103,34 @@ class Server:
             await self._looking
 
     async def _look_again_and_again(self) -> None:
-        works = True
         while True:
             await sleep(self._parts.seconds_between_looks)
-            try:
+            with contextlib.suppress(Unavailable):
+                # It was logged.
                 await self._look()
-                works = True
-            except Unavailable as error:
-                # It may stay away for hours: said once.
-                if works:
-                    structlog.get_logger(__name__).error("a look around failed", reason=error.message)
-                works = False
-            except Exception:
-                structlog.get_logger(__name__).exception("a look around failed unexpectedly")
 
     async def _look(self) -> None:
         """Have all looks, also when one fails: what the claim lacks, the catalog may not need, and keys are revoked in
         time all the same. The first `Unavailable` is raised in the end."""
-        failed: Unavailable | None = None
-        for look in self._parts.looks:
+        unavailable: list[Unavailable] = []
+        for place, look in enumerate(self._parts.looks):
             try:
                 await look()
-            except Unavailable as error:
-                failed = failed or error
-        if failed is not None:
-            raise failed
+                self._failing.discard(place)
+            except Exception as error:
+                # It may stay so for hours: said once.
+                if place not in self._failing:
+                    self._failing.add(place)
+                    _log_failed_look(error)
+                if isinstance(error, Unavailable):
+                    unavailable.append(error)
+        if unavailable:
+            raise unavailable[0]
+
+
+def _log_failed_look(error: Exception) -> None:
+    logger = structlog.get_logger(__name__)
+    if isinstance(error, PalmaresError):
+        logger.error("a look around failed; it is had again", reason=error.message)
+    else:
+        logger.error("a look around failed unexpectedly; it is had again", exc_info=error)

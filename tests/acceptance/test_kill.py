@@ -29,7 +29,7 @@ from tests.acceptance.calls import Caller
 from tests.acceptance.forked import Forked
 from tests.acceptance.process import ADMIN_KEY
 
-KILLS = 24
+KILLS = 20
 WRITERS = 5
 USERS = [f"u{number:02}" for number in range(16)]
 METRICS = ["laps", "hours"]

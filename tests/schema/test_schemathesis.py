@@ -58,7 +58,7 @@ KNOWN = {
 }
 # The same requests every time, and a bound on how many.
 BOUNDED = settings(
-    max_examples=25,
+    max_examples=12,
     derandomize=True,
     deadline=None,
     database=None,

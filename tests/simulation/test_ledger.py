@@ -25,7 +25,7 @@ from tests.world import HOURS, LAPS, LEVEL, POOL, make_board
 
 pytestmark = pytest.mark.anyio
 
-STEPS = 30
+STEPS = 20
 METRICS = [LAPS, HOURS]
 BOARDS = [
     make_board(1, "all"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.config import load
@@ -143,3 +144,28 @@ async def test_a_board_can_be_given_up_while_it_is_made_and_be_made_again(
     page = await read_page(context, DEFAULT_SCOPE, "laps", PageRequest())
     assert [(row.user_id, row.value) for row in page.rows] == [("ann", 5_000_000)]
     await server.close()
+
+
+async def test_whatever_a_look_raises_the_others_are_had_and_it_is_said_once(tmp_path: Path) -> None:
+    """And again when it has worked in between."""
+    server = await Server.open(load({}, data=tmp_path))
+    # Nobody else looks meanwhile.
+    server._looking.cancel()
+    failing, had = [True], []
+
+    async def fail() -> None:
+        if failing[0]:
+            raise ZeroDivisionError
+
+    async def note() -> None:
+        had.append(1)
+
+    server._parts = replace(server._parts, looks=[fail, note])
+    with capture_logs() as logged:
+        for now_failing in (True, True, False, True):
+            failing[0] = now_failing
+            await server._look()
+    await server.close()
+
+    assert len(had) == 4
+    assert [line["event"] for line in logged] == ["a look around failed unexpectedly; it is had again"] * 2

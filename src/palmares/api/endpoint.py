@@ -128,7 +128,8 @@ def _parse_query(query: bytes, kind: type[Struct]) -> Struct:
     try:
         return msgspec.convert(dict(_pairs(query)), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Invalid(sentence(error, kind)) from None
+        # All of a query is text: to say that it got text would not help.
+        raise Invalid(sentence(error, kind).removesuffix(", got string")) from None
     except (UnicodeDecodeError, ValueError):
         raise Invalid("the query string is malformed") from None
 

@@ -90,7 +90,7 @@ def _check_business(endpoint: Endpoint) -> None:
     if endpoint.admin:
         raise Unauthorized("application keys do not open the Admin API")
     if endpoint.own is Own.NOWHERE:
-        raise Forbidden("application keys do not open this")
+        raise Forbidden("application keys do not open this; send an admin key")
 
 
 def _text(raw: bytes | None) -> str | None:

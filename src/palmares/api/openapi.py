@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -44,13 +45,17 @@ _RETRY_HEADERS = {
 def described(title: str, base: str, endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     """The endpoints with one more, `GET /openapi`, that answers with the document of them all."""
 
+    @cache
+    def text() -> bytes:
+        # Put together for who asks: most servers are never asked, and none should start later for it.
+        return msgspec.json.encode(document(title, base, whole))
+
     async def get_document(call: Call) -> Answer:
-        return Answer(200, text)
+        return Answer(200, text())
 
     answers = {200: dict[str, Any]}
     document_endpoint = Endpoint("GET", "/openapi", get_document, "Get this document", answers, public=True)
     whole = (*endpoints, document_endpoint)
-    text = msgspec.json.encode(document(title, base, whole))
     return whole
 
 

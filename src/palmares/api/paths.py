@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import cache
 from urllib.parse import quote
 
 import structlog
@@ -68,7 +69,7 @@ class Table:
         for path, methods in by_path.items():
             start = _start(path)
             assert "{" not in start, f"{path} has a parameter in its first two segments"
-            self._patterns[start].append((compile_path(path)[0], methods))
+            self._patterns[start].append((_pattern(path), methods))
         # By the bytes that were sent.
         self._remembered: dict[bytes | None, Found] = {}
 
@@ -115,6 +116,11 @@ def application(doors: Iterable[tuple[str, str, ASGIApp]]) -> ASGIApp:
     others = Starlette(exception_handlers={HTTPException: _unknown_path})
     others.router.redirect_slashes = False
     return Table(others, table)
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return compile_path(path)[0]
 
 
 def _start(path: str) -> str:

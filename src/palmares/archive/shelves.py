@@ -191,7 +191,8 @@ def add_end(
     orders = [rows for _, rows in groups]
     _add_orders(writer, shelf, numbers, orders)
     _add_final_places(writer, shelf, numbers, orders, places)
-    drop_empty_shelves(writer, edition, run.start)
+    if former is not None:
+        drop_empty_shelves(writer, edition, run.start)
 
 
 def final_of(connection: Connection, edition: Edition, run_start: int) -> Final | None:

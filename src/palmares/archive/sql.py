@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, delete, select
 
 from palmares.archive import shelves, tables
 from palmares.archive.columns import CHUNK, place_of, unpacked, unpacked_groups
@@ -157,9 +157,11 @@ class SqlArchive:
         with self._database.writing() as writer:
             _require(writer, edition)
             kept = shelves.days_of(writer, edition, run_start)
-            shelves.drop_days(writer, [held for held in kept if held[1] == day or held[1] <= day - DAYS_KEPT])
+            old = [held for held in kept if held[1] == day or held[1] <= day - DAYS_KEPT]
+            shelves.drop_days(writer, old)
             shelves.add_day(writer, edition, run_start, day, groups, places)
-            shelves.drop_empty_shelves(writer, edition, run_start)
+            if old:
+                shelves.drop_empty_shelves(writer, edition, run_start)
 
     def has_day(self, edition: int, run_start: int, day: int) -> bool:
         """Whether that day of a run is kept."""
@@ -207,10 +209,8 @@ class SqlArchive:
 
     def final_runs(self, board: int) -> list[int]:
         """The first days of the runs that are kept in the current edition, ascending."""
-        shelf = tables.shelves
-        chosen = select(shelf.c.run_start).join(tables.final_runs).where(shelf.c.edition == current(board))
         with self._database.reading() as reader:
-            return list(reader.scalars(chosen.order_by(shelf.c.run_start)))
+            return list(reader.scalars(_FINAL_RUNS, {"of_board": board}))
 
     def order(
         self,
@@ -254,7 +254,8 @@ class SqlArchive:
 
     def _final(self, board: int, run_start: int) -> Final | None:
         with self._database.reading() as reader:
-            return shelves.final_of(reader, current(board), run_start)
+            row = reader.execute(_FINAL, {"of_board": board, "of_run": run_start}).one_or_none()
+        return None if row is None else Final(row.number, Run(run_start, row.end), row.revision)
 
     def _place(self, shelf: int, user: int) -> FinalPlace | None:
         places = self._places(shelf, user // CHUNK)
@@ -323,23 +324,46 @@ def _require_end(reader: Connection, shelf: int) -> None:
         raise Unavailable("the run was kept anew while it was read; try again")
 
 
+# What is asked often is put together once: that takes longer than to ask.
+
+
+def _here() -> ColumnElement[bool]:
+    """Of the shelves, those of the current edition of a board."""
+    edition = tables.editions
+    current_one = select(edition.c.number).where(edition.c.board == bindparam("of_board"), edition.c.current)
+    return tables.shelves.c.edition == current_one.scalar_subquery()
+
+
+def _final() -> Select[Any]:
+    """How a run ended, with the shelf that says so."""
+    shelf, final = tables.shelves, tables.final_runs
+    chosen = select(shelf.c.number, final.c.end, final.c.revision).join(final, final.c.shelf == shelf.c.number)
+    return chosen.where(_here(), shelf.c.run_start == bindparam("of_run"))
+
+
+def _final_runs() -> Select[Any]:
+    """The first days of the runs that are final."""
+    shelf = tables.shelves
+    return select(shelf.c.run_start).join(tables.final_runs).where(_here()).order_by(shelf.c.run_start)
+
+
 def _history() -> Select[Any]:
     """The days of a run within a range, each with the columns of a chunk if anyone in it was ranked."""
-    shelf, day, part, edition = tables.shelves, tables.days, tables.day_places, tables.editions
+    shelf, day, part = tables.shelves, tables.days, tables.day_places
     same = and_(part.c.shelf == day.c.shelf, part.c.day == day.c.day, part.c.chunk == bindparam("of_chunk"))
-    here = select(edition.c.number).where(edition.c.board == bindparam("of_board"), edition.c.current)
     return (
         select(day.c.day, part.c.users, part.c.ranks, part.c.micros)
         .select_from(shelf)
         .join(day, day.c.shelf == shelf.c.number)
         .outerjoin(part, same)
-        .where(shelf.c.edition == here.scalar_subquery(), shelf.c.run_start == bindparam("of_run"))
+        .where(_here(), shelf.c.run_start == bindparam("of_run"))
         .where(day.c.day.between(bindparam("first"), bindparam("last")))
         .order_by(day.c.day)
     )
 
 
-# Asked often, and to put it together takes as long as to ask.
+_FINAL = _final()
+_FINAL_RUNS = _final_runs()
 _HISTORY = _history()
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "environments": ("palmares.cli.environments", "environments"),
     "keys": ("palmares.cli.keys", "keys"),
     "users": ("palmares.cli.users", "users"),
+    "doctor": ("palmares.cli.doctor", "doctor"),
     "compact": ("palmares.cli.compact", "compact_command"),
     "rebuild": ("palmares.cli.rebuild", "rebuild_command"),
     "migrate": ("palmares.cli.migrate", "migrate_command"),

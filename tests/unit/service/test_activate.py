@@ -442,3 +442,55 @@ async def test_closing_gives_up_what_is_being_made(desk: Desk) -> None:
 
     assert desk.ledger.told == [("give up", desk.definitions.board_by_key["a"].number)]
     assert [board.ready for board in desk.definitions.boards] == [False, False]
+
+
+# Several workers
+
+
+def as_another_worker(desk: Desk, leads: bool) -> None:
+    """From now on the desk's actions are those of a worker that leads the others, or does not."""
+    activations = Activations(desk.context.ledger, desk.catalog, desk.naps, desk.context.take_note, lambda: leads)
+    object.__setattr__(desk.context, "activations", activations)
+
+
+async def test_a_worker_that_does_not_lead_gives_up_what_takes_longer_than_its_patience(desk: Desk) -> None:
+    """The board is in the making all the same, for the one that leads."""
+    as_another_worker(desk, leads=False)
+
+    [board] = await begin(desk)
+
+    assert not desk.context.activations._follows
+    assert not desk.context.activations._endings
+    assert not desk.definitions.board_by_id[board.id].ready
+
+
+async def test_the_leader_makes_what_others_gave_up_or_died_of(desk: Desk) -> None:
+    """Once it has been in the making for longer than anybody is patient; not before, since they may be at it."""
+    as_another_worker(desk, leads=False)
+    await begin(desk)
+    as_another_worker(desk, leads=True)
+    activations = desk.context.activations
+
+    await activations.take_over(desk.clock())
+    await activations.take_over(desk.clock() + 4_900_000)
+    assert not activations._endings
+    await activations.take_over(desk.clock() + 5_000_000)
+    board = await make(desk)
+
+    assert (board.ready, status(desk)) == (True, "active")
+
+
+@pytest.mark.parametrize("what", ["deleted", "inactive"])
+async def test_the_leader_stops_making_what_another_worker_takes_back(desk: Desk, what: str) -> None:
+    """Nothing stays of the rankings that it was making."""
+    [board] = await begin(desk)
+    activations = desk.context.activations
+    if what == "deleted":
+        await desk.catalog.delete_boards([board.id])
+    else:
+        await desk.catalog.save_boards([replace(board, asked_status="inactive", ready=True)])
+
+    await activations.take_over(desk.clock())
+
+    assert not activations._endings
+    assert desk.ledger.told[-1] == ("forget", board.number)

@@ -24,7 +24,7 @@ from palmares.domain.group import Group
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding, Places, Rows
 from palmares.ledger.embedded._index import Index, merge_places
-from palmares.ledger.embedded.histories import Histories
+from palmares.ledger.embedded.kept import Kept
 from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.keeping import Archive
 
@@ -65,7 +65,7 @@ class Archivist:
 
     def __init__(self, archive: Archive) -> None:
         self.archive = archive
-        self.histories = Histories(archive)
+        self.kept = Kept(archive)
         self._jobs: deque[Job] = deque()
         self._bytes_waiting = 0
         self._thread = ThreadPoolExecutor(1, "palmares-archive")
@@ -143,7 +143,7 @@ class Archivist:
         nobody can say what the archive has.
         """
         working = asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
-        working.add_done_callback(lambda _: self.histories.forget())
+        working.add_done_callback(lambda _: self.kept.forget())
         return await asyncio.shield(working)
 
     async def in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:

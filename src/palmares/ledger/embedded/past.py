@@ -135,7 +135,7 @@ class Past:
                 group = self.group_after(body)
                 # One tuple for all of a group, not one each.
                 groups[number] = known.setdefault(group, group)
-        changes = self._connection.execute(query("attribute_changes"), (snapshot.position,))
+        changes = await in_thread(self._connection.execute, query("attribute_changes"), (snapshot.position,))
         while portion := await in_thread(changes.fetchmany, _USERS_AT_ONCE):
             for user, body in portion:
                 groups.extend([None] * (user + 1 - len(groups)))
@@ -146,7 +146,7 @@ class Past:
         """The zone that everybody has at first, by number, and the preferences of those who have any then."""
         zones: dict[int, str | None] = {}
         preferences: dict[int, Preferences] = {}
-        rows = self._connection.execute(query("first_zones"), self._given)
+        rows = await in_thread(self._connection.execute, query("first_zones"), self._given)
         while portion := await in_thread(rows.fetchmany, _USERS_AT_ONCE):
             # One text for all of a zone, not one each.
             zones.update((user, tz and sys.intern(tz)) for user, tz, _, _ in portion)
@@ -162,9 +162,10 @@ class Past:
         self._connection.close()
 
     def _rows(self, name: str) -> Iterator[tuple[Any, ...]]:
+        # A generator, so that the query runs where the first row is asked for, on the thread: it sorts for long.
         rows = self._connection.execute(query(name), self._given)
-        # There are few voids, mostly none: then no row passes through here.
-        return (row for row in rows if row[1] not in self.gone) if self.gone else iter(rows)
+        # There are few voids, mostly none: then no row is looked at here.
+        yield from (row for row in rows if row[1] not in self.gone) if self.gone else rows
 
     def _look_at_voids(self) -> None:
         """Find out what each void does. One look into the log for each."""

@@ -60,6 +60,7 @@ class Rankings:
         # The last position counted, once the board was finished by hand; since then it is only read.
         self.frozen_position = plan.board.finished_position
         self._id_of = id_of
+        self._nobody = self._new_index()
 
     def define(self, plan: Plan) -> None:
         """Take a definition that counts the same."""
@@ -106,14 +107,12 @@ class Rankings:
             groups = self.runs[run_start] = {}
         index = groups.get(group)
         if index is None:
-            board = self.plan.board
-            index = groups[group] = Index(
-                descending=board.order == "desc",
-                later_first=board.ties == "last",
-                distinct=board.numbering == "dense",
-                id_of=self._id_of,
-            )
+            index = groups[group] = self._new_index()
         return index
+
+    def found(self, run_start: int, group: Group) -> Index:
+        """The order of one group for reading: nobody is in it when there is none, and none is made."""
+        return self.runs.get(run_start, {}).get(group) or self._nobody
 
     def stored(self, run_start: int, group: Group | None, user: int) -> tuple[int, int] | None:
         """The tally of a user of that group in a run."""
@@ -143,7 +142,7 @@ class Rankings:
 
     def look(self, run: Run, group: Group, user: int) -> BoardOutcome:
         """Where a user of that group stands, told like the outcome of an event that changed nothing."""
-        index = self.index(run.start, group)
+        index = self.found(run.start, group)
         rank = self.rank(index, index.row(user))
         return BoardOutcome(self.plan.board, run, group, rank, rank, self._threshold(index))
 
@@ -163,14 +162,14 @@ class Rankings:
     def look_hidden(self, run: Run, group: Group, user: int) -> BoardOutcome:
         """Where a hidden user would stand in that group, told like the outcome of an event that changed nothing."""
         rank = self._hidden_rank(run, group, user)
-        return BoardOutcome(self.plan.board, run, group, rank, rank, self._threshold(self.index(run.start, group)))
+        return BoardOutcome(self.plan.board, run, group, rank, rank, self._threshold(self.found(run.start, group)))
 
     def _hidden_rank(self, run: Run, group: Group, user: int) -> int | None:
         """The rank that a hidden user would have among those of a group; None outside the cap and without a value."""
         held = self.stored(run.start, None, user)
         if held is None:
             return None
-        index = self.index(run.start, group)
+        index = self.found(run.start, group)
         return self._rank_of(index, index.count_before(*held, user), held[0])
 
     def drop(self, run_start: int, group: Group | None, user: int) -> None:
@@ -248,6 +247,15 @@ class Rankings:
     def held(self, run_start: int) -> Groups:
         """The orders of a run that are in memory: of a live one, or a final one that is not written yet."""
         return self.runs.get(run_start) or self.closing.get(run_start) or {}
+
+    def _new_index(self) -> Index:
+        board = self.plan.board
+        return Index(
+            descending=board.order == "desc",
+            later_first=board.ties == "last",
+            distinct=board.numbering == "dense",
+            id_of=self._id_of,
+        )
 
     def _note_change(self, run_start: int, group: Group | None) -> None:
         if self.changed is not None and group is not None:

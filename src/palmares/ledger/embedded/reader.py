@@ -58,6 +58,7 @@ class Reader:
         self._streaks = streaks
         self._archivist = archivist
         self._archive = archivist.archive
+        self._kept = archivist.kept
         self._timeline = timeline
 
     def runs(self, board_number: int) -> list[Run]:
@@ -66,9 +67,7 @@ class Reader:
         schedule = rankings.plan.board.schedule
         present = {**rankings.runs, **rankings.closing}
         starts = {start for start, groups in present.items() if any(map(len, groups.values()))}
-        starts.update(
-            start for start in self._archive.final_runs(board_number) if self._ends_ranked(board_number, start)
-        )
+        starts.update(start for start in self._kept.final_runs(board_number) if self._ends_ranked(board_number, start))
         return [run for start in sorted(starts) if (run := schedule.run_at(start)) is not None]
 
     def run_state(self, board_number: int, run: Run) -> RunState:
@@ -76,7 +75,7 @@ class Reader:
         rankings = self._followed.get(board_number)
         if not self._is_final(rankings, run):
             return _LIVE
-        kept = self._archive.final_run(board_number, run.start)
+        kept = self._kept.final_run(board_number, run.start)
         return RunState(True, kept.revision if kept else 0, rankings.ignored[run.start])
 
     def group(self, board_number: int, run: Run, user: User) -> Group | None:
@@ -93,7 +92,7 @@ class Reader:
     def history(self, board_number: int, run: Run, user: User, first_day: int, last_day: int) -> list[DayStanding]:
         """See `Ledger.history`."""
         rankings = self._followed.get(board_number)
-        kept = self._archivist.histories.of(board_number, run.start, user.number, first_day, last_day)
+        kept = self._kept.history(board_number, run.start, user.number, first_day, last_day)
         if not self._archivist.waiting:
             return [*kept]
         days = {standing.day: standing for standing in kept}
@@ -108,7 +107,7 @@ class Reader:
         held = rankings.held(run.start)
         if held or not self._is_final(rankings, run):
             return [group for group, index in held.items() if group is not None and len(index)]
-        kept = self._archive.final_run(board_number, run.start)
+        kept = self._kept.final_run(board_number, run.start)
         return list(kept.sizes) if kept else []
 
     def size(self, board_number: int, run: Run, groups: Collection[Group]) -> int:
@@ -204,7 +203,7 @@ class Reader:
         return [_stored_event(one, names[one.line.user][0]) for one in found]
 
     def _ends_ranked(self, board_number: int, run_start: int) -> bool:
-        kept = self._archive.final_run(board_number, run_start)
+        kept = self._kept.final_run(board_number, run_start)
         return kept is not None and any(kept.sizes.values())
 
     def _is_final(self, rankings: Rankings, run: Run) -> bool:
@@ -229,20 +228,13 @@ class Reader:
         if held or not self._is_final(rankings, run):
             present = [held[group] for group in wanted if group in held and len(held[group])]
             return [(index, rankings.ranked(index)) for index in present]
-        kept = self._archive.final_run(rankings.number, run.start)
+        kept = self._kept.final_run(rankings.number, run.start)
         sizes = kept.sizes if kept else {}
-        return [(self._kept_order(rankings, run, group), sizes[group]) for group in wanted if sizes.get(group)]
-
-    def _kept_order(self, rankings: Rankings, run: Run, group: Group) -> Order:
-        board = rankings.plan.board
-        return self._archive.order(
-            board.number,
-            run.start,
-            group,
-            descending=board.order == "desc",
-            later_first=board.ties == "last",
-            id_of=self._users.id_of,
-        )
+        return [
+            (self._kept.order(rankings, run.start, group, self._users.id_of), sizes[group])
+            for group in wanted
+            if sizes.get(group)
+        ]
 
     def _place(self, rankings: Rankings, orders: list[tuple[Order, int]], order: Order, size: int, row: int) -> Place:
         entry = order.at(row)
@@ -268,7 +260,7 @@ class Reader:
         if held is None or own is None or own not in groups:
             return None
         value, reached_at = held
-        if not rankings.inside(rankings.index(run.start, own).count_before(value, reached_at, user.number)):
+        if not rankings.inside(rankings.found(run.start, own).count_before(value, reached_at, user.number)):
             return Place(None, None, value)
         union = self._union(rankings, orders)
         row = union.row((user.number, value, reached_at))

@@ -52,6 +52,7 @@ from palmares.ledger.valkey.boards import Making, counts_alike
 from palmares.ledger.valkey.chores import Chores
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.explorer import Explorer
+from palmares.ledger.valkey.kept_log import KeptLog
 from palmares.ledger.valkey.keys import shards_key
 from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
@@ -61,7 +62,6 @@ from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.shards import Shards
 from palmares.ledger.valkey.state import decode_stored
 from palmares.ledger.valkey.store import Glide, Lost
-from palmares.ledger.valkey.stream import KeptLog
 from palmares.ledger.valkey.worker import Worker
 
 logger = structlog.get_logger(__name__)
@@ -84,7 +84,6 @@ class ValkeyLedger:
         worker: str,
         streaks: Mapping[int, StreakSettings],
         promise: Promise,
-        kept_log: KeptLog | None = None,
     ) -> None:
         self.promise = promise
         self._store = store
@@ -96,7 +95,7 @@ class ValkeyLedger:
         self._attempts = 0
         self._beginning = asyncio.Lock()
         self._installs: set[asyncio.Task[None]] = set()
-        self._reader = Reader(shards, self._streaks, kept_log)
+        self._reader = Reader(shards, self._streaks)
         self.stream = self._reader.stream
         self._explorer = Explorer(shards, self.stream)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
@@ -130,9 +129,9 @@ class ValkeyLedger:
             kept = await _settings(store, "append*")
             promise: Promise = "unknown" if kept is None else promise_of(kept)
             logger.info("the ledger is on Valkey", promise=sentence(promise), shards=shards)
-            parts = Shards(store, name, shards)
+            parts = Shards(store, name, shards, kept_log)
             await parts.refresh()
-            ledger = cls(store, parts, clock, worker, streaks or {}, promise, kept_log)
+            ledger = cls(store, parts, clock, worker, streaks or {}, promise)
             opened.pop_all()
             opened.push_async_callback(ledger.close)
             for board in boards:

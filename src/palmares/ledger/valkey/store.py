@@ -126,6 +126,14 @@ class Glide:
                 found = list(answer.values())
         return [{name.decode(): value.decode() for name, value in one.items()} for one in found]
 
+    async def information(self) -> dict[str, dict[str, str]]:
+        """What every primary tells of itself, by its address; of a single server, which may be behind another name, by
+        `Valkey`."""
+        with _translated():
+            told = await self._client.info()
+        by_node = {"Valkey": told} if isinstance(told, bytes) else {node.decode(): one for node, one in told.items()}
+        return {node: _lines(one.decode()) for node, one in by_node.items()}
+
     async def close(self) -> None:
         """Let go of the connections."""
         await self._client.close()
@@ -156,6 +164,12 @@ def _configuration(servers: Servers, timeout_seconds: float) -> tuple[list[NodeA
         "client_name": "palmares",
     }
     return [NodeAddress(host, port) for host, port in servers.addresses], shared
+
+
+def _lines(text: str) -> dict[str, str]:
+    """The lines `name:value`."""
+    pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return {name: value.strip() for name, value in pairs}
 
 
 def _milliseconds(seconds: float) -> int:
