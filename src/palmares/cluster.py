@@ -25,8 +25,10 @@ from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.promise import sentence
 from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.store import Glide, Store
+from palmares.log_archive.sql import SqlLogArchive
 from palmares.machine import new_id, new_secret, sleep, timer
 from palmares.parts import Clock, HeldClaim, Look, Parts, followed_boards, on_event_loop
+from palmares.service.archive_log import LogArchiver, check_complete
 from palmares.service.context import Context
 from palmares.service.define_points import pay
 from palmares.service.keys import ensure_key
@@ -53,7 +55,10 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     store = await Glide.connect(servers, _TIMEOUT_SECONDS)
     opened.push_async_callback(store.close)
     await settle_catalog(store, settings.valkey_name, catalog)
-    ledger = await _open_ledger(settings, servers, catalog, clock, member)
+    log = await SqlLogArchive.open(settings.database_url)
+    opened.push_async_callback(log.close)
+    await check_complete(await _positions(settings, store), log)
+    ledger = await _open_ledger(settings, servers, catalog, clock, member, log)
     opened.push_async_callback(ledger.close)
     outbox = await open_outbox(settings.data, settings.database_url)
     opened.push_async_callback(outbox.close)
@@ -71,7 +76,12 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
         ledger, catalog, clock, new_id, new_secret, sleep, outbox, settings.webhooks_allow_private,
         take_note, compact_soon, lambda: lead.is_mine,
     )  # fmt: skip
-    lead = Lead(Claim(settings.database_url, "timed work"), lambda check: TimedWork.begin(settings, context, check))
+    # All lines stay in Valkey: what is not read of the database is there while that is away.
+    archiver = LogArchiver(ledger.stream, log)
+    lead = Lead(
+        Claim(settings.database_url, "timed work"),
+        lambda check: TimedWork.begin(settings, context, check, archiver),
+    )
     opened.push_async_callback(lead.close)
     first_key = await _settle(settings, context)
     timekeeper = Timekeeper([ledger, lead.worker(0), lead.worker(1)], clock, timer, sleep)
@@ -107,8 +117,15 @@ async def settle_catalog(store: Store, ledger: str, catalog: SqlCatalog) -> None
         )
 
 
+async def _positions(settings: Settings, store: Store) -> list[int]:
+    """The last line of each shard."""
+    heads = [ShardKeys(settings.valkey_name, place).head for place in range(settings.valkey_shards)]
+    found = await asyncio.gather(*(store.read([[b"HGET", head, b"position"]]) for head in heads))
+    return [int(position or 0) for [position] in found]
+
+
 async def _open_ledger(
-    settings: Settings, servers: Servers, catalog: SqlCatalog, clock: Clock, member: Claim
+    settings: Settings, servers: Servers, catalog: SqlCatalog, clock: Clock, member: Claim, log: SqlLogArchive
 ) -> ValkeyLedger:
     """The ledger with the boards of the catalog. Nobody changes any meanwhile: what is in the making of a change would
     be taken back."""
@@ -126,6 +143,7 @@ async def _open_ledger(
             shards=settings.valkey_shards,
             # What ends is kept by who has the ledger's own lease; what is read on the event loop waits for nobody.
             open_archive=lambda: SqlArchive.open(database_url, lambda: member.away and on_event_loop(), shared=True),
+            kept_log=log,
         )
 
 

@@ -15,6 +15,7 @@ from palmares.outbox.http import HttpSender
 from palmares.outbox.sql import SqlOutbox
 from palmares.parts import ways_to_announce
 from palmares.service.announce import Announcer
+from palmares.service.archive_log import LogArchiver
 from palmares.service.compact import Compactor
 from palmares.service.context import Context
 from palmares.service.deliver import Deliverer
@@ -26,7 +27,8 @@ _BETWEEN_COMPACTIONS: Final = 10 * SECOND
 
 
 class TimedWork:
-    """Announcements, deliveries, compaction, and boards that others left in the making. Make it with `begin`."""
+    """Announcements, deliveries, compaction, the log in the database, and boards that others left in the making.
+    Make it with `begin`."""
 
     def __init__(
         self,
@@ -35,16 +37,20 @@ class TimedWork:
         announcer: Announcer,
         deliverer: Deliverer,
         compactor: Compactor,
+        archiver: LogArchiver,
     ) -> None:
         self._context = context
         self._outbox = outbox
         self._announcer = announcer
         self._deliverer = deliverer
         self._compactor = compactor
+        self._archiver = archiver
         self._compacted_at: int | None = None
 
     @classmethod
-    async def begin(cls, settings: Settings, context: Context, check: Callable[[], None]) -> TimedWork:
+    async def begin(
+        cls, settings: Settings, context: Context, check: Callable[[], None], archiver: LogArchiver
+    ) -> TimedWork:
         """Go on where the last leader stopped; what is written is refused with what `check` raises.
 
         The outbox is read anew: it knows from memory who waits for what, and others have written since.
@@ -58,7 +64,8 @@ class TimedWork:
         sender = HttpSender(settings.webhooks_allow_private)
         deliverer = Deliverer(outbox, context.catalog, sender, context.clock)
         compactor = Compactor(context.ledger, context.catalog, outbox, sleep, timer)
-        return cls(context, outbox, announcer, deliverer, compactor)
+        archiver.start(sleep)
+        return cls(context, outbox, announcer, deliverer, compactor, archiver)
 
     def workers(self) -> list[Worker]:
         """See `Duties`."""
@@ -83,6 +90,7 @@ class TimedWork:
     async def close(self, in_order: bool) -> None:
         """See `Duties`. Whatever fails, all of it is ended; the next leader goes on."""
         try:
+            await self._archiver.close()
             await self._compactor.close()
             if in_order:
                 await self._announcer.close(self._context.clock())

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio import fail_after
+from anyio.lowlevel import checkpoint
 
 from palmares import AsyncPalmares
 from palmares.comparing import differences
 from palmares.config import Settings, load
-from palmares.domain.errors import NotAllowed
+from palmares.domain.errors import NotAllowed, Unavailable
 from palmares.ledger.embedded.folder import Folder, FolderInUse
 from palmares.moving import move_to_cluster, move_to_folder, rebuild_cluster
 from palmares.sql.claim import Claim, DatabaseInUse
@@ -81,6 +83,8 @@ async def lived(both: Installations) -> Installations:
     async with AsyncPalmares.open(both.folder) as palmares:
         await define(palmares)
         await live(palmares, 1, 4)
+        taken_back = await palmares.record("laps", "ben", 50)
+        await palmares.call("DELETE", "/admin/v1/events", ids=taken_back["eventId"], reason="sensor")
     return both
 
 
@@ -134,6 +138,29 @@ async def test_a_cluster_is_rebuilt_after_valkey_lost_it(lived: Installations) -
     assert await rebuild_cluster(lived.settings, deaf) == 0
 
 
+async def test_a_worker_does_not_go_on_with_a_valkey_that_lost_data(lived: Installations) -> None:
+    """It would number other lines like those that are kept."""
+    await move_to_cluster(lived.folder, lived.settings, deaf)
+    lived.variables["valkey_name"] = fresh_name()
+    with pytest.raises(Unavailable, match="run `palmares rebuild`"):
+        async with AsyncPalmares.open(None, **lived.variables):
+            raise AssertionError("it was opened")
+    await rebuild_cluster(lived.settings, deaf)
+    async with AsyncPalmares.open(None, **lived.variables) as palmares:
+        await palmares.record("laps", "ann", 1)
+
+
+async def test_a_worker_keeps_the_log_in_the_database(both: Installations) -> None:
+    """Soon after something was recorded, without being asked."""
+    async with AsyncPalmares.open(None, **both.variables) as palmares:
+        await define(palmares)
+        await live(palmares, 1, 3)
+        kept = "SELECT count(*) FROM log_lines WHERE kind = 'event'"
+        with fail_after(60):
+            while both.place.execute(kept) != [(10,)]:
+                await checkpoint()
+
+
 async def test_a_difference_is_told(lived: Installations) -> None:
     """One total, and the ranks that follow from it."""
     await move_to_cluster(lived.folder, lived.settings, deaf)
@@ -181,8 +208,7 @@ async def test_nothing_is_moved_while_a_server_runs(lived: Installations) -> Non
 async def test_what_the_cluster_does_not_take_yet_is_refused_before_anything_is_copied(lived: Installations) -> None:
     """By name. The databases stay empty, and so may be tried again later."""
     async with AsyncPalmares.open(lived.folder) as palmares:
-        await palmares.record("laps", "ann", 5)
-        await palmares.call("DELETE", "/admin/v1/users", ids="ann")
+        await palmares.call("DELETE", "/admin/v1/users/eve")
     with pytest.raises(NotAllowed, match="does not take erasures yet"):
         await move_to_cluster(lived.folder, lived.settings, deaf)
     tables = lived.place.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")

@@ -11,7 +11,7 @@ not the one whose log is kept: it lost some of it, or began anew. Then nothing i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -132,6 +132,17 @@ class LogArchiver:
         if self._lines_left is not None and last is not None:
             # The last one stays in any case, to be recognized.
             await self._source.trim(shard, last.position - self._lines_left)
+
+
+async def check_complete(positions: Sequence[int], archive: LogArchive) -> None:
+    """Raise `Damaged` when a ledger whose shards are at these lines lacks some that are kept: it must not go on."""
+    for shard, position in enumerate(positions):
+        last = _position(await archive.last(shard))
+        if position < last:
+            raise Damaged(
+                f"shard {shard} is at line {position} in Valkey, but {last} lines are kept in the database: Valkey "
+                "lost data; stop all workers and run `palmares rebuild`"
+            )
 
 
 def _position(line: LogLine | None) -> int:

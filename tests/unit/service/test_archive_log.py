@@ -9,14 +9,14 @@ import pytest
 
 from palmares.domain.errors import Unavailable
 from palmares.domain.log_line import LogLine
-from palmares.ledger.contract import Record
+from palmares.ledger.contract import Record, WantedEvents, void
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.log_archive.sql import SqlLogArchive
 from palmares.service.archive_log import Damaged, LogArchiver
 from tests.databases import Place, Postgres
 from tests.ledger_world import Clock, swim
 from tests.valkey_servers import Address, fresh_name
-from tests.world import make_board
+from tests.world import DEFAULT_SCOPE, LAPS, make_board
 
 pytestmark = pytest.mark.anyio
 SHARDS = 3
@@ -150,6 +150,25 @@ async def test_the_log_is_told_whole_though_most_of_it_was_let_go_of(world: Worl
     assert pieces == expected
     await world.record(1)
     assert set(before) < set(await world.ledger.records(0, 10_000))
+
+
+async def test_events_are_found_and_taken_back_though_their_lines_were_let_go_of(world: World) -> None:
+    """By user, by id and among all; and what a void is about."""
+    await world.record()
+    user = await world.ledger.user(DEFAULT_SCOPE, "ann")
+    wanted = [WantedEvents(DEFAULT_SCOPE, 100), WantedEvents(DEFAULT_SCOPE, 100, user=user)]
+    before = [(await world.ledger.events(one)).events for one in wanted]
+    await world.archiver(lines_left=0).drain()
+    assert [(await world.ledger.events(one)).events for one in wanted] == before
+    [first] = [event for event in before[1] if event.amount == 1_000_000]
+    assert await world.ledger.events_with(DEFAULT_SCOPE, [first.id]) == [first]
+    assert user is not None
+    await world.ledger.record([void(DEFAULT_SCOPE, first.position)])
+    assert await world.ledger.total(user, LAPS) == 2_000_000
+    await world.archiver(lines_left=0).drain()
+    [found] = await world.ledger.events_with(DEFAULT_SCOPE, [first.id])
+    assert found is not None
+    assert found.void is not None
 
 
 async def test_as_many_lines_stay_as_are_asked_for(world: World) -> None:

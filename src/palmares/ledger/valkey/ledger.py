@@ -59,6 +59,7 @@ from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.explorer import Explorer
 from palmares.ledger.valkey.finish import Finisher
 from palmares.ledger.valkey.keeper import Keeper
+from palmares.ledger.valkey.kept_log import KeptLog
 from palmares.ledger.valkey.keys import LedgerKeys
 from palmares.ledger.valkey.lease import Lease
 from palmares.ledger.valkey.member import event_of
@@ -69,7 +70,6 @@ from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.shards import Begun, Shards
 from palmares.ledger.valkey.state import decode_stored
 from palmares.ledger.valkey.store import Glide, Lost
-from palmares.ledger.valkey.stream import KeptLog
 from palmares.ledger.valkey.worker import Worker
 
 T = TypeVar("T")
@@ -94,7 +94,6 @@ class ValkeyLedger:
         streaks: Mapping[int, StreakSettings],
         promise: Promise,
         archive: Archive | None = None,
-        kept_log: KeptLog | None = None,
     ) -> None:
         self.promise = promise
         self._store = store
@@ -110,7 +109,7 @@ class ValkeyLedger:
         self._keeper: Keeper | None = None
         self._builder: Builder | None = None
         self._finisher: Finisher | None = None
-        self._reader = Reader(shards, self._streaks, archive, kept_log)
+        self._reader = Reader(shards, self._streaks, archive)
         self.stream = self._reader.stream
         self._explorer = Explorer(shards, self.stream)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
@@ -146,10 +145,10 @@ class ValkeyLedger:
             kept = await _settings(store, "append*")
             promise: Promise = "unknown" if kept is None else promise_of(kept)
             logger.info("the ledger is on Valkey", promise=sentence(promise), shards=shards)
-            parts = Shards(store, name, shards)
+            parts = Shards(store, name, shards, kept_log)
             await parts.refresh()
             archive = None if open_archive is None else open_archive()
-            ledger = cls(store, parts, clock, worker, streaks or {}, promise, archive, kept_log)
+            ledger = cls(store, parts, clock, worker, streaks or {}, promise, archive)
             opened.pop_all()
             opened.push_async_callback(ledger.close)
             if archive is not None:

@@ -43,7 +43,7 @@ from palmares.ledger.valkey.state import (
     decode_name,
     decode_stored,
 )
-from palmares.ledger.valkey.stream import KeptLog, Stream
+from palmares.ledger.valkey.stream import Stream
 
 T = TypeVar("T")
 # Up to this row, a page is made from the top, which is one round trip.
@@ -192,14 +192,8 @@ class View:
 class Reader:
     """The reading half of the contract; each method is described there."""
 
-    def __init__(
-        self,
-        shards: Shards,
-        streaks: Mapping[int, StreakSettings],
-        archive: Archive | None = None,
-        kept: KeptLog | None = None,
-    ) -> None:
-        self.stream = Stream(shards, self._record, kept)
+    def __init__(self, shards: Shards, streaks: Mapping[int, StreakSettings], archive: Archive | None = None) -> None:
+        self.stream = Stream(shards, self._record)
         self._shards = shards
         self._streaks = streaks
         self._finals = None if archive is None else Finals(archive, self.named)

@@ -16,9 +16,10 @@ from palmares.ledger.points import encode_schemes
 from palmares.ledger.valkey.boards import Boards, decode_boards, encode_board
 from palmares.ledger.valkey.commit import Shard, damaged
 from palmares.ledger.valkey.draft import EventsNeeded, Picture
+from palmares.ledger.valkey.kept_log import KeptLog
 from palmares.ledger.valkey.keys import ShardKeys, shard_of, split_position, used_field, user_name, whole_position
-from palmares.ledger.valkey.lines import lines_at
-from palmares.ledger.valkey.state import Line, Logged, Stored, Use, decode_stored, decode_use, encode_line
+from palmares.ledger.valkey.lines import lines_at, logged_lines
+from palmares.ledger.valkey.state import Line, Logged, Stored, Use, decode_line, decode_stored, decode_use, encode_line
 from palmares.ledger.valkey.store import Command, Store
 
 P = ParamSpec("P")
@@ -52,8 +53,9 @@ class Shards:
     """The shards, in their order. `now` is the latest time that any of them recorded something at, as far as seen, and
     `position` the last line of all, likewise. Everything that ended until `kept` is kept; that may be known late."""
 
-    def __init__(self, store: Store, ledger: str, count: int) -> None:
+    def __init__(self, store: Store, ledger: str, count: int, kept_log: KeptLog | None = None) -> None:
         self.store = store
+        self.kept_log = kept_log
         self.all = [Shard(place, ShardKeys(ledger, place), Boards()) for place in range(count)]
         self.now = 0
         self.position = 0
@@ -118,7 +120,22 @@ class Shards:
         """The lines at some positions of shards, those that there are."""
         real = [(place, position) for place, position in wanted if position > 0]
         keys = {shard.place: shard.keys for shard in self.all}
-        return await lines_at(self.store, keys, real) if real else {}
+        found = await lines_at(self.store, keys, real) if real else {}
+        missing = [where for where in real if where not in found]
+        kept = await asyncio.gather(*(self._kept_line(*where) for where in missing))
+        return {**found, **{where: line for where, line in zip(missing, kept, strict=True) if line is not None}}
+
+    async def _kept_line(self, place: int, position: int) -> Logged | None:
+        """A line that a shard has let go of."""
+        if self.kept_log is None:
+            return None
+        [oldest] = await self.store.read([[b"XRANGE", self.all[place].keys.log, b"-", b"+", b"COUNT", b"1"]])
+        if all(position >= line.position for line in logged_lines(oldest)):
+            return None
+        for line in await self.kept_log.lines(place, position - 1, 1):
+            content, target = decode_line(line.content)
+            return Logged(line.position, line.recorded_at, line.user, content, target)
+        return None
 
     def ask(self, place: int, commands: Sequence[Command]) -> Awaitable[list[Any]]:
         """Read from one shard at one moment; `BoardsMoved` when its boards are others than at the time of the call.

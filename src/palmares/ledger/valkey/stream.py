@@ -7,7 +7,7 @@ of a shard have no gaps, so whether something is missing shows at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from palmares.domain.errors import Unavailable
 from palmares.domain.log_line import LogLine
@@ -31,22 +31,12 @@ class StreamEntry(NamedTuple):
         return Logged(self.position, self.recorded_at, self.user, line, target)
 
 
-class KeptLog(Protocol):
-    """Where lines are that were let go of here."""
-
-    async def lines(self, shard: int, after: int, limit: int) -> list[LogLine]:
-        """Lines of a shard in order, from the position behind `after`."""
-
-
 class Stream:
-    """The streams of all shards. `record_of` reads a line; `kept` is where lines are that are here no more."""
+    """The streams of all shards. `record_of` reads a line."""
 
-    def __init__(
-        self, shards: Shards, record_of: Callable[[Shard, Logged], Record], kept: KeptLog | None = None
-    ) -> None:
+    def __init__(self, shards: Shards, record_of: Callable[[Shard, Logged], Record]) -> None:
         self._shards = shards
         self._record_of = record_of
-        self._kept = kept
 
     @property
     def shards(self) -> int:
@@ -62,7 +52,8 @@ class Stream:
         if not found or found[0].position == after + 1:
             return found
         missing = min(found[0].position - after - 1, limit)
-        kept = [] if self._kept is None else await self._kept.lines(place, after, missing)
+        kept_log = self._shards.kept_log
+        kept = [] if kept_log is None else await kept_log.lines(place, after, missing)
         if [line.position for line in kept] != list(range(after + 1, after + 1 + missing)):
             raise Unavailable(f"lines of the log of shard {place} behind {after} are neither in Valkey nor kept")
         earlier = [StreamEntry(line.position, line.user, line.recorded_at, line.content) for line in kept]

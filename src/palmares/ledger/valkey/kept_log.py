@@ -1,0 +1,14 @@
+"""Where lines of the log are that a shard has let go of."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from palmares.domain.log_line import LogLine
+
+
+class KeptLog(Protocol):
+    """The log as it is kept elsewhere, up to some line of each shard. May raise `Unavailable`."""
+
+    async def lines(self, shard: int, after: int, limit: int) -> list[LogLine]:
+        """Lines of a shard in order, from the position behind `after`."""
