@@ -51,6 +51,7 @@ from palmares.ledger.contract import (
 from palmares.ledger.valkey.boards import Making, counts_alike
 from palmares.ledger.valkey.chores import Chores
 from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.erasing import Erasing
 from palmares.ledger.valkey.explorer import Explorer
 from palmares.ledger.valkey.keys import shards_key
 from palmares.ledger.valkey.member import event_of
@@ -94,6 +95,7 @@ class ValkeyLedger:
         self._installs: set[asyncio.Task[None]] = set()
         self._reader = Reader(shards, self._streaks)
         self._explorer = Explorer(shards)
+        self._erasing = Erasing(store, shards, self._reader)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
     @classmethod
@@ -153,6 +155,8 @@ class ValkeyLedger:
     async def record(self, entries: Sequence[Entry]) -> list[Outcome]:
         """See `Ledger.record`. A list is all or none within each shard, and refused before anything is sent."""
         await self._chores.done()
+        if any(entry.erase for entry in entries):
+            await self._erasing.check({entry.scope for entry in entries if entry.erase}, self._clock())
         return await self._worker.record(entries)
 
     async def advance(self, now: int) -> None:
@@ -225,7 +229,9 @@ class ValkeyLedger:
         making = Making(generation, board, ready=False)
         async for piece in self._store.scan_hash(shard.keys.users):
             found = [(name, decode_stored(raw).state) for name, raw in piece]
-            behind = [(name, state) for name, state in found if board.counted.number in state.sums]
+            behind = [
+                (name, state) for name, state in found if board.counted.number in state.sums and not state.erased_at
+            ]
             await asyncio.gather(*(self._check_live(shard, making, name, board.counted) for name, _ in behind))
             entries = [[Entry(state.user.scope, state.user.id)] for _, state in behind if state.generation < generation]
             await asyncio.gather(*(self._worker.record(entry) for entry in entries))
@@ -419,8 +425,9 @@ class ValkeyLedger:
         found: dict[str, tuple[int, int, bytes, StreakRow]] = {}
         for shard in self._shards.all:
             async for piece in self._store.scan_hash(shard.keys.users):
-                for user in (decode_stored(raw).state.user for _, raw in piece):
-                    if user.scope == scope and not user.hidden:
+                for state in (decode_stored(raw).state for _, raw in piece):
+                    user = state.user
+                    if user.scope == scope and not user.hidden and not state.erased_at:
                         _rank_streak(found, user, shown_at(await self.streak(user), self._shards.now), order)
         return [row for *_, row in sorted(found.values())[:limit]]
 
@@ -441,11 +448,12 @@ class ValkeyLedger:
         return await self._reader.awards(user, system, limit)
 
     async def unfinished_erasures(self) -> list[Erasure]:
-        """See `Ledger.unfinished_erasures`. Nobody is erased."""
-        return []
+        """See `Ledger.unfinished_erasures`."""
+        return await self._erasing.unfinished()
 
     async def compact(self, numbers: Sequence[int]) -> None:
-        """See `Ledger.compact`. Nobody is erased."""
+        """See `Ledger.compact`."""
+        await self._erasing.compact(numbers)
 
     async def events(self, wanted: WantedEvents) -> EventPage:
         """See `Ledger.events`."""
