@@ -707,7 +707,7 @@ def first_use(log: Sequence[Line], user: User, entry: Entry) -> EventLine | None
 
 def record_of(line: Line, scopes: Mapping[int, int]) -> Record:
     if isinstance(line, ErasureLine):
-        nothing = (None,) * 7
+        nothing = (None,) * 8
         return Record(line.position, "erasure", line.recorded_at, scopes[line.user], line.user, *nothing)
     if isinstance(line, UserLine):
         body = msgspec.json.encode(profile(line.user)).decode()

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
-from palmares.domain.errors import PalmaresError
+from palmares.domain.errors import NotAllowed, PalmaresError
 from palmares.domain.local_time import HOUR
 from palmares.domain.points import Scheme
+from palmares.domain.user import User
 from palmares.domain.value import LEAST, MOST
 from palmares.ledger.contract import Entry, Ledger, void
 from palmares.ledger.valkey.ledger import ValkeyLedger
@@ -111,11 +112,25 @@ class Pair:
             return entry
         [user] = await self.slow.users([wanted.user])
         known = await self.workers[0].user(user.scope, user.id)
-        assert known is not None
+        if known is None:
+            # Erased since: the event is nobody's.
+            return replace(entry, voids=1_000_000)
         lines = await self.workers[0].records(0, 1_000_000)
         own = [line.position for line in lines if line.kind == "event" and line.user == known.number]
         place = [line for line in slow if line.user == wanted.user].index(wanted)
         return replace(entry, voids=own[place])
+
+    async def erase(self, worker: int, user_id: str, compacted: bool) -> None:
+        """Erase somebody at one of the workers, which is refused while there are runs that are over."""
+        request = [Entry(DEFAULT_SCOPE, user_id, erase=True, must_exist=True)]
+        found = await answer(self.workers[worker], request)
+        if found is NotAllowed:
+            return
+        assert found == await answer(self.slow, request)
+        if compacted:
+            await self.workers[worker].compact(
+                [erasure.number for erasure in await self.workers[worker].unfinished_erasures()]
+            )
 
     async def pay(self, worker: int, scheme: Scheme) -> None:
         """One of the workers hears of other schemes; the other has to find out."""
@@ -155,7 +170,12 @@ async def answer(ledger: Ledger, request: Sequence[Entry]) -> Any:
         outcomes = await ledger.record(request)
     except PalmaresError as error:
         return type(error)
-    return [(replace(outcome.user, number=0), *told(outcome)[1:]) for outcome in outcomes]
+    return [(unnumbered(outcome.user), *told(outcome)[1:]) for outcome in outcomes]
+
+
+def unnumbered(user: User) -> User:
+    """A user without the number, which is all that is told of one who is erased."""
+    return replace(user, number=0, id="erased" if user.erased else user.id)
 
 
 def anonymous(found: dict[Any, Any]) -> dict[Any, Any]:
@@ -199,6 +219,13 @@ def hide(worker: int, user_id: str, hidden: bool) -> Action:
     return act
 
 
+def erase(worker: int, user_id: str, compacted: bool) -> Action:
+    async def act(pair: Pair) -> None:
+        await pair.erase(worker, user_id, compacted)
+
+    return act
+
+
 def about_board(what: str, worker: int, board: Board, number: int) -> Action:
     async def act(pair: Pair) -> None:
         if what == "follow":
@@ -227,6 +254,7 @@ actions = st.one_of(
     st.builds(about_board, st.sampled_from(["follow", "follow", "forget"]), either, taken_boards, st.integers(1, 4)),
     st.builds(hide, either, st.sampled_from(USERS), st.booleans()),
     st.builds(pay, either, schemes),
+    st.builds(erase, either, st.sampled_from(USERS), st.booleans()),
     st.sampled_from([restart, compare]),
 )  # fmt: skip
 

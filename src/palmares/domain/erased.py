@@ -17,9 +17,14 @@ def anonymous_id(number: int) -> str:
     return f"erased-{number}"
 
 
+def is_anonymous(user_id: str) -> bool:
+    """Whether an id stands for an erased user."""
+    return _RESERVED.fullmatch(user_id) is not None
+
+
 def check_new_id(user_id: str) -> str:
     """The id itself, or `Invalid` for one that stands for an erased user: no user can be called so."""
-    if _RESERVED.fullmatch(user_id):
+    if is_anonymous(user_id):
         raise Invalid(f"user.id: {user_id!r} stands for a user who was erased; choose another")
     return user_id
 

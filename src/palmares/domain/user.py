@@ -129,3 +129,11 @@ def _settle_email(user: User, given: dict[str, Any], subscribe: bool | None) -> 
 def _merged(stored: Mapping[str, str], given: Mapping[str, str | None]) -> dict[str, str]:
     merged = {**stored, **given}
     return {key: value for key, value in merged.items() if value is not None}
+
+
+def without_person(user: User) -> User:
+    """What is left of a user who is erased: what decides how events counted, and nothing of the person."""
+    return User(
+        number=user.number, scope=user.scope, id=anonymous_id(user.number), tz=user.tz, preferences=user.preferences,
+        control=user.control, created=user.created, updated=user.updated,
+    )  # fmt: skip

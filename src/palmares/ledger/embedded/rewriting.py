@@ -10,18 +10,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
-
-from palmares.domain.hidden import MARK
+from palmares.ledger.anonymous import reduced_profile
 from palmares.ledger.embedded.log import USER
 from palmares.ledger.embedded.projection import truncate_wal
 from palmares.ledger.embedded.queries import query
-
-# What the past needs of a profile to be told alike: by which clock and rules events counted, and since when.
-_KEPT = ("tz", "preferences", "preferences_before", "control", "created", "updated")
-_ATTRIBUTES = ("attributes", "attributes_before")
 
 
 class Rewritten(NamedTuple):
@@ -71,17 +65,8 @@ def rewritten(
     position: int, kind: int, user_id: str | None, body: str | None, idempotency_key: str | None
 ) -> Rewritten:
     """A line without what is a person's, as long as before: a profile as far as the past needs it, else nothing."""
-    left = None if body is None else _padded(_reduced(body) if kind == USER else "{}", body)
+    left = None if body is None else _padded(reduced_profile(body) if kind == USER else "{}", body)
     return Rewritten(_blank(user_id), left, _blank(idempotency_key), position)
-
-
-def _reduced(body: str) -> str:
-    profile: dict[str, Any] = msgspec.json.decode(body)
-    kept = {name: profile[name] for name in profile if name in _KEPT}
-    for name in _ATTRIBUTES:
-        if name in profile:
-            kept[name] = {key: text for key, text in profile[name].items() if key == MARK}
-    return msgspec.json.encode(kept).decode()
 
 
 def _padded(text: str, former: str) -> str:

@@ -25,7 +25,7 @@ from palmares.domain import local_time, value
 from palmares.domain.erased import anonymous_id
 from palmares.domain.preferences import DEFAULTS, Preferences
 from palmares.domain.streak import Streak, decode
-from palmares.domain.user import User
+from palmares.domain.user import User, without_person
 from palmares.domain.value import MOST
 from palmares.ledger.contract import NO_STREAK
 from palmares.ledger.embedded.log import PastEvent
@@ -209,7 +209,7 @@ class Users:
     def erase(self, state: UserState) -> UserState:
         """Let nobody have the id of a user any more, and keep of the user what the past needs."""
         user = state.user
-        left = UserState(_anonymous(user), state.sums, state.streak)
+        left = UserState(without_person(user), state.sums, state.streak)
         for layer in (self._young, self._old):
             layer.by_id.pop((user.scope, user.id), None)
             layer.by_number.pop(user.number, None)
@@ -402,14 +402,6 @@ def decode_user(number: int, scope: int, user_id: str, body: str) -> User:
     if "preferences" in given:
         given["preferences"] = msgspec.convert(given["preferences"], Preferences)
     return User(number=number, scope=scope, id=user_id, **given)
-
-
-def _anonymous(user: User) -> User:
-    """What is left of a user who is erased: what decides how events counted, and nothing of the person."""
-    return User(
-        number=user.number, scope=user.scope, id=anonymous_id(user.number), tz=user.tz, preferences=user.preferences,
-        control=user.control, created=user.created, updated=user.updated,
-    )  # fmt: skip
 
 
 def attributes_before(body: str) -> dict[str, str] | None:

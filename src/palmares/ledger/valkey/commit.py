@@ -5,14 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from palmares.domain.effect import last_boundary, next_boundary
 from palmares.domain.errors import Unavailable
 from palmares.ledger.valkey.boards import Boards
 from palmares.ledger.valkey.draft import DRAFTED, Change, EventMember, Past, Side, Step
-from palmares.ledger.valkey.keys import ShardKeys, note_field, run_group_field
-from palmares.ledger.valkey.state import encode_held, encode_line, encode_state
+from palmares.ledger.valkey.keys import ShardKeys, erased_prefix, note_field, run_group_field
+from palmares.ledger.valkey.state import Left, encode_held, encode_left, encode_line, encode_state
 from palmares.ledger.valkey.tell import Count, Question, Ranking
 
 Unit = Sequence[Step]
@@ -85,7 +86,8 @@ class Commit:
 
     def _step(self, step: Step) -> Iterable[bytes]:
         writes = step.writes
-        yield from (step.name, _number(step.version), b"1" if writes else b"0")
+        number = _number(step.state.user.number)
+        yield from (step.name, number, _number(step.version), b"1" if writes else b"0")
         yield encode_state(step.state) if writes else b""
         yield from _list(step.used if writes else (), lambda field: [field])
         yield _number(step.event_line)
@@ -93,7 +95,9 @@ class Commit:
         yield from _list(enumerate(step.lines), lambda line: [_position(targets.get(line[0], 0)), encode_line(line[1])])
         yield from _list(step.events, lambda event: self._event(event, step.name))
         yield from _list(step.gone, lambda gone: self._gone(*gone, step.name))
-        yield from _list(step.changes, lambda change: self._change(change, step.state.user.id))
+        yield from _list([] if step.erases is None else [step.erases], lambda left: self._erased(left, step))
+        user_id = step.state.user.id if step.erases is None else step.erases.user_id
+        yield from _list(step.changes, lambda change: self._change(change, user_id))
         yield from _list(step.past, lambda past: self._past(past, step.name))
         yield from _list(step.ignored, lambda field: [field])
         yield from _list(step.revising, lambda field: [field])
@@ -106,6 +110,15 @@ class Commit:
     def _event(self, event: EventMember, name: bytes) -> list[bytes]:
         key = self._shard.keys.events(event.metric, name)
         return [self._key(key), event.before, _position(event.position), event.behind]
+
+    def _erased(self, left: Left, step: Step) -> list[bytes]:
+        """What a user who is erased is called, but for the number, and which keys are called alike."""
+        keys, erased = self._shard.keys, erased_prefix(left.scope)
+        renamed = [make for metric in step.state.sums for make in _both(keys, metric)]
+        return [
+            erased, self._key(keys.erasures), encode_left(left),
+            *_list(renamed, lambda make: [self._key(make(step.name)), make(erased)]),
+        ]  # fmt: skip
 
     def _gone(self, event: EventMember, void: int, name: bytes) -> list[bytes]:
         keys = self._shard.keys
@@ -183,6 +196,11 @@ def order_keys(shard: Shard, ranking: Ranking) -> tuple[bytes, bytes]:
     ready = [making for making in shard.boards.of(ranking.board) if making.ready]
     generation, group = ready[-1].generation if ready else 0, (ranking.run_start, ranking.group)
     return shard.keys.order(generation, group), shard.keys.values(generation, group)
+
+
+def _both(keys: ShardKeys, metric: int) -> list[Callable[[bytes], bytes]]:
+    """Where events of a metric are, by user: those that count, and those that are void."""
+    return [partial(keys.events, metric), partial(keys.void_events, metric)]
 
 
 def _position(position: int) -> bytes:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from palmares.domain import local_time, tally, value
 from palmares.domain.effect import changes_past_days, is_late, is_live
 from palmares.domain.erased import check_new_id
-from palmares.domain.errors import NotAllowed, NotFound, PalmaresError
+from palmares.domain.errors import NotFound, PalmaresError
 from palmares.domain.group import Group
 from palmares.domain.metric import Metric
 from palmares.domain.points import Earned, earned, is_counter
@@ -25,7 +25,7 @@ from palmares.domain.streak import at as shown_at
 from palmares.domain.streak import blank as blank_streak
 from palmares.domain.streak import step as streak_step
 from palmares.domain.streak_settings import StreakSettings
-from palmares.domain.user import User, changed
+from palmares.domain.user import User, changed, without_person
 from palmares.ledger.contract import NO_STREAK, Award, Entry
 from palmares.ledger.points import encode_award
 from palmares.ledger.valkey.boards import Boards, Making
@@ -33,6 +33,7 @@ from palmares.ledger.valkey.keys import run_field, used_field, user_name
 from palmares.ledger.valkey.member import event_of, event_parts
 from palmares.ledger.valkey.state import (
     Held,
+    Left,
     Line,
     Logged,
     Stored,
@@ -157,7 +158,8 @@ class Step:
 
     `event_line` is the place, from 1, of the line of its event; `targets` are by the place of their line, from 0, and
     awards come with the place of theirs. `gone` are events that are void now, each with the position of what says so.
-    `about` is the line of the event that an entry says is void; without any `gone` it was so already.
+    `about` is the line of the event that an entry says is void; without any `gone` it was so already. When
+    it `erases` the user, its state is what is left.
     """
 
     entry: Entry
@@ -170,6 +172,7 @@ class Step:
     lines: list[Line] = field(default_factory=list)
     used: list[bytes] = field(default_factory=list)
     events: list[EventMember] = field(default_factory=list)
+    erases: Left | None = None
     changes: list[Change] = field(default_factory=list)
     past: list[Past] = field(default_factory=list)
     ignored: list[bytes] = field(default_factory=list)
@@ -208,13 +211,14 @@ class UserBefore(NamedTuple):
 @dataclass(slots=True)
 class _Notes:
     """What has been drafted: the last step of each user, keys, events, lines with their targets, and which events are
-    void."""
+    void. `erased` counts how often a user was erased: keys and events are those of one life."""
 
-    users: dict[bytes, Stored] = field(default_factory=dict)
-    used: dict[bytes, Step] = field(default_factory=dict)
-    events: dict[tuple[bytes, int], list[PastEvent]] = field(default_factory=dict)
+    users: dict[bytes, Stored | None] = field(default_factory=dict)
+    used: dict[tuple[int, bytes], Step] = field(default_factory=dict)
+    events: dict[tuple[bytes, int, int], list[PastEvent]] = field(default_factory=dict)
     lines: dict[bytes, list[tuple[Line, int]]] = field(default_factory=dict)
     voids: dict[bytes, set[int]] = field(default_factory=dict)
+    erased: dict[bytes, int] = field(default_factory=dict)
 
     def take_over(self, other: _Notes) -> None:
         self.users.update(other.users)
@@ -225,6 +229,8 @@ class _Notes:
             self.lines.setdefault(name, []).extend(lines)
         for name, voids in other.voids.items():
             self.voids.setdefault(name, set()).update(voids)
+        for name, erased in other.erased.items():
+            self.erased[name] = self.erased.get(name, 0) + erased
 
 
 class Draft:
@@ -250,9 +256,10 @@ class Draft:
         return steps
 
     def _add(self, entry: Entry) -> Step:
-        _check_supported(entry)
         name = user_name(entry.scope, entry.user_id)
         present = self._present(name)
+        if entry.erase:
+            return self._erase(entry, name, present)
         replay = None if present is None else self._replay(entry, name, present)
         if replay is not None:
             return replay
@@ -266,7 +273,15 @@ class Draft:
 
     def _present(self, name: bytes) -> Stored | None:
         """A user as the entries before have left them."""
-        return self._fresh.users.get(name) or self._kept.users.get(name) or self.picture.users.get(name)
+        for notes in (self._fresh, self._kept):
+            if name in notes.users:
+                return notes.users[name]
+        found = self.picture.users.get(name)
+        return None if found is None or found.state.erased_at else found
+
+    def _life(self, name: bytes) -> int:
+        """How often a user was erased by what is drafted."""
+        return self._kept.erased.get(name, 0) + self._fresh.erased.get(name, 0)
 
     def _boards(self, name: bytes) -> Boards:
         return self.picture.boards[self.picture.shard_of[name]]
@@ -277,7 +292,11 @@ class Draft:
         if entry.metric is None or entry.idempotency_key is None:
             return None
         used = used_field(name, entry.metric.number, entry.idempotency_key)
-        use = self._fresh.used.get(used) or self._kept.used.get(used) or self.picture.used.get(used)
+        life = self._life(name)
+        use: Use | Step | None = self._fresh.used.get((life, used)) or self._kept.used.get((life, used))
+        if use is None and not life:
+            stored = self.picture.used.get(used)
+            use = stored if stored is not None and stored.user == present.state.user.number else None
         if use is None:
             return None
         state = present.state
@@ -421,7 +440,7 @@ class Draft:
         )  # fmt: skip
         step.state = UserState(state.user, {**state.sums, number: coming.after}, streak, held, state.generation)
         step.events.append(event_member(number, coming.event))
-        self._fresh.events.setdefault((step.name, number), []).append(coming.event)
+        self._fresh.events.setdefault((step.name, number, self._life(step.name)), []).append(coming.event)
 
     def _pay(self, entry: Entry, metric: int, step: Step, totals: tuple[int, int], before: UserBefore) -> None:
         """Let the event of a step, which changed a total, be followed by what it earns."""
@@ -527,8 +546,9 @@ class Draft:
         return self._kept.voids.get(name, set()) | self._fresh.voids.get(name, set())
 
     def _recorded_or_drafted(self, name: bytes, metric: int) -> list[PastEvent]:
-        drafted = [*self._kept.events.get((name, metric), ()), *self._fresh.events.get((name, metric), ())]
-        if name not in self.picture.users:
+        life = self._life(name)
+        drafted = [*self._kept.events.get((name, metric, life), ()), *self._fresh.events.get((name, metric, life), ())]
+        if life or name not in self.picture.users:
             return drafted
         stored = self.picture.events.get((name, metric))
         if stored is None:
@@ -621,19 +641,37 @@ class Draft:
         """Let the entries behind this one see it."""
         version = step.version + 1 if step.writes else step.version
         self._fresh.users[step.name] = Stored(version, step.state)
-        if step.lines:
-            lines = [(line, step.targets.get(place, 0)) for place, line in enumerate(step.lines)]
-            self._fresh.lines.setdefault(step.name, []).extend(lines)
+        self._keep_lines(step)
         if step.event_line and entry.metric is not None and entry.idempotency_key is not None:
             used = used_field(step.name, entry.metric.number, entry.idempotency_key)
             step.used.append(used)
-            self._fresh.used[used] = step
+            self._fresh.used[self._life(step.name), used] = step
 
+    def _keep_lines(self, step: Step) -> None:
+        if step.lines:
+            lines = [(line, step.targets.get(place, 0)) for place, line in enumerate(step.lines)]
+            self._fresh.lines.setdefault(step.name, []).extend(lines)
 
-def _check_supported(entry: Entry) -> None:
-    """Raises `NotAllowed` for what this ledger does not take yet."""
-    if entry.erase:
-        raise NotAllowed("this ledger does not erase users yet; clear their fields")
+    # Erasing
+
+    def _erase(self, entry: Entry, name: bytes, present: Stored | None) -> Step:
+        """From here on, nobody has the id, and the user stands in nothing that is live."""
+        if present is None:
+            raise NotFound(f"user {entry.user_id!r} was not found")
+        state = present.state
+        left = UserState(without_person(state.user), state.sums, state.streak, {}, state.generation, self.now)
+        step = Step(entry, name, self.picture.shard_of[name], present.version, state, writes=True)
+        step.erases = Left(entry.scope, entry.user_id, self.now)
+        step.lines.append(Line(entry.scope, "", kind="erasure"))
+        for making in self._boards(name):
+            for start, held in state.held.get(making.generation, {}).items():
+                if self._is_live(making, start):
+                    step.changes.append(Change(making, start, _side(making, held, state.user), None))
+        step.state = left
+        self._fresh.users[name] = None
+        self._keep_lines(step)
+        self._fresh.erased[name] = self._fresh.erased.get(name, 0) + 1
+        return step
 
 
 def streak_settings_for(streaks: Mapping[int, StreakSettings], user: User) -> StreakSettings:

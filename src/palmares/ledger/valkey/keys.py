@@ -8,10 +8,12 @@ one slot and one script may change them together. Of a ledger called `palmares`,
     {palmares.3}:log                       stream  the truth: one entry for each line, with the id `<position>-0`
     {palmares.3}:users                     hash    user → version, number, state
     {palmares.3}:names                     hash    number of a user → user
-    {palmares.3}:used                      hash    user, metric, idempotency key → position and time of the event
+    {palmares.3}:used                      hash    user, metric, idempotency key → the event: position, time, user
     {palmares.3}:past:7:739312             hash    of a generation and a run that is final: user → what the user had
     {palmares.3}:boards                    hash    generation → definition of a board, and whether it is complete
     {palmares.3}:points                    hash    position → scope, and the schemes by which it pays from there on
+    {palmares.3}:erasures                  hash    number of an erased user of whom something is left → whose, and when
+    {palmares.3}:rewritten                 stream  the log in the making, without what is left of erased users
     {palmares.3}:voids                     hash    position of an event → position and time of what says that it is void
     {palmares.3}:ignored                   hash    generation, run → how many events came late and were left out
     {palmares.3}:revising                  hash    generation, run → the last event that changes what is over of the run
@@ -41,8 +43,10 @@ from zlib import crc32
 
 import msgspec
 
+from palmares.domain.erased import anonymous_id, is_anonymous
 from palmares.domain.group import Group
 
+_ERASED = f":{anonymous_id(0)[:-1]}".encode()
 _pack = msgspec.msgpack.Encoder().encode
 
 # A run and a group of it; None is the hidden group of those who take no part.
@@ -65,6 +69,8 @@ class ShardKeys:
         self.revising = base + b"revising"
         self.points = base + b"points"
         self.voids = base + b"voids"
+        self.erasures = base + b"erasures"
+        self.rewritten = base + b"rewritten"
         self.workers = base + b"workers"
         self.passes = base + b"passes"
 
@@ -129,8 +135,19 @@ def scope_and_id(name: bytes) -> tuple[int, str]:
 
 
 def shard_of(name: bytes, shards: int) -> int:
-    """The shard that a user lies in, for good."""
-    return crc32(name) % shards
+    """The shard that a user lies in, for good: who is erased stays in the one that gave the number."""
+    number = _number_of_erased(name) if _ERASED in name else None
+    return crc32(name) % shards if number is None else (number - 1) % shards
+
+
+def erased_prefix(scope: int) -> bytes:
+    """What comes before the number in the name of an erased user."""
+    return b"%d" % scope + _ERASED
+
+
+def _number_of_erased(name: bytes) -> int | None:
+    _, user_id = scope_and_id(name)
+    return int(user_id.rpartition("-")[2]) if is_anonymous(user_id) else None
 
 
 def whole_position(position: int, place: int, shards: int) -> int:

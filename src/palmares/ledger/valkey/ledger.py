@@ -56,6 +56,7 @@ from palmares.ledger.valkey.boards import Making, counts_alike
 from palmares.ledger.valkey.builder import Builder, Made
 from palmares.ledger.valkey.chores import Chores
 from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.erasing import Erasing
 from palmares.ledger.valkey.explorer import Explorer
 from palmares.ledger.valkey.finish import Finisher
 from palmares.ledger.valkey.keeper import Keeper
@@ -112,6 +113,7 @@ class ValkeyLedger:
         self._reader = Reader(shards, self._streaks, archive)
         self.stream = self._reader.stream
         self._explorer = Explorer(shards, self.stream)
+        self._erasing = Erasing(store, shards, self._reader)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
     @classmethod
@@ -190,6 +192,11 @@ class ValkeyLedger:
         await self._chores.done()
         if self._keeper is None and any(entry.history for entry in entries):
             raise _not_yet("events as history without an archive")
+        if any(entry.erase for entry in entries):
+            # Runs that are over go into the archive, where nobody has an id.
+            if self._keeper is not None:
+                await self._keeper.reach(self._clock())
+            await self._erasing.check({entry.scope for entry in entries if entry.erase}, self._clock())
         return await self._worker.record(entries)
 
     async def advance(self, now: int) -> None:
@@ -280,7 +287,9 @@ class ValkeyLedger:
         making = Making(generation, board, ready=False)
         async for piece in self._store.scan_hash(shard.keys.users):
             found = [(name, decode_stored(raw).state) for name, raw in piece]
-            behind = [(name, state) for name, state in found if board.counted.number in state.sums]
+            behind = [
+                (name, state) for name, state in found if board.counted.number in state.sums and not state.erased_at
+            ]
             if self._builder is None:
                 await asyncio.gather(*(self._check_live(shard, making, name, board.counted) for name, _ in behind))
             entries = [[Entry(state.user.scope, state.user.id)] for _, state in behind if state.generation < generation]
@@ -506,8 +515,9 @@ class ValkeyLedger:
         found: dict[str, tuple[int, int, bytes, StreakRow]] = {}
         for shard in self._shards.all:
             async for piece in self._store.scan_hash(shard.keys.users):
-                for user in (decode_stored(raw).state.user for _, raw in piece):
-                    if user.scope == scope and not user.hidden:
+                for state in (decode_stored(raw).state for _, raw in piece):
+                    user = state.user
+                    if user.scope == scope and not user.hidden and not state.erased_at:
                         _rank_streak(found, user, shown_at(await self.streak(user), self._shards.now), order)
         return [row for *_, row in sorted(found.values())[:limit]]
 
@@ -528,11 +538,12 @@ class ValkeyLedger:
         return await self._reader.awards(user, system, limit)
 
     async def unfinished_erasures(self) -> list[Erasure]:
-        """See `Ledger.unfinished_erasures`. Nobody is erased."""
-        return []
+        """See `Ledger.unfinished_erasures`."""
+        return await self._erasing.unfinished()
 
     async def compact(self, numbers: Sequence[int]) -> None:
-        """See `Ledger.compact`. Nobody is erased."""
+        """See `Ledger.compact`."""
+        await self._erasing.compact(numbers)
 
     async def events(self, wanted: WantedEvents) -> EventPage:
         """See `Ledger.events`."""

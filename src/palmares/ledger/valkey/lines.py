@@ -40,12 +40,20 @@ async def lines_at(
 
 def logged_lines(raw: Any) -> list[Logged]:
     """Entries of a stream, as the client gives them in either form: by id, or as a list of pairs."""
+    return [_logged(*entry) for entry in entries(raw)]
+
+
+def entries(raw: Any) -> list[tuple[int, dict[bytes, bytes]]]:
+    """The same as they are: positions and fields."""
     pairs = raw.items() if isinstance(raw, dict) else raw or ()
-    return [_logged(int(bytes(identifier).partition(b"-")[0]), fields) for identifier, fields in pairs]
+    return [(int(bytes(identifier).partition(b"-")[0]), _fields(fields)) for identifier, fields in pairs]
 
 
-def _logged(position: int, raw: Iterable[Any]) -> Logged:
+def _fields(raw: Iterable[Any]) -> dict[bytes, bytes]:
     flat = [part for pair in raw for part in (pair if isinstance(pair, list) else [pair])]
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _logged(position: int, fields: Mapping[bytes, bytes]) -> Logged:
     line, target = decode_line(fields[b"l"])
     return Logged(position, int(fields[b"t"]), int(fields[b"n"]), line, target)

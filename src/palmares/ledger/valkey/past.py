@@ -4,7 +4,8 @@ Nearly every event took effect when it was recorded, and a log is in the order o
 with a time of their own, are found by a first pass and sorted; they are held in memory, and so is the group of every
 user. Attributes before the first ones known are those first known.
 
-Events that are void by what was read are left out.
+Events that are void by what was read are left out. Who is erased has the anonymous id from the start, and no group from
+then on.
 
 Users of different shards have nothing to do with each other, but for the boundaries at which something ends. So logs
 are not merged: each is read up to the next boundary.
@@ -22,6 +23,7 @@ import msgspec
 
 from palmares.domain.changes import Plan
 from palmares.domain.effect import effect_at, is_late
+from palmares.domain.erased import anonymous_id
 from palmares.domain.group import Group
 from palmares.domain.run import Run
 from palmares.domain.value import MOST
@@ -132,6 +134,10 @@ class Past:
                 self.ids[logged.user] = line.user_id
                 self.groups[logged.user] = self._group_after(line)
             return
+        if line.kind == "erasure":
+            if logged.user in self.ids:
+                self.ids[logged.user] = anonymous_id(logged.user)
+            return
         run = self._run_of(line)
         if run is None:
             return
@@ -185,6 +191,11 @@ class Past:
                 group = self._group_after(line)
                 self.regrouped = self.regrouped or group != self.groups.get(logged.user)
                 self.groups[logged.user] = group
+            return
+        if line.kind == "erasure":
+            if logged.user in self.ids:
+                self.ids[logged.user], self.groups[logged.user] = anonymous_id(logged.user), None
+                self.regrouped = True
             return
         run = self._run_of(line)
         effect = None if run is None else self.effect_of(shard, logged, run)

@@ -451,7 +451,7 @@ class Reader:
     async def user(self, scope: int, user_id: str) -> User | None:
         """See `Ledger.user`."""
         found = await self.stored(scope, user_id)
-        return None if found is None else found.state.user
+        return None if found is None or found.state.erased_at else found.state.user
 
     async def users(self, numbers: Sequence[int]) -> list[User]:
         """See `Ledger.users`."""

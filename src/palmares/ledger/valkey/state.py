@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from palmares.domain.erased import anonymous_id
 from palmares.domain.group import Group
 from palmares.domain.preferences import DEFAULTS
 from palmares.domain.streak import Streak
 from palmares.domain.user import User
 
 _HEAD = struct.Struct(">QQ")
-_USE = struct.Struct(">QQ")
+_USE = struct.Struct(">QQQ")
 _TARGET = struct.Struct(">Q")
 
 
@@ -42,7 +43,7 @@ class UserState(msgspec.Struct, array_like=True, frozen=True):
     """A user as of one version.
 
     `held` is by generation and first day of the run. `generation` is the newest one that has all of the user's events:
-    a younger board has still to be made of them.
+    a younger board has still to be made of them. `erased_at` is when the user was erased; who is not has 0.
     """
 
     user: User
@@ -50,6 +51,7 @@ class UserState(msgspec.Struct, array_like=True, frozen=True):
     streak: Streak
     held: dict[int, dict[int, Held]]
     generation: int = 0
+    erased_at: int = 0
 
 
 class Stored(NamedTuple):
@@ -60,10 +62,19 @@ class Stored(NamedTuple):
 
 
 class Use(NamedTuple):
-    """Where and when an idempotency key was used."""
+    """Where and when an idempotency key was used, and by which user: another one may have had the id before."""
 
     position: int
     recorded_at: int
+    user: int
+
+
+class Left(msgspec.Struct, array_like=True, frozen=True):
+    """Of an erased user something is still left: whose it was, and since when nobody has it."""
+
+    scope: int
+    user_id: str
+    erased_at: int
 
 
 class _Name(msgspec.Struct):
@@ -77,6 +88,7 @@ class _Named(msgspec.Struct, array_like=True):
 _encoder = msgspec.msgpack.Encoder()
 _named_decoder = msgspec.msgpack.Decoder(_Named)
 _state_decoder = msgspec.msgpack.Decoder(UserState)
+_left_decoder = msgspec.msgpack.Decoder(Left)
 _held_decoder = msgspec.msgpack.Decoder(Held)
 
 
@@ -91,6 +103,8 @@ def decode_stored(raw: bytes) -> Stored:
     state = _state_decoder.decode(raw[_HEAD.size :])
     # Nobody has seen this user yet, so it may still become what it is; a copy of so many fields takes far longer.
     object.__setattr__(state.user, "number", number)
+    if state.erased_at:
+        object.__setattr__(state.user, "id", anonymous_id(number))
     return Stored(version, state)
 
 
@@ -105,6 +119,14 @@ def encode_held(held: Held) -> bytes:
 
 def decode_held(raw: bytes) -> Held:
     return _held_decoder.decode(raw)
+
+
+def encode_left(left: Left) -> bytes:
+    return _encoder.encode(left)
+
+
+def decode_left(raw: bytes) -> Left:
+    return _left_decoder.decode(raw)
 
 
 def decode_use(raw: bytes) -> Use:
@@ -202,8 +224,13 @@ def without_target(raw: bytes) -> bytes:
 
 def decode_line(raw: bytes) -> tuple[Line, int | None]:
     """A line as it lies in the stream, and the position of what it is about: the script puts it in front."""
-    [target] = _TARGET.unpack_from(raw)
-    return _line_decoder.decode(raw[_TARGET.size :]), target or None
+    target, line = split_content(raw)
+    return line, _TARGET.unpack(target)[0] or None
+
+
+def split_content(raw: bytes) -> tuple[bytes, Line]:
+    """The bytes of the target, and the line."""
+    return raw[: _TARGET.size], _line_decoder.decode(raw[_TARGET.size :])
 
 
 def profile_text(user: User) -> str:

@@ -22,6 +22,7 @@ import structlog
 from palmares.domain.effect import last_boundary
 from palmares.domain.errors import Overloaded, PalmaresError, Unavailable
 from palmares.domain.streak_settings import StreakSettings
+from palmares.domain.user import without_person
 from palmares.ledger.contract import BoardOutcome, Entry, Outcome
 from palmares.ledger.event_id import event_id
 from palmares.ledger.valkey.commit import Answer, Commit, Shard
@@ -262,6 +263,8 @@ class Worker:
         user = step.state.user
         if user.number != step.number:
             user = replace(user, number=step.number)
+        if step.erases is not None:
+            return Outcome(without_person(user))
         if step.entry.metric is None and step.about is None:
             return Outcome(user, step.created)
         replayed = step.replayed is not None or (step.about is not None and not step.gone)

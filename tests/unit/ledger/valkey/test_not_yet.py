@@ -7,7 +7,6 @@ import pytest
 
 from palmares.domain.board import Board
 from palmares.domain.errors import NotAllowed
-from palmares.ledger.contract import Entry
 from tests.ledger_world import swam, swim
 from tests.unit.ledger.valkey.conftest import Open
 from tests.world import make_board
@@ -17,7 +16,6 @@ pytestmark = pytest.mark.anyio
 BOARD = make_board()
 ENTRIES = {
     "history": swam("ann", 1, "2026-03-03T12:00:00Z"),
-    "erase": Entry(1, "ann", erase=True),
 }
 
 

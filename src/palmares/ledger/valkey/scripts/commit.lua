@@ -9,10 +9,12 @@
 --       Every list begins with its length. What a key is named by is its place in KEYS; 0 is none.
 --
 -- A unit is what one request does in this shard; it has steps. A step is
---   user, expected version, whether it writes, state
+--   user, expected number and version, whether it writes, state
 --   used fields, the place of its event among the lines, lines (target, content)
 --   events (key, what comes before the position, position, what comes behind it)
 --   events that are void (the same, then key of the void ones, voids, position of what says so)
+--   erasures, one or none (name of who is erased without the number, erasures, what is left, keys with what they are
+--   called then, without the number)
 --   moves (order left, member, order joined, member, values left, values joined, groups, field left, field joined, note)
 --   past (key, field, what was held, order), ignored fields, fields of runs that are to be revised
 --
@@ -113,6 +115,14 @@ local function read_gone()
   return {event = read_event(), key = key(), voids = key(), position = take()}
 end
 
+local function read_renamed()
+  return {key = key(), to = take()}
+end
+
+local function read_erasure()
+  return {name = take(), erasures = key(), left = take(), renamed = list(read_renamed)}
+end
+
 local function read_move()
   return {
     left = key(), member_left = take(), joined = key(), member_joined = take(),
@@ -127,9 +137,9 @@ end
 
 local function read_step()
   return {
-    user = take(), version = number(), writes = take() == '1', state = take(),
+    user = take(), number = number(), version = number(), writes = take() == '1', state = take(),
     used = list(take), event_line = number(), lines = list(read_line), events = list(read_event),
-    gone = list(read_gone), moves = list(read_move),
+    gone = list(read_gone), erasure = list(read_erasure)[1], moves = list(read_move),
     past = list(read_past), ignored = list(take), revising = list(take),
   }
 end
@@ -160,11 +170,17 @@ local overtaken = {}
 local function holds(unit)
   local versions = {}
   for _, step in ipairs(unit) do
-    local version = versions[step.user] or present(step.user).version
-    if overtaken[step.user] or version ~= step.version then
+    local user = present(step.user)
+    local version = versions[step.user] or user.version
+    -- Another user may have had the same name. Who is made in this commit had no number when it was worked out.
+    local same = versions[step.user] or step.number == user.number or (step.number == 0 and user.made)
+    if overtaken[step.user] or version ~= step.version or not same then
       return false
     end
     versions[step.user] = version + (step.writes and 1 or 0)
+    if step.erasure then
+      versions[step.user] = 0
+    end
   end
   return true
 end
@@ -214,13 +230,30 @@ local function take_back(user, gone)
   redis.call('ZREM', gone.event.key, found)
   redis.call('ZADD', gone.key, 0, found)
   redis.call('HSET', gone.voids, text(place_of(user, gone.event.position)),
-    struct.pack('>I8I8', place_of(user, gone.position), recorded_at))
+    struct.pack('>I8I8I8', place_of(user, gone.position), recorded_at, user.number))
+end
+
+local function erase(step, user)
+  local number_of = text(user.number)
+  for _, renamed in ipairs(step.erasure.renamed) do
+    if redis.call('EXISTS', renamed.key) == 1 then
+      redis.call('RENAME', renamed.key, renamed.to .. number_of)
+    end
+  end
+  local name = step.erasure.name .. number_of
+  redis.call('HDEL', KEYS[3], step.user)
+  redis.call('HSET', KEYS[3], name, struct.pack('>I8I8', 1, user.number) .. step.state)
+  redis.call('HSET', KEYS[4], number_of, name)
+  redis.call('HSET', step.erasure.erasures, number_of, step.erasure.left)
+  -- Who comes with the same name is somebody new.
+  known[step.user] = {version = 0, number = 0, lines = user.lines}
 end
 
 local function store(step, user)
   if user.version == 0 then
     users = users + 1
     user.number = (users - 1) * shards + shard + 1
+    user.made = true
   end
   for _, line in ipairs(step.lines) do
     position = position + 1
@@ -235,10 +268,14 @@ local function store(step, user)
   if user.version == 0 then
     redis.call('HSET', KEYS[4], text(user.number), step.user)
   end
-  user.version = user.version + 1
-  redis.call('HSET', KEYS[3], step.user, struct.pack('>I8I8', user.version, user.number) .. step.state)
+  if step.erasure then
+    erase(step, user)
+  else
+    user.version = user.version + 1
+    redis.call('HSET', KEYS[3], step.user, struct.pack('>I8I8', user.version, user.number) .. step.state)
+  end
   for _, field in ipairs(step.used) do
-    redis.call('HSET', KEYS[5], field, struct.pack('>I8I8', told, recorded_at))
+    redis.call('HSET', KEYS[5], field, struct.pack('>I8I8I8', told, recorded_at, user.number))
   end
   for _, event in ipairs(step.events) do
     redis.call('ZADD', event.key, 0, member(user, event))

@@ -1,0 +1,114 @@
+"""Removing from Valkey what is left of erased users.
+
+What an erasure means is done with its commit: nobody has the id, and nothing that is read by it is the erased user's.
+What is left are idempotency keys, and what the lines of the log say. Entries of a stream cannot be changed, so the log
+of a shard is copied without it, while recording goes on; the copy takes the place of the log in one step, with what
+came meanwhile. Whatever fails, the log is as it was, and all may be done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from palmares.domain.effect import is_live
+from palmares.domain.erased import anonymous_id
+from palmares.domain.errors import NotAllowed
+from palmares.ledger.anonymous import reduced_profile
+from palmares.ledger.contract import Erasure
+from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.lines import entries
+from palmares.ledger.valkey.reader import Reader
+from palmares.ledger.valkey.shards import Shards, by_present_boards
+from palmares.ledger.valkey.state import decode_left, decode_use, encode_line, split_content
+from palmares.ledger.valkey.store import Command, Glide
+
+_LINES_AT_ONCE = 1_000
+
+
+class Erasing:
+    """What is left of erased users, in all shards."""
+
+    def __init__(self, store: Glide, shards: Shards, reader: Reader) -> None:
+        self._store = store
+        self._shards = shards
+        self._reader = reader
+
+    @by_present_boards
+    async def check(self, scopes: Collection[int], now: int) -> None:
+        """Raises `NotAllowed` while runs of a scope are final and still in Valkey: their rows have ids in them."""
+        await self._shards.refresh()
+        first, instant = self._shards.all[0].boards, max(now, self._shards.now)
+        for board in [making.board for making in first if making.ready and making.board.scope in scopes]:
+            for start, _ in await self._reader.run_groups(board.number):
+                run = board.schedule.run_at(start)
+                if run is not None and not is_live(run, instant):
+                    raise NotAllowed(
+                        f"the ledger on Valkey does not erase users yet while it has runs that are over, "
+                        f"as leaderboard {board.key!r} has"
+                    )
+
+    async def unfinished(self) -> list[Erasure]:
+        """See `Ledger.unfinished_erasures`."""
+        found = []
+        for shard in self._shards.all:
+            [stored] = await self._store.read([[b"HGETALL", shard.keys.erasures]])
+            for number, raw in stored.items():
+                left = decode_left(raw)
+                found.append(Erasure(left.scope, int(number), left.user_id, left.erased_at))
+        return sorted(found, key=lambda erasure: (erasure.erased_at, erasure.number))
+
+    async def compact(self, numbers: Sequence[int]) -> None:
+        """See `Ledger.compact`. Needs room for one more log of a shard."""
+        wanted = set(numbers)
+        for shard in self._shards.all:
+            [known] = await self._store.read([[b"HKEYS", shard.keys.erasures]])
+            users = {int(number) for number in known} & wanted
+            if users:
+                await self._forget_keys(shard, users)
+                await self._rewrite(shard, users)
+                await self._store.read([[b"HDEL", shard.keys.erasures, *(b"%d" % number for number in users)]])
+
+    async def _forget_keys(self, shard: Shard, users: Collection[int]) -> None:
+        """Idempotency keys; where somebody new with the same id has used one meanwhile, it stays."""
+        async for piece in self._store.scan_hash(shard.keys.used):
+            gone = [pair for pair in piece if decode_use(pair[1]).user in users]
+            if gone:
+                await self._store.script("forget", [shard.keys.used], [part for pair in gone for part in pair])
+
+    async def _rewrite(self, shard: Shard, users: Collection[int]) -> None:
+        keys = shard.keys
+        await self._store.read([[b"UNLINK", keys.rewritten]])
+        last = 0
+        while True:
+            command = [b"XRANGE", keys.log, b"%d-0" % (last + 1), b"+", b"COUNT", b"%d" % _LINES_AT_ONCE]
+            [raw] = await self._store.read([command])
+            found = entries(raw)
+            if found:
+                await self._store.read([_added(keys.rewritten, *entry, users) for entry in found])
+                last = found[-1][0]
+            if len(found) < _LINES_AT_ONCE:
+                break
+        if last:
+            await self._store.script("replace_log", [keys.log, keys.rewritten], [b"%d" % last])
+
+
+def _added(key: bytes, position: int, fields: dict[bytes, bytes], users: Collection[int]) -> Command:
+    """What adds a line to a stream, without what it says of a person, if it is of one of these users."""
+    number, content = fields[b"n"], fields[b"l"]
+    if int(number) in users:
+        content = anonymous_content(int(number), content)
+    return [b"XADD", key, b"%d-0" % position, b"n", number, b"t", fields[b"t"], b"l", content]
+
+
+def anonymous_content(number: int, content: bytes) -> bytes:
+    """The line of an erased user as it stays: a profile as far as the past needs it, amounts, times, and awards."""
+    target, line = split_content(content)
+    body = line.body
+    if body is not None and line.kind == "user":
+        body = reduced_profile(body)
+    elif (line.metric or 0) >= 0:
+        body = None
+    left = msgspec.structs.replace(line, user_id=anonymous_id(number), body=body, idempotency_key=None)
+    return target + encode_line(left)

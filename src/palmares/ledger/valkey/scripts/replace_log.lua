@@ -1,0 +1,13 @@
+#!lua
+-- Lets a copy take the place of a log: copies what came behind, lets go of what was let go of meanwhile.
+--
+-- KEYS  1 log  2 copy
+-- ARGV  the last position that was copied
+
+local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+for _, line in ipairs(redis.call('XRANGE', KEYS[1], string.format('%.0f', tonumber(ARGV[1]) + 1) .. '-0', '+')) do
+  redis.call('XADD', KEYS[2], line[1], unpack(line[2]))
+end
+redis.call('XTRIM', KEYS[2], 'MINID', first[1])
+redis.call('RENAME', KEYS[2], KEYS[1])
+return 0
