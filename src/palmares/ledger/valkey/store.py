@@ -5,10 +5,11 @@ Everything that is asked at once about one shard lies in one slot, so it is one 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from glide import (
     AdvancedGlideClientConfiguration,
@@ -34,6 +35,7 @@ from palmares.ledger.valkey.scripts import source
 from palmares.ledger.valkey.servers import Servers
 
 Command = Sequence[bytes]
+T = TypeVar("T")
 _SCAN_COUNT = b"500"
 
 
@@ -91,7 +93,7 @@ class Glide:
         if script is None:
             script = self._scripts[name] = Script(source(name))  # type: ignore[no-untyped-call]
         with _translated():
-            return await self._client.invoke_script(script, keys=list(keys), args=list(arguments))
+            return await _to_its_end(self._client.invoke_script(script, keys=list(keys), args=list(arguments)))
 
     async def read(self, commands: Sequence[Command]) -> list[Any]:
         """See `Store.read`."""
@@ -102,11 +104,11 @@ class Glide:
                 cluster_batch = ClusterBatch(is_atomic=True)
                 for command in commands:
                     cluster_batch.custom_command(list(command))
-                return await self._client.exec(cluster_batch, raise_on_error=True) or []
+                return await _to_its_end(self._client.exec(cluster_batch, raise_on_error=True)) or []
             batch = Batch(is_atomic=True)
             for command in commands:
                 batch.custom_command(list(command))
-            return await self._client.exec(batch, raise_on_error=True) or []
+            return await _to_its_end(self._client.exec(batch, raise_on_error=True)) or []
 
     async def scan_hash(self, key: bytes, pattern: bytes = b"*") -> AsyncIterator[list[tuple[bytes, bytes]]]:
         """The fields of a hash that match in pieces; each at least once, also while it changes."""
@@ -141,6 +143,15 @@ class Glide:
     async def close(self) -> None:
         """Let go of the connections."""
         await self._client.close()
+
+
+async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
+    """The answer to a call, which goes on when nobody waits for it any more.
+
+    The client's core reads the arguments where they lie in Python's memory until it has answered, and a call that is
+    cancelled lets go of them: then something else would be sent.
+    """
+    return await asyncio.shield(asyncio.ensure_future(call))
 
 
 async def _first_that_answers(servers: Servers, timeout_seconds: float) -> GlideClient:
