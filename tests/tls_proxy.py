@@ -53,8 +53,10 @@ async def _stop(server: asyncio.Server) -> None:
 
 
 async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError, ssl.SSLError):
-        while part := await reader.read(1 << 16):
-            writer.write(part)
-            await writer.drain()
-    writer.close()
+    try:
+        with suppress(OSError, ssl.SSLError):
+            while part := await reader.read(1 << 16):
+                writer.write(part)
+                await writer.drain()
+    finally:
+        writer.close()
