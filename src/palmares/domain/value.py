@@ -12,8 +12,9 @@ from palmares.domain.errors import Invalid
 
 MICROS = 1_000_000
 DIGITS = 6
-LEAST = -(2**63)
 MOST = 2**63 - 1
+# 64 bits could hold one less, but whatever is added can be taken back.
+LEAST = -MOST
 
 # Wide enough that scaling any number that fits is exact before the one rounding step.
 _CONTEXT = decimal.Context(prec=60, rounding=decimal.ROUND_HALF_UP)

@@ -175,12 +175,14 @@ class Builder:
         board = rankings.plan.board
         if board.counted is None and rankings.streaks is None:
             return timeline
-        tools = Tools(self._projection, self._upkeep.in_background, pause, partial(self._kept_group, rankings))
         snapshot = self._projection.snapshot()
         try:
             metric = None if board.counted is None else board.counted.number
             void = snapshot.voids(metric, upto)
             with opened(self._log_path, rankings.plan, upto, runs, rankings.streaks, void) as past:
+                # Who gives up waits for the thread: what it reads from must not be closed under it.
+                in_thread = partial(self._upkeep.undisturbed, interrupt=past.interrupt)
+                tools = Tools(self._projection, in_thread, pause, partial(self._kept_group, rankings))
                 build = (
                     Build(rankings, past, runs, timeline, tools, self._archivist)
                     if rankings.streaks is None

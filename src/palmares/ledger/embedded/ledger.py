@@ -192,7 +192,7 @@ class EmbeddedLedger:
         """Let the projection have everybody's streak by these settings."""
         if self._projection.streak_rules.get(scope) != settings.version:
             await self._upkeep.project()
-            await restate(self._projection, self._upkeep.in_background, scope, settings)
+            await restate(self._projection, self._upkeep.undisturbed, scope, settings)
 
     async def _follow_again(self, board: Board) -> None:
         """Follow at the start. A board that cannot be must not keep the others from being served."""
@@ -317,7 +317,7 @@ class EmbeddedLedger:
         version, now = self._streaks.settings(scope).version, self._timeline.now
         await self._upkeep.project()
         with closing(self._projection.snapshot()) as snapshot:
-            found = await self._upkeep.in_background(snapshot.longest_streaks, scope, version, order, now, limit)
+            found = await self._upkeep.undisturbed(snapshot.longest_streaks, scope, version, order, now, limit)
         return [StreakRow(*row) for row in found]
 
     async def set_points(self, scope: int, schemes: Sequence[Scheme]) -> None:

@@ -157,8 +157,12 @@ class Past:
         """The group of a user with the attributes of a line's body."""
         return self._plan.group_of(_AFTER.decode(body).attributes)
 
+    def interrupt(self) -> None:
+        """Let a query end that a thread is at."""
+        self._connection.interrupt()
+
     def close(self) -> None:
-        """Let go of the log."""
+        """Let go of the log, when no thread reads it any more."""
         self._connection.close()
 
     def _rows(self, name: str) -> Iterator[tuple[Any, ...]]:

@@ -205,3 +205,18 @@ async def test_a_board_finished_by_hand_during_a_revision_keeps_its_last_day(
     history = await ledger.history(board.number, run_on(board, "2026-03-10"), bob, 0, 10**6)
     assert [format_day(line.day) for line in history][-2:] == ["2026-03-11", "2026-03-12"]
     assert [line.value for line in history if line.day >= day_of(clock())] == [2 * MICROS]
+
+
+async def test_a_build_may_be_given_up_at_any_moment(ledger: EmbeddedLedger) -> None:
+    """Whatever its thread reads at that moment is not closed under it, which would be the end of the process."""
+    for number in range(5):
+        times = [f"2026-03-{day:02}T{hour:02}:0{number}:00Z" for day in range(1, 10) for hour in range(20)]
+        await ledger.record([swam(f"swimmer-{place}", 1, at) for place, at in enumerate(times * 5)])
+    for moment in range(0, 600, 20):
+        building = asyncio.ensure_future(ledger.follow(WEEKLY))
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        building.cancel()
+        await asyncio.gather(building, return_exceptions=True)
+    await ledger.follow(WEEKLY)
+    assert len(await laps(ledger, FIRST_WEEK)) == 10
