@@ -173,6 +173,9 @@ def _drafted(picture: Picture, streaks: Mapping[int, StreakSettings], lines: Seq
         expected = [(_compared(one), step.targets.get(place)) for place, one in enumerate(step.lines)]
         if not some or [(_compared(one.line), one.target) for one in map(_logged, some)] != expected:
             raise CannotReplay(f"line {line.position} does not follow from what was recorded before")
+        if step.version:
+            # Several commits go out together, so a user who is new in one has a number in the next.
+            step.state = msgspec.structs.replace(step.state, user=replace(step.state.user, number=line.user))
         # As they were written, whatever version of this program wrote them.
         step.lines = [msgspec.Raw(without_target(one.content)) for one in some]  # type: ignore[misc]
         yield _Drafted(step, some)
