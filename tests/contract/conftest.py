@@ -176,6 +176,23 @@ OTHERWISE: dict[str, tuple[Collection[str], str]] = {
 
 # Long tests of what a cluster does like a server with as many shards.
 LONG = {"test_a_union_is_ranked_as_one", "test_every_kind_of_board_ranks_like_rank_all"}
+# Of the longest files, what reaches each script in a cluster: the rest is the same with as many shards on one server.
+ON_A_CLUSTER: dict[str, Collection[str]] = {
+    "test_closing": ["test_the_next_run_goes_on_while_one_closes"],
+    "test_following": ["test_a_run_that_goes_on_is_made_with_the_days_that_are_over"],
+    "test_frozen": ["test_all_runs_are_final_at_once", "test_groups_are_those_of_that_moment"],
+    "test_hiding": ["test_a_hidden_user_goes_on_counting_and_comes_back_with_everything"],
+    "test_history": ["test_each_day_is_kept_with_its_end"],
+    "test_history_imports": ["test_history_revises_a_final_run_whatever_the_board_says"],
+    "test_late_events": ["test_the_last_value_is_that_of_the_latest_time"],
+    "test_points_voiding": ["test_what_was_cut_by_the_limit_is_earned_by_others"],
+    "test_voiding": ["test_a_void_event_does_not_count", "test_who_has_no_event_left_leaves"],
+}
+
+
+def is_on_a_cluster(file: str, test: str) -> bool:
+    """Whether a test is run on a cluster too."""
+    return test not in LONG and test in ON_A_CLUSTER.get(file, [test])
 
 
 def marks_of(test: str, kind: str) -> list[pytest.MarkDecorator]:
@@ -192,9 +209,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "world" not in metafunc.fixturenames:
         return
     kinds = [pytest.param(kind) for kind in ADAPTERS]
-    if metafunc.module.__name__.rpartition(".")[2] in VALKEY_FILES:
+    file = metafunc.module.__name__.rpartition(".")[2]
+    if file in VALKEY_FILES:
         test = metafunc.function.__name__
-        wanted = [kind for kind in VALKEY if test not in LONG or kind != "valkey cluster"]
+        wanted = [kind for kind in VALKEY if kind != "valkey cluster" or is_on_a_cluster(file, test)]
         if test in NOT_YET:
             wanted = [kind for kind in wanted if kind not in SHARDED]
         kinds += [pytest.param(kind, marks=marks_of(test, kind)) for kind in wanted]
