@@ -60,6 +60,8 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     await check_complete(await _positions(settings, store), log)
     ledger = await _open_ledger(settings, servers, catalog, clock, member, log)
     opened.push_async_callback(ledger.close)
+    # As long as the kept one is not enough: it has to be the same log.
+    await LogArchiver(ledger.stream, log).check()
     outbox = await open_outbox(settings.data, settings.database_url)
     opened.push_async_callback(outbox.close)
     lead: Lead
