@@ -9,5 +9,9 @@ for _, line in ipairs(redis.call('XRANGE', KEYS[1], string.format('%.0f', tonumb
   redis.call('XADD', KEYS[2], line[1], unpack(line[2]))
 end
 redis.call('XTRIM', KEYS[2], 'MINID', first[1])
+-- Somebody else may have been at the same copy: then it lacks lines, and the log stays as it is.
+if redis.call('XLEN', KEYS[2]) ~= redis.call('XLEN', KEYS[1]) then
+  return redis.error_reply('the copy of the log lacks lines; try again')
+end
 redis.call('RENAME', KEYS[2], KEYS[1])
 return 0
