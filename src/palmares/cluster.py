@@ -60,8 +60,10 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     await check_complete(await _positions(settings, store), log)
     ledger = await _open_ledger(settings, servers, catalog, clock, member, log)
     opened.push_async_callback(ledger.close)
+    # All lines stay in Valkey: what is not read of the database is there while that is away.
+    archiver = LogArchiver(ledger.stream, log)
     # As long as the kept one is not enough: it has to be the same log.
-    await LogArchiver(ledger.stream, log).check()
+    await archiver.check()
     outbox = await open_outbox(settings.data, settings.database_url)
     opened.push_async_callback(outbox.close)
     lead: Lead
@@ -78,8 +80,6 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
         ledger, catalog, clock, new_id, new_secret, sleep, outbox, settings.webhooks_allow_private,
         take_note, compact_soon, lambda: lead.is_mine,
     )  # fmt: skip
-    # All lines stay in Valkey: what is not read of the database is there while that is away.
-    archiver = LogArchiver(ledger.stream, log)
     lead = Lead(
         Claim(settings.database_url, "timed work"),
         lambda check: TimedWork.begin(settings, context, check, archiver),
