@@ -11,7 +11,7 @@ from palmares.domain.local_time import DAY
 from palmares.domain.snapshot import DAYS_KEPT
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Entry
-from tests.contract.story import BOARD, BOARDS, all_that_is_told, tell_a_story
+from tests.contract.story import BOARD, BOARDS, SOME_BOARDS, all_that_is_told, tell_a_story
 from tests.ledger_world import LedgerWorld, run_on, swam, swim
 from tests.world import HOURS, LAPS, LEVEL, POOL, day, make_board, make_system
 
@@ -152,32 +152,32 @@ async def test_progress_is_told_while_a_board_is_made(world: LedgerWorld) -> Non
 async def test_a_board_that_was_followed_late_is_the_same_after_opening_again(world: LedgerWorld, how: str) -> None:
     """Nothing of its past is lost."""
     await tell_a_story(world)
-    await world.follow(*BOARDS)
-    before = await all_that_is_told(world, BOARDS)
+    await world.follow(*SOME_BOARDS)
+    before = await all_that_is_told(world, SOME_BOARDS)
     await world.reopen(how)
-    assert await all_that_is_told(world, BOARDS) == before
+    assert await all_that_is_told(world, SOME_BOARDS) == before
 
 
 async def test_following_a_followed_board_again_changes_nothing(world: LedgerWorld) -> None:
     """Its past is made anew, and comes out as it was."""
-    await world.follow(*BOARDS)
+    await world.follow(*SOME_BOARDS)
     await tell_a_story(world)
-    before = await all_that_is_told(world, BOARDS)
-    await world.follow(*BOARDS)
-    assert await all_that_is_told(world, BOARDS) == before
+    before = await all_that_is_told(world, SOME_BOARDS)
+    await world.follow(*SOME_BOARDS)
+    assert await all_that_is_told(world, SOME_BOARDS) == before
 
 
 async def test_events_that_come_while_a_board_is_made_are_in_it(world: LedgerWorld) -> None:
     """Recording goes on, and nothing is lost or counted twice."""
-    await world.follow(*BOARDS)
+    await world.follow(*SOME_BOARDS)
     await tell_a_story(world)
-    later = [replace(board, number=board.number + 90, key=f"{board.key}-later") for board in BOARDS]
+    later = [replace(board, number=board.number + 90, key=f"{board.key}-later") for board in SOME_BOARDS]
     story = asyncio.ensure_future(tell_a_story(world, 60, 110))
     for board in later:
         await world.follow(board)
         await asyncio.sleep(0)
     await story
-    for board in BOARDS:
+    for board in SOME_BOARDS:
         await assert_same(world, board.number, board.number + 90)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from palmares.domain.value import MICROS
-from tests.contract.story import BOARD, BOARDS, all_that_is_told, tell_a_story
+from tests.contract.story import BOARD, SOME_BOARDS, all_that_is_told, tell_a_story
 from tests.ledger_world import LedgerWorld, rankings_of, run_on, swim
 from tests.world import POOL, make_board
 
@@ -14,15 +14,15 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_frozen_board_stays_as_it_is(world: LedgerWorld) -> None:
     """Events count no more, late ones and history neither, and who changes attributes stays where they were."""
-    await world.follow(*BOARDS)
+    await world.follow(*SOME_BOARDS)
     await tell_a_story(world)
-    ranked = await rankings_of(world.ledger, BOARDS)
-    positions = {await world.ledger.freeze(board.number) for board in BOARDS}
+    ranked = await rankings_of(world.ledger, SOME_BOARDS)
+    positions = {await world.ledger.freeze(board.number) for board in SOME_BOARDS}
     assert positions == {len(await world.ledger.records(0, 10_000))}
-    frozen = await all_that_is_told(world, BOARDS)
-    assert await rankings_of(world.ledger, BOARDS) == ranked
+    frozen = await all_that_is_told(world, SOME_BOARDS)
+    assert await rankings_of(world.ledger, SOME_BOARDS) == ranked
     await tell_a_story(world, 60, 120)
-    assert await all_that_is_told(world, BOARDS) == frozen
+    assert await all_that_is_told(world, SOME_BOARDS) == frozen
     assert list((await world.swim("user-1", 1)).boards) == []
 
 
@@ -115,22 +115,22 @@ async def test_freezing_twice_keeps_the_first_position(world: LedgerWorld) -> No
 @pytest.mark.parametrize("opened", [["restart"], ["crash"], ["restart", "crash", "restart"]])
 async def test_a_frozen_board_survives_a_restart(world: LedgerWorld, opened: list[str]) -> None:
     """By the position that its definition keeps, attributes of that moment included."""
-    await world.follow(*BOARDS)
+    await world.follow(*SOME_BOARDS)
     await tell_a_story(world)
-    for board in BOARDS:
+    for board in SOME_BOARDS:
         world.redefine(replace(board, finished_position=await world.ledger.freeze(board.number)))
-    before = await all_that_is_told(world, BOARDS)
+    before = await all_that_is_told(world, SOME_BOARDS)
     for restart, how in enumerate(opened):
         await tell_a_story(world, 60 + 10 * restart, 70 + 10 * restart)
         await world.reopen(how)
-    assert await all_that_is_told(world, BOARDS) == before
+    assert await all_that_is_told(world, SOME_BOARDS) == before
 
 
 async def test_a_frozen_board_can_be_made_again(world: LedgerWorld) -> None:
     """From the log as far as it counted, and by the attributes that users had then."""
-    await world.follow(*BOARDS)
+    await world.follow(*SOME_BOARDS)
     await tell_a_story(world)
-    frozen = [replace(board, finished_position=await world.ledger.freeze(board.number)) for board in BOARDS]
+    frozen = [replace(board, finished_position=await world.ledger.freeze(board.number)) for board in SOME_BOARDS]
     before = await all_that_is_told(world, frozen)
     await tell_a_story(world, 60, 90)
     for board in frozen:

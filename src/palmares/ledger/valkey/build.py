@@ -14,7 +14,7 @@ from palmares.domain import tally, value
 from palmares.domain.board import Board
 from palmares.domain.effect import BOUNDARY_STEP, ends_day, final_at, last_boundary, next_boundary
 from palmares.domain.group import Group
-from palmares.domain.local_time import day_of
+from palmares.domain.local_time import day_of, start_of
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DAYS_KEPT
 from palmares.domain.tally import Tally
@@ -66,6 +66,7 @@ class Build:
 
     async def reach(self, boundary: int, on_progress: Callable[[], None] = lambda: None) -> None:
         """Live on until a boundary that has passed in all shards. Raises `Invalid` when a value leaves its range."""
+        self._past.look_again()
         while self._boundary < boundary:
             due = await self._next_due(boundary)
             await self._live_until(due)
@@ -94,11 +95,15 @@ class Build:
         return [(run, self._rank(run)) for run in self._held]
 
     async def _next_due(self, boundary: int) -> int:
-        """The next boundary; where nothing can end, the first one behind what happens next."""
-        if self._held:
-            return self._boundary + BOUNDARY_STEP
-        first = await self._past.first()
-        return boundary if first is None else min(max(next_boundary(first), self._boundary + BOUNDARY_STEP), boundary)
+        """The next boundary at which anything is kept: behind what happens next, of days that are wanted, or the last
+        of a run. Where years pass without events, that is far away."""
+        soonest, due = self._boundary + BOUNDARY_STEP, boundary
+        for run in self._held:
+            end = final_at(run)
+            due = min(due, end, start_of(day_of(min(boundary, end)) - DAYS_KEPT + 1))
+        if due > soonest and (first := await self._past.first()) is not None:
+            due = min(due, next_boundary(first))
+        return max(due, soonest)
 
     async def _live_until(self, instant: int) -> None:
         effects = await self._past.until(instant)

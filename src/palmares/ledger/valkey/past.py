@@ -122,6 +122,11 @@ class Past:
                 else:
                     self._look(shard.place, logged)
 
+    def look_again(self) -> None:
+        """Logs that were read to their end may have grown since. What grows from now on need not be told."""
+        for log in self._logs:
+            log.at_end = False
+
     async def first(self) -> int | None:
         """The first instant at which anything is left to be told; None when nothing is."""
         found = [at for at in await asyncio.gather(*(log.next() for log in self._logs)) if at is not None]
@@ -253,11 +258,13 @@ class Past:
 
 
 class _Log:
-    """The log of one shard, read from its beginning to a line. `position` is that of the last line told."""
+    """The log of one shard, read from its beginning to a line. `position` is that of the last line told; where the log
+    is `at_end`, it is not asked for more."""
 
     def __init__(self, stream: Stream, shard: Shard, last: int) -> None:
         self.shard = shard
         self.position = 0
+        self.at_end = False
         self._stream = stream
         self._last = last
         self._last_read = 0
@@ -272,8 +279,9 @@ class _Log:
 
     async def next(self) -> int | None:
         """When the next line was recorded; None at the end."""
-        if not self._waiting:
+        if not self._waiting and not self.at_end:
             self._waiting.extend(await self.piece())
+            self.at_end = not self._waiting
         return self._waiting[0].recorded_at if self._waiting else None
 
     async def until(self, instant: int) -> list[Logged]:
