@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from urllib.parse import unquote
 
@@ -21,6 +22,7 @@ logger = structlog.get_logger(__name__)
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _JSON: Header = (b"content-type", b"application/json")
+_CUT_OFF = Unavailable("the server is stopping, and did not wait to see whether this was done")
 
 
 class _Gone(Exception):
@@ -51,12 +53,20 @@ class Door:
             body = answer.body if type(answer.body) is bytes else _ENCODER.encode(answer.body)
         except _Gone:
             return
+        except asyncio.CancelledError:
+            # The server stops and has waited long enough; whoever asked must not take silence or a bare 500 for a no.
+            await self._send(send, *self._refusal(_CUT_OFF))
+            raise
         except PalmaresError as error:
             status, body, extra = self._refusal(error)
         except Exception:
             logger.exception("request failed", endpoint=self._label)
             status, body = 500, errors.body("something went wrong inside the server; it has been logged")
         self._meter.count(status, began)
+        await self._send(send, status, body, extra)
+
+    @staticmethod
+    async def _send(send: Send, status: int, body: bytes, extra: Sequence[Header]) -> None:
         headers = [_JSON, (b"content-length", b"%d" % len(body)), *extra]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
