@@ -28,8 +28,9 @@ from palmares.ledger.embedded.ledger import EmbeddedLedger
 from tests.acceptance.calls import Caller
 from tests.acceptance.forked import Forked
 from tests.acceptance.process import ADMIN_KEY
+from tests.effort import tries
 
-KILLS = 20
+KILLS = tries(20)
 WRITERS = 5
 USERS = [f"u{number:02}" for number in range(16)]
 METRICS = ["laps", "hours"]

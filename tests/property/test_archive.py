@@ -22,6 +22,7 @@ from palmares.domain.group import Group
 from palmares.domain.run import Run
 from palmares.domain.snapshot import Places, Rows
 from tests.databases import Place, Postgres, sqlite_in
+from tests.effort import tries
 from tests.plain_archive import PlainArchive
 
 BOARDS = (1, 2)
@@ -185,7 +186,7 @@ class ArchiveAgainstDictionaries(RuleBasedStateMachine):
 
 
 TestArchiveAgainstDictionaries = ArchiveAgainstDictionaries.TestCase
-TestArchiveAgainstDictionaries.settings = settings(max_examples=30, stateful_step_count=20)
+TestArchiveAgainstDictionaries.settings = settings(max_examples=tries(12), stateful_step_count=20)
 
 
 def test_the_archive_on_postgresql_against_dictionaries(postgres: Postgres) -> None:
@@ -194,4 +195,4 @@ def test_the_archive_on_postgresql_against_dictionaries(postgres: Postgres) -> N
     class OnPostgres(ArchiveAgainstDictionaries):
         make_place = staticmethod(postgres.database)
 
-    run_state_machine_as_test(OnPostgres, settings=settings(max_examples=3, stateful_step_count=20))
+    run_state_machine_as_test(OnPostgres, settings=settings(max_examples=tries(2), stateful_step_count=20))

@@ -10,6 +10,7 @@ from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
 from palmares.ledger.contract import Entry
 from palmares.ledger.embedded import builder, checkpoint, upkeep
+from tests.effort import tries
 from tests.ledger_world import CALM, Clock, memory_folder
 from tests.property.test_ledger import METRICS, boards, changes, numbered
 from tests.twins import Twins
@@ -32,7 +33,7 @@ stories = st.lists(st.lists(entries, min_size=1, max_size=3), max_size=15)
 
 
 @given(made=st.lists(boards, min_size=1, max_size=3).map(numbered), before=stories, meanwhile=stories, after=stories)
-@settings(max_examples=80)
+@settings(max_examples=tries(30))
 async def test_a_checkpoint_written_while_events_go_on_restores_exactly(
     made: list[Board], before: list[list[Entry]], meanwhile: list[list[Entry]], after: list[list[Entry]]
 ) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from palmares.ledger.embedded._index import Index
+from tests.effort import tries
 
 Entry = tuple[int, int, int]  # participant, value, reached_at
 
@@ -187,7 +188,7 @@ class IndexAgainstSortedList(RuleBasedStateMachine):
 
 TestIndexAgainstSortedList = IndexAgainstSortedList.TestCase
 TestIndexAgainstSortedList.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=tries(80), stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

@@ -14,6 +14,7 @@ from palmares.domain.local_time import DAY, HOUR
 from palmares.domain.points import Rule, Scheme
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Entry
+from tests.effort import tries
 from tests.ledger_world import CALM, Clock, everything, memory_folder, open_embedded
 from tests.twins import Twins
 from tests.world import HOURS, LAPS, LEVEL, POOL, day, make_board, make_system
@@ -218,7 +219,7 @@ actions = st.one_of(
     scheme=schemes,
     life=st.lists(actions, min_size=10, max_size=30),
 )
-@settings(max_examples=100)
+@settings(max_examples=tries(40))
 async def test_any_life_is_told_like_the_slow_ledger_tells_it(
     made: list[Board], scheme: Scheme, life: list[Action]
 ) -> None:
@@ -283,7 +284,7 @@ mortal_lives = st.one_of(
     made=st.lists(plain_boards, min_size=2, max_size=3).map(numbered),
     life=st.lists(mortal_lives, min_size=10, max_size=25),
 )
-@settings(max_examples=12)
+@settings(max_examples=tries(8))
 async def test_any_life_with_erasures_is_told_like_the_slow_ledger_tells_it(
     made: list[Board], life: list[Action]
 ) -> None:
@@ -318,7 +319,7 @@ boards_of_laps = boards.map(lambda board: replace(board, rank_by="metric", metri
 
 
 @given(made=st.lists(boards_of_laps, min_size=3, max_size=6).map(numbered), story=happened, data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=tries(25))
 async def test_the_order_of_arrival_does_not_matter(
     made: list[Board], story: list[tuple[str, int, int]], data: st.DataObject
 ) -> None:
@@ -357,7 +358,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     scheme=open_schemes,
     story=st.lists(requests, min_size=1, max_size=8),
 )
-@settings(max_examples=60)
+@settings(max_examples=tries(25))
 async def test_recording_everything_twice_changes_nothing(
     made: list[Board], scheme: Scheme, story: list[list[dict[str, Any]]]
 ) -> None:

@@ -17,6 +17,7 @@ from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.log_archive.sql import SqlLogArchive
 from palmares.service.archive_log import LogArchiver
 from palmares.service.rebuild import rebuild
+from tests.effort import tries
 from tests.ledger_world import everything, memory_folder
 from tests.plain_archive import PlainArchive
 from tests.property.test_ledger import METRICS, USERS
@@ -84,7 +85,7 @@ async def live(addresses: list[Address], shards: int, made: list[Board], life: l
 
 @pytest.mark.parametrize("shards", [1, 4])
 @given(**lives)
-@settings(max_examples=20, phases=[Phase.generate])
+@settings(max_examples=tries(12), phases=[Phase.generate])
 async def test_any_life_is_the_same_after_it_was_rebuilt(
     valkey: list[Address], shards: int, made: list[Board], life: list[Action]
 ) -> None:

@@ -12,6 +12,7 @@ from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board, LateEvents, Numbering, Order, Ties
 from palmares.domain.value import MICROS
 from palmares.ledger.embedded.ledger import Limits
+from tests.effort import tries
 from tests.ledger_world import BUSY, CALM, Clock, memory_folder
 from tests.property.test_ledger import (
     METRICS,
@@ -141,7 +142,7 @@ async def live(made: list[Board], life: list[Action], given: Mapping[str, Any], 
     counting=what_counts,
     limits=LIMITS,
 )
-@settings(max_examples=150)
+@settings(max_examples=tries(60))
 async def test_any_life_of_streaks_is_told_like_the_slow_ledger_tells_it(
     made: list[Board], life: list[Action], counting: dict[str, Any], limits: Limits
 ) -> None:
@@ -156,7 +157,7 @@ async def test_any_life_of_streaks_is_told_like_the_slow_ledger_tells_it(
     ),
     limits=LIMITS,
 )
-@settings(max_examples=100)
+@settings(max_examples=tries(40))
 async def test_settings_may_change_at_any_time(made: list[Board], life: list[Action], limits: Limits) -> None:
     """Boards that go on are by the newest."""
     await live(made, life, {}, limits)

@@ -24,6 +24,7 @@ from palmares.domain.user import User
 from palmares.domain.value import LEAST, MOST
 from palmares.ledger.contract import Entry, Ledger, void
 from palmares.ledger.valkey.ledger import ValkeyLedger
+from tests.effort import tries
 from tests.ledger_world import Clock, everything, told
 from tests.plain_archive import PlainArchive
 from tests.property.test_ledger import (
@@ -280,7 +281,7 @@ async def live(addresses: list[Address], shards: int, made: list[Board], life: l
 
 @pytest.mark.parametrize("shards", [1, 4])
 @given(**lives)
-@settings(max_examples=20, phases=[Phase.generate])
+@settings(max_examples=tries(16), phases=[Phase.generate])
 async def test_any_life_by_two_workers_is_told_like_the_slow_ledger_tells_it(
     valkey: list[Address], shards: int, made: list[Board], life: list[Action]
 ) -> None:
@@ -289,7 +290,7 @@ async def test_any_life_by_two_workers_is_told_like_the_slow_ledger_tells_it(
 
 
 @given(**lives)
-@settings(max_examples=8, phases=[Phase.generate])
+@settings(max_examples=tries(6), phases=[Phase.generate])
 async def test_so_is_any_life_in_sixteen_shards(valkey: list[Address], made: list[Board], life: list[Action]) -> None:
     """More of them than users: most are empty, and nobody shares one."""
     await live(valkey, 16, made, life)

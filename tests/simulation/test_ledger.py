@@ -17,6 +17,7 @@ from palmares.domain.value import MICROS
 from palmares.ledger.contract import Entry, void
 from palmares.ledger.embedded import checkpoint
 from palmares.ledger.embedded.ledger import EmbeddedLedger, Limits
+from tests.effort import tries
 from tests.faults import broken_archive, faulty_log, faulty_projection, full_disk, write_wal_only
 from tests.ledger_world import Clock, memory_folder, open_embedded
 from tests.simulation.auditor import Auditor, Request
@@ -25,7 +26,7 @@ from tests.world import HOURS, LAPS, LEVEL, POOL, make_board
 
 pytestmark = pytest.mark.anyio
 
-STEPS = 20
+STEPS = tries(16)
 METRICS = [LAPS, HOURS]
 BOARDS = [
     make_board(1, "all"),
