@@ -1,17 +1,13 @@
-"""Servers that start at once: children of a process that has everything imported already.
+"""Servers that tell by a pipe when they are ready, so that they can be killed before."""
 
-Each is a process of its own, that can be killed like any other; only the second that imports take is saved.
-"""
-
-import multiprocessing
+import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from palmares.config import load
 from palmares.web import serve
+from tests.acceptance.warm import Warm, pipe
 
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["palmares.web"])
 _DEADLINE_SECONDS = 60
 
 
@@ -22,21 +18,19 @@ class Forked:
         """Start it, and wait for nothing."""
         self.data = data
         self.address = ""
-        self._ready, told = _PROCESSES.Pipe(duplex=False)
-        self._process = _PROCESSES.Process(target=_serve, args=({"data": str(data), "port": "0"} | settings, told))
-        self._process.start()
+        self._ready, told = pipe()
+        self._process = Warm(_serve, {"data": str(data), "port": "0"} | settings, told)
         told.close()
 
     @property
     def pid(self) -> int:
         """The id of the process."""
-        assert self._process.pid is not None
         return self._process.pid
 
     @property
     def alive(self) -> bool:
         """Whether the process has not ended."""
-        return self._process.is_alive()
+        return self._process.alive
 
     @property
     def starting(self) -> bool:
@@ -51,12 +45,12 @@ class Forked:
 
     def terminate(self) -> None:
         """Ask it to stop, and wait for nothing."""
-        self._process.terminate()
+        self._process.send(signal.SIGTERM)
 
     def kill(self) -> None:
         """`kill -9`; the process is gone on return."""
-        self._process.kill()
-        self._process.join(_DEADLINE_SECONDS)
+        self._process.send(signal.SIGKILL)
+        self._process.wait(_DEADLINE_SECONDS)
         self._ready.close()
 
 

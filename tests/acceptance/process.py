@@ -1,13 +1,14 @@
 """`palmares serve` as a real process: started on a data folder and a free port, stopped, killed, started again."""
 
 import os
-import select
 import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
+
+from tests.acceptance.warm import WarmCommand
 
 ADMIN_KEY = "acceptTs.secretOfTheAcceptanceTests"
 # Far more than anything here takes; a deadline only so that a test that hangs ends.
@@ -40,36 +41,31 @@ class Process:
         """Start it with more options of `palmares serve` and environment variables. Raises `NotStarted`."""
         given = variables if admin_key is None else {"PALMARES_ADMIN_KEY": admin_key, **variables}
         self.data = data
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            command("serve", "--data", str(data), "--port", "0", *options),
-            env=environment(**given), bufsize=0,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors,
-        )  # fmt: skip
+        self._folder = tempfile.TemporaryDirectory()
+        self._errors = Path(self._folder.name) / "errors"
+        arguments = ["serve", "--data", str(data), "--port", "0", *options]
+        self._process = WarmCommand(arguments, environment(**given), self._errors)
         self.pid = self._process.pid
         self.printed: list[str] = []
         self.address = self._wait_for("Palmares serves ").removeprefix("Palmares serves ")
 
     def stop(self) -> int:
         """Ask it to stop, and wait; returns its exit code."""
-        self._process.send_signal(signal.SIGTERM)
+        self._process.send(signal.SIGTERM)
         return self._end()
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
-        self._process.kill()
+        self._process.send(signal.SIGKILL)
         self._end()
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, and wait for nothing."""
-        self._process.send_signal(number)
+        self._process.send(number)
 
     def read_line(self) -> str:
         """The next line that it prints. Raises `NotStarted` when it ends first, `TimeoutError` when none comes."""
-        assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], DEADLINE_SECONDS)[0]:
-            raise TimeoutError("the server prints nothing")
-        line = self._process.stdout.readline().decode()
+        line = self._process.read_line(DEADLINE_SECONDS)
         if not line:
             raise NotStarted(self._end(), self.errors())
         self.printed.append(line.rstrip("\n"))
@@ -77,18 +73,16 @@ class Process:
 
     def errors(self) -> str:
         """What it wrote to standard error."""
-        self._errors.seek(0)
-        return self._errors.read().decode()
+        return self._errors.read_text()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         """See to it that the process is gone."""
-        if self._process.poll() is None:
-            self._process.kill()
+        self._process.send(signal.SIGKILL)
         self._end()
-        self._errors.close()
+        self._folder.cleanup()
 
     def _wait_for(self, beginning: str) -> str:
         try:
@@ -101,8 +95,7 @@ class Process:
 
     def _end(self) -> int:
         code = self._process.wait(DEADLINE_SECONDS)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._process.close()
         return code
 
 
