@@ -45,6 +45,7 @@ class LogArchiver:
         self._archive = archive
         self._lines_left = lines_left
         self._lines_per_batch = lines_per_batch
+        self._turn = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def start(self, sleep: Callable[[float], Awaitable[None]]) -> None:
@@ -58,8 +59,8 @@ class LogArchiver:
         """Stop. What is being written is written as a whole or not at all."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            # Not awaited by itself: a cancellation of this call is not the one that was asked for.
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def drain(self) -> int:
         """Keep all lines there are by now, and return how many this call has kept.
@@ -67,17 +68,18 @@ class LogArchiver:
         A shard that fails does not keep the others from being drained; the first error is raised in the end. Raises
         `Unavailable` when database or ledger are away, `Damaged` when a shard's log is not the one that is kept.
         """
-        count = 0
-        errors: list[PalmaresError] = []
-        for shard in range(self._source.shards):
-            try:
-                count += await self._drain(shard)
-            except PalmaresError as error:
-                logger.warning("the log of a shard cannot be kept at present", shard=shard, reason=error.message)
-                errors.append(error)
-        if errors:
-            raise errors[0]
-        return count
+        async with self._turn:
+            count = 0
+            errors: list[PalmaresError] = []
+            for shard in range(self._source.shards):
+                try:
+                    count += await self._drain(shard)
+                except PalmaresError as error:
+                    logger.warning("the log of a shard cannot be kept at present", shard=shard, reason=error.message)
+                    errors.append(error)
+            if errors:
+                raise errors[0]
+            return count
 
     async def _run(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         seconds = _PAUSE_SECONDS

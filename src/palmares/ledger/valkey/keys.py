@@ -13,7 +13,8 @@ one slot and one script may change them together. Of a ledger called `palmares`,
     {palmares.3}:boards                    hash    generation → definition of a board, and whether it is complete
     {palmares.3}:points                    hash    position → scope, and the schemes by which it pays from there on
     {palmares.3}:erasures                  hash    number of an erased user of whom something is left → whose, and when
-    {palmares.3}:rewritten                 stream  the log in the making, without what is left of erased users
+    {palmares.3}:rewriting                 string  who copies the log, to remove what is left of erased users
+    {palmares.3}:rewritten:…               stream  the copy, by who makes it
     {palmares.3}:voids                     hash    position of an event → position and time of what says that it is void
     {palmares.3}:ignored                   hash    generation, run → how many events came late and were left out
     {palmares.3}:revising                  hash    generation, run → the last event that changes what is over of the run
@@ -70,13 +71,17 @@ class ShardKeys:
         self.points = base + b"points"
         self.voids = base + b"voids"
         self.erasures = base + b"erasures"
-        self.rewritten = base + b"rewritten"
+        self.rewriting = base + b"rewriting"
         self.workers = base + b"workers"
         self.passes = base + b"passes"
 
     def groups(self, generation: int) -> bytes:
         """The runs and groups of a generation."""
         return self._base + b"groups:%d" % generation
+
+    def rewritten(self, attempt: bytes) -> bytes:
+        """The log in the making, by who makes it."""
+        return self._base + b"rewritten:" + attempt
 
     def notes(self, boundary: int) -> bytes:
         """Where users stood at a boundary who have moved since."""

@@ -113,7 +113,7 @@ class ValkeyLedger:
         self._reader = Reader(shards, self._streaks, archive)
         self.stream = self._reader.stream
         self._explorer = Explorer(shards, self.stream)
-        self._erasing = Erasing(store, shards, self._reader)
+        self._erasing = Erasing(store, shards, self._reader, worker)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
     @classmethod
@@ -542,7 +542,10 @@ class ValkeyLedger:
         return await self._erasing.unfinished()
 
     async def compact(self, numbers: Sequence[int]) -> None:
-        """See `Ledger.compact`."""
+        """See `Ledger.compact`. What is kept elsewhere of the log has to be as far as the erasures."""
+        if self._keeper is not None:
+            # Notes of where users stood at the end of a day have ids in them, until that is kept.
+            await self._keeper.reach(self._shards.now)
         await self._erasing.compact(numbers)
 
     async def events(self, wanted: WantedEvents) -> EventPage:
