@@ -18,7 +18,7 @@ from itertools import count
 import msgspec
 
 from palmares.domain.effect import is_live
-from palmares.domain.erased import anonymous_id
+from palmares.domain.erased import anonymous_id, is_anonymous
 from palmares.domain.errors import NotAllowed
 from palmares.domain.log_line import LogLine
 from palmares.ledger.anonymous import reduced_profile
@@ -152,3 +152,8 @@ def anonymous_line(line: LogLine) -> LogLine:
     """The same for a line that is kept elsewhere."""
     content = anonymous_content(line.user, line.content)
     return line._replace(idempotency_key=None, body=split_content(content)[1].body, content=content)
+
+
+def is_anonymous_line(content: bytes) -> bool:
+    """Whether what a line said of its user, who was erased, is removed."""
+    return is_anonymous(split_content(content)[1].user_id)

@@ -32,7 +32,6 @@ and the ledger as a whole has
     {palmares}:shards                      string  how many shards there are, which is settled when the data is made
     {palmares}:kept                        string  the boundary up to which everything that ended is in the archive
     {palmares}:begun                       set     board, run: the runs that are not final and of which days are kept
-    {palmares}:cuts                        hash    board, position → up to where a board counted that was finished there
     {palmares}:lease, {palmares}:leases    string  who does the work of time, see `lease.py`
 
 A *generation* is one making of a board's rankings, numbered by the shard.
@@ -123,7 +122,6 @@ class LedgerKeys:
         self.shards = base + b"shards"
         self.kept = base + b"kept"
         self.begun = base + b"begun"
-        self.cuts = base + b"cuts"
         self.lease = base + b"lease"
         self.leases = base + b"leases"
 
@@ -189,11 +187,6 @@ def note_field(generation: int, run_start: int, user_id: str) -> bytes:
 def begun_member(board: int, run_start: int) -> bytes:
     """A run of which days are kept."""
     return b"%d:%d" % (board, run_start)
-
-
-def cut_field(board: int, position: int) -> bytes:
-    """A board that was finished by hand."""
-    return b"%d:%d" % (board, position)
 
 
 def run_field(generation: int, run_start: int) -> bytes:
