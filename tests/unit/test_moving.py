@@ -13,6 +13,8 @@ from anyio.lowlevel import checkpoint
 from palmares import AsyncPalmares
 from palmares.comparing import differences
 from palmares.config import Settings, load
+from palmares.doctor.finding import Finding
+from palmares.doctor.kept_log import examine_kept_log
 from palmares.domain.errors import NotAllowed, Unavailable
 from palmares.embedded import compact
 from palmares.ledger.embedded.folder import Folder, FolderInUse
@@ -145,10 +147,18 @@ async def test_a_cluster_is_rebuilt_after_valkey_lost_it(lived: Installations) -
     assert await rebuild_cluster(lived.settings, deaf) == 0
 
 
+async def kept_log(lived: Installations) -> Finding:
+    servers, name = read_servers(lived.variables["valkey_url"]), lived.variables["valkey_name"]
+    [found] = await examine_kept_log(servers, name, 1, lived.place.url)
+    return found
+
+
 async def test_a_worker_does_not_go_on_with_a_valkey_that_lost_data(lived: Installations) -> None:
-    """It would number other lines like those that are kept."""
+    """It would number other lines like those that are kept; the doctor tells so too."""
     await move_to_cluster(lived.folder, lived.settings, deaf)
+    assert (await kept_log(lived)).level == "ok"
     lived.variables["valkey_name"] = fresh_name()
+    assert (await kept_log(lived)).level == "wrong"
     with pytest.raises(Unavailable, match="run `palmares rebuild`"):
         async with AsyncPalmares.open(None, **lived.variables):
             raise AssertionError("it was opened")
