@@ -7,8 +7,8 @@ change no more, and for days there are notes (`moment.py`).
 
 What is kept of one boundary is durable before anything of it is let go, and all of it before the next. Whoever goes on
 after a crash finds in the archive whether a run was written, so orders of which a part was let go are not read again.
-A day that the archive has is not kept again: a ledger that is rebuilt lives through days that were kept long ago, and
-who was erased since has no attributes any more.
+A day that is kept twice is kept with the same places; but a ledger that is rebuilt lives through days that were kept
+long ago, and keeps none again that the archive has: who was erased since has no attributes any more.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Keeper:
         self._lease = lease
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "palmares-keeper")
-        # The present, where it is later than what is lived through: days that nobody can ask for then are not wanted.
-        self.present = 0
+        # While a ledger is rebuilt, the present: days that nobody can ask for then are not wanted.
+        self.present: int | None = None
 
     @classmethod
     async def open(cls, shards: Shards, keys: LedgerKeys, archive: Archive, lease: Lease, now: int) -> Keeper:
@@ -175,7 +175,7 @@ class Keeper:
                     if final_at(run) <= due:
                         await self._close(board, run, due, token)
                 elif final_at(run) > due:
-                    present = max(target, self.present)
+                    present = target if self.present is None else self.present
                     is_wanted = day_of(due) > day_of(min(present, final_at(run))) - DAYS_KEPT
                     await self._end_day(board, run, due, token, is_wanted)
             except NotFound:
@@ -210,7 +210,7 @@ class Keeper:
         has_begun = run.start in await self._begun(board)
         if has_begun and not is_wanted:
             return
-        if await self.in_thread(self._has_day, board, run, day_of(due) - 1):
+        if self.present is not None and await self.in_thread(self._has_day, board, run, day_of(due) - 1):
             await self._begin(board, run)
             return
         ranked = await ranked_at(self._shards, board, run.start, due)

@@ -200,7 +200,7 @@ async def test_a_crash_at_any_moment_is_made_up_for(open_worker: Open, clock: Cl
         else:
             break
     fail.stop()
-    assert crashes > 12
+    assert crashes > 15
     rows = (await all_that_is_over(ledger))["weekly", "rows"]
     assert [(row.user_id, row.value // MICROS) for row in rows][:2] == [("user-3", 24), ("user-8", 9)]
     assert [found.rank for found in await days_of(ledger, WEEKLY, "user-3")] == [6, 6, 6, 6, 6, 1]
