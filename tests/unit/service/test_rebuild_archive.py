@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 
 from palmares.archive.sql import SqlArchive
+from palmares.catalog.contract import DEFAULT_SCOPE
+from palmares.domain.value import MICROS
+from palmares.ledger.contract import Entry
+from palmares.ledger.valkey.keys import LedgerKeys
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.log_archive.sql import SqlLogArchive
 from palmares.service.archive_log import LogArchiver
@@ -35,22 +39,21 @@ class World:
         self._servers, self._folder, self._log, self._stack = servers, folder, log, stack
         self.clock = Clock(FIRST)
         self.boards = [DAILY, POOLS, ALL, SEASON]
+        self.name = fresh_name()
         self._workers = 0
         self.shards = 1
         self.ledger: ValkeyLedger
 
-    async def open(self, *, anew: bool = False) -> None:
-        """A worker of the ledger; or of one that has nothing yet, which is what is left when Valkey lost it."""
+    async def open(self, *, followed: bool = True) -> None:
+        """A worker of the ledger, which follows the boards or not."""
         self._workers += 1
-        if self._workers == 1 or anew:
-            self._name = fresh_name()
         url = f"sqlite:///{self._folder / 'archive.sqlite3'}"
         self.ledger = await ValkeyLedger.open(
             self._servers,
-            [] if anew else self.boards,
+            self.boards if followed else [],
             self.clock,
             f"worker-{self._workers}",
-            name=self._name,
+            name=self.name,
             shards=self.shards,
             open_archive=lambda: SqlArchive.open(url, shared=True),
             kept_log=self._log,
@@ -81,6 +84,7 @@ class World:
         await self.ledger.record([swim("ann", 30, "2026-03-04T13:00:00Z"), swam("ben", 9, "2026-03-04T14:00:00Z")])
         await self.at("2026-03-07T13:00:00Z")
         await self.swim_all(7)
+        await self.ledger.record([swim("eve", 5, key="1", attributes={"pool": "a"}), swim("eve", 2)])
         await self.ledger.record([swim("cat", 40, "2026-03-04T13:00:00Z")])
         await self.ledger.settle()
         await self.finish()
@@ -90,17 +94,26 @@ class World:
         await self.at("2026-03-10T01:00:00Z")
         await self.swim_all(9)
         await self.ledger.settle()
+        await self.ledger.record([Entry(DEFAULT_SCOPE, "eve", erase=True, must_exist=True), swim("eve", 1)])
 
     async def keep_log(self) -> None:
+        """With nothing of who was erased."""
         await LogArchiver(self.ledger.stream, self._log).drain()
+        await self.ledger.compact([erasure.number for erasure in await self.ledger.unfinished_erasures()])
 
-    async def rebuild(self, now: int) -> None:
-        """As when everything in Valkey is gone, days later."""
+    async def lose(self, place: int) -> None:
+        """One shard is gone, with its node."""
+        store, head = self.ledger._store, self.ledger._shards.all[place].keys.head
+        [keys] = await store.read([[b"KEYS", head.replace(b"head", b"*")]])
+        await store.read([[b"DEL", *keys]])
+
+    async def rebuild(self) -> None:
+        """As the command does it."""
         present = self.clock.now
         self.clock.set(FIRST)
-        await self.open(anew=True)
+        await self.open(followed=False)
         self.clock.now = present
-        await self.ledger.begin_anew(self.boards, now)
+        await self.ledger.begin_anew(self.boards, present)
         await rebuild(self.ledger.replay(), self.ledger.stream, self._log)
         await self.ledger.finish_anew(self.boards)
 
@@ -128,14 +141,20 @@ async def world(valkey: list[Address], request: pytest.FixtureRequest) -> AsyncI
 
 @BOTH
 async def test_the_past_is_what_it_was(world: World, shards: int) -> None:
-    """Every rank, run, revision, day and finished board; and days that end from then on are kept as ever."""
+    """Every rank, run, revision, day and finished board, with the rows of who was erased, in groups that nobody could
+    tell any more; and days that end from then on are kept as ever."""
     world.shards = shards
     await world.open()
     await world.live()
     await world.keep_log()
     before = await world.told()
     assert before[("pools", run_on(POOLS, "2026-03-04"), "revision")].revision == 1
-    await world.rebuild(world.clock())
+    for board in world.boards[1], world.boards[3]:
+        rows = await world.ledger.page(board.number, run_on(board, "2026-03-07"), [("a",)], 0, 9)
+        assert [row.value for row in rows if row.user_id.startswith("erased-")] == [7 * MICROS]
+    # A name that is new has nothing, as a Valkey that lost everything.
+    world.name = fresh_name()
+    await world.rebuild()
     # Workers that come then find nothing to be made.
     await world.open()
     assert await world.told() == before
@@ -143,3 +162,16 @@ async def test_the_past_is_what_it_was(world: World, shards: int) -> None:
     [ann, *_] = before["users"]
     days = await world.ledger.history(ALL.number, run_on(ALL, "2026-03-04"), ann, 0, 10**6)
     assert [one.rank is not None for one in days] == [True] * 7
+
+
+async def test_a_shard_that_was_lost_is_what_it_was(world: World) -> None:
+    """Beside others that lost nothing, and know until when all is kept."""
+    world.shards = 3
+    await world.open()
+    await world.live()
+    await world.keep_log()
+    before = await world.told()
+    await world.lose(1)
+    await world.ledger._store.read([[b"DEL", LedgerKeys(world.name).kept]])
+    await world.rebuild()
+    assert await world.told() == before
