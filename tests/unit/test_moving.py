@@ -260,8 +260,11 @@ async def test_who_is_erased_is_nowhere_and_the_log_can_be_rebuilt_and_moved(liv
 
 
 async def test_a_folder_with_erased_users_becomes_a_cluster(lived: Installations) -> None:
-    """Once the files say nothing of them."""
+    """Once the files say nothing of them; a leaderboard that was finished by hand stays so."""
     async with AsyncPalmares.open(lived.folder) as palmares:
+        [best] = [one for one in await palmares.call("GET", "/admin/v1/leaderboards") if one["key"] == "best"]
+        answer = await palmares.call("PATCH", "/admin/v1/leaderboards", [{"id": best["id"], "status": "finished"}])
+        assert [one["status"] for one in answer["updated"]] == ["finished"]
         await erased(palmares)
         before = await boards(palmares)
     await compact(load({}, data=str(lived.folder)))

@@ -32,6 +32,10 @@ LATER = make_board(5, "later", run_unit="day", run_interval=3)
 BOTH = pytest.mark.parametrize("shards", [1, 3])
 
 
+class Killed(Exception):
+    """The process ends here."""
+
+
 class World:
     """A ledger with its archive, and the log that is kept of it."""
 
@@ -107,14 +111,23 @@ class World:
         [keys] = await store.read([[b"KEYS", head.replace(b"head", b"*")]])
         await store.read([[b"DEL", *keys]])
 
-    async def rebuild(self) -> None:
-        """As the command does it."""
+    async def rebuild(self, pieces: int | None = None) -> None:
+        """As the command does it; it may be killed after some pieces of the log."""
         present = self.clock.now
         self.clock.set(FIRST)
         await self.open(followed=False)
         self.clock.now = present
         await self.ledger.begin_anew(self.boards, present)
-        await rebuild(self.ledger.replay(), self.ledger.stream, self._log)
+        left = pieces
+
+        def told(lines: int) -> None:
+            nonlocal left
+            if left is not None:
+                left -= 1
+                if not left:
+                    raise Killed
+
+        await rebuild(self.ledger.replay(), self.ledger.stream, self._log, told)
         await self.ledger.finish_anew(self.boards)
 
     async def told(self) -> dict[Any, Any]:
@@ -154,6 +167,10 @@ async def test_the_past_is_what_it_was(world: World, shards: int) -> None:
         assert [row.value for row in rows if row.user_id.startswith("erased-")] == [7 * MICROS]
     # A name that is new has nothing, as a Valkey that lost everything.
     world.name = fresh_name()
+    if shards == 3:
+        for pieces in (1, 4):
+            with pytest.raises(Killed):
+                await world.rebuild(pieces)
     await world.rebuild()
     # Workers that come then find nothing to be made.
     await world.open()
