@@ -47,6 +47,7 @@ class PlainArchive:
     def __init__(self) -> None:
         self.editions: dict[int, Edition] = {}
         self._last_edition = 0
+        self._cuts: dict[tuple[int, int], bytes] = {}
 
     # Editions
 
@@ -90,6 +91,14 @@ class PlainArchive:
     def forget(self, board: int) -> None:
         if self.holds(board):
             del self.editions[self.edition(board)]
+
+    # Boards that were finished by hand
+
+    def keep_cut(self, board: int, position: int, content: bytes) -> None:
+        self._cuts[board, position] = content
+
+    def cut(self, board: int, position: int) -> bytes | None:
+        return self._cuts.get((board, position))
 
     # Days and runs
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from palmares.archive import tables as archive_tables
+from palmares.archive.sql import SqlArchive
 from palmares.catalog import tables as catalog_tables
 from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
@@ -26,7 +27,7 @@ from palmares.domain.board import Board
 from palmares.domain.errors import NotAllowed
 from palmares.ledger.embedded.transfer import FolderLog
 from palmares.ledger.valkey.ledger import ValkeyLedger
-from palmares.ledger.valkey.transfer import log_line, whole_line
+from palmares.ledger.valkey.transfer import check_compacted, log_line, whole_line
 from palmares.log_archive.sql import SqlLogArchive
 from palmares.machine import new_id, system_clock
 from palmares.outbox import tables as outbox_tables
@@ -42,16 +43,6 @@ Told = Callable[[int, int], None]
 _LINES_PER_PIECE = 5_000
 
 
-@dataclass(slots=True)
-class ReplayClock:
-    """The time in a ledger that is rebuilt: that of what is recorded in it at the moment."""
-
-    now: int
-
-    def __call__(self) -> int:
-        return self.now
-
-
 async def rebuild_cluster(settings: Settings, told: Told, lines_left: int | None = None) -> int:
     """Record in Valkey, which lost its data, what is kept in the database and was not lost; returns how many lines.
 
@@ -65,21 +56,20 @@ async def rebuild_cluster(settings: Settings, told: Told, lines_left: int | None
         opened.push_async_callback(catalog.close)
         archive = await SqlLogArchive.open(settings.database_url)
         opened.push_async_callback(archive.close)
-        clock = ReplayClock(await _first_recorded(archive))
-        ledger = await opened.enter_async_context(
-            open_ledger(settings, catalog, archive, clock, followed_boards(catalog))
-        )
+        first = await _first_recorded(archive)
+        ledger = await opened.enter_async_context(open_ledger(settings, catalog, archive, lambda: first))
         with suppress(Damaged):
             # What a shard still has is kept first; what another one lost is what this is about.
             await LogArchiver(ledger.stream, archive).drain()
-        return await _rebuild(ledger, archive, clock, told, lines_left)
+        return await _rebuild(ledger, archive, followed_boards(catalog), told, lines_left)
 
 
 async def move_to_cluster(folder: Path, settings: Settings, told: Told) -> None:
     """Take an installation in a data folder over into an empty database and an empty Valkey.
 
     Raises `FolderInUse` and `DatabaseInUse` while a server runs, `OtherDatabase` when the folder's definitions are in a
-    database, and `NotAllowed` when something is not empty, or the cluster cannot take it yet; then nothing is copied.
+    database, and `NotAllowed` when something is not empty, the folder still says who was erased, or the cluster cannot
+    take it yet; then nothing is copied.
     """
     assert settings.database_url is not None
     if settings.valkey_shards != 1:
@@ -91,28 +81,25 @@ async def move_to_cluster(folder: Path, settings: Settings, told: Told) -> None:
         await claim(settings.database_url, opened)
         catalog = await open_catalog(folder)
         opened.push_async_callback(catalog.close)
-        clock = ReplayClock(await asyncio.to_thread(_first_of, log))
         archive = await SqlLogArchive.open(settings.database_url)
         opened.push_async_callback(archive.close)
-        ledger = await opened.enter_async_context(open_ledger(settings, catalog, archive, clock))
-        if await archive.shards() or await ledger.replay().position(0):
-            raise NotAllowed("the cluster has events already; a data folder can be moved into an empty one only")
-        for board in followed_boards(catalog):
-            await ledger.follow(board)
+        await _check_new(settings, catalog, archive)
         await asyncio.to_thread(_check, log)
         await asyncio.to_thread(_copy_parts, folder, None, folder, settings.database_url)
         after = 0
         for lines in log.pieces():
             await archive.add(0, 1, after, [log_line(line) for line in lines])
             after = lines[-1].position
-        await _rebuild(ledger, archive, clock, told, None)
+        first = await asyncio.to_thread(_first_of, log)
+        ledger = await opened.enter_async_context(open_ledger(settings, catalog, archive, lambda: first))
+        await _rebuild(ledger, archive, followed_boards(catalog), told, None, archived=True)
 
 
 async def move_to_folder(settings: Settings, folder: Path, told: Told) -> None:
     """Take an installation of a cluster over into a new data folder; a server makes the rankings when it starts.
 
-    Raises `DatabaseInUse` while a worker runs, `NotAllowed` when the folder has something or there are several shards,
-    and `Damaged` when the ledger is not the one whose log is kept.
+    Raises `DatabaseInUse` while a worker runs, `NotAllowed` when the folder has something, there are several shards, or
+    the log still says who was erased, and `Damaged` when the ledger is not the one whose log is kept.
     """
     assert settings.database_url is not None
     await asyncio.to_thread(_check_empty, folder)
@@ -126,6 +113,7 @@ async def move_to_folder(settings: Settings, folder: Path, told: Told) -> None:
         opened.push_async_callback(archive.close)
         ledger = await opened.enter_async_context(open_ledger(settings, catalog, archive, system_clock))
         await LogArchiver(ledger.stream, archive).drain()
+        check_compacted(await archive.erasures(0))
         log = FolderLog(folder)
         opened.callback(log.close)
         await asyncio.to_thread(_copy_parts, folder, settings.database_url, folder, None)
@@ -143,9 +131,12 @@ async def open_ledger(
     archive: SqlLogArchive,
     clock: Callable[[], int],
     boards: Sequence[Board] = (),
+    with_archive: bool = True,
 ) -> AsyncIterator[ValkeyLedger]:
-    """The ledger of a cluster, with the settings of a catalog."""
+    """The ledger of a cluster, with the settings of a catalog, and with the archive that it has."""
     assert settings.valkey_url is not None
+    url = settings.database_url
+    assert url is not None
     ledger = await ValkeyLedger.open(
         settings.valkey_url,
         boards,
@@ -154,6 +145,7 @@ async def open_ledger(
         {scope: catalog.definitions(scope).streaks for scope in catalog.scopes()},
         name=settings.valkey_name,
         shards=settings.valkey_shards,
+        open_archive=partial(SqlArchive.open, url, shared=True) if with_archive else None,
         kept_log=archive,
     )
     try:
@@ -163,23 +155,27 @@ async def open_ledger(
 
 
 async def _rebuild(
-    ledger: ValkeyLedger, archive: SqlLogArchive, clock: ReplayClock, told: Told, lines_left: int | None
+    ledger: ValkeyLedger,
+    archive: SqlLogArchive,
+    boards: Sequence[Board],
+    told: Told,
+    lines_left: int | None,
+    archived: bool = False,
 ) -> int:
     replay = ledger.replay()
     kept = [await archive.last(shard) for shard in range(replay.shards)]
     total = sum(line.position for line in kept if line is not None)
     done = sum([await replay.position(shard) for shard in range(replay.shards)])
 
-    async def advance(now: int) -> None:
-        clock.now = now
-        await ledger.advance(now)
-
     def count(lines: int) -> None:
         nonlocal done
         done += lines
         told(done, total)
 
-    return await rebuild(replay, ledger.stream, archive, advance, count, lines_left)
+    await ledger.begin_anew(boards, system_clock())
+    recorded = await rebuild(replay, ledger.stream, archive, count, lines_left)
+    await ledger.finish_anew(boards, archived)
+    return recorded
 
 
 async def claim(url: str, opened: AsyncExitStack) -> None:
@@ -193,6 +189,13 @@ async def _first_recorded(archive: SqlLogArchive) -> int:
     """When the first line of all was recorded."""
     first = [await archive.lines(shard, 0, 1) for shard in range(await archive.shards())]
     return min((line.recorded_at for lines in first for line in lines), default=system_clock())
+
+
+async def _check_new(settings: Settings, catalog: SqlCatalog, archive: SqlLogArchive) -> None:
+    """Raise `NotAllowed` when there is anything where a folder is to be moved to. The archive is not touched."""
+    async with open_ledger(settings, catalog, archive, system_clock, with_archive=False) as ledger:
+        if await archive.shards() or await ledger.replay().position(0):
+            raise NotAllowed("the cluster has events already; a data folder can be moved into an empty one only")
 
 
 def _first_of(log: FolderLog) -> int:

@@ -63,7 +63,7 @@ class TimedWork:
             raise
         sender = HttpSender(settings.webhooks_allow_private)
         deliverer = Deliverer(outbox, context.catalog, sender, context.clock)
-        compactor = Compactor(context.ledger, context.catalog, outbox, sleep, timer)
+        compactor = Compactor(context.ledger, context.catalog, outbox, sleep, timer, archiver.drain)
         archiver.start(sleep)
         return cls(context, outbox, announcer, deliverer, compactor, archiver)
 

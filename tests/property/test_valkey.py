@@ -73,7 +73,7 @@ class Pair:
         self.workers: list[ValkeyLedger] = []
         self._addresses, self._shards, self._name = addresses, shards, fresh_name()
         self._lives = count(1)
-        self._archive = PlainArchive()
+        self.archive = PlainArchive()
 
     async def open(self) -> None:
         self.workers = [
@@ -84,7 +84,7 @@ class Pair:
                 f"worker-{next(self._lives)}",
                 name=self._name,
                 shards=self._shards,
-                open_archive=lambda: self._archive,
+                open_archive=lambda: self.archive,
             )
             for _ in range(2)
         ]

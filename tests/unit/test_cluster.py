@@ -10,11 +10,15 @@ from palmares.cluster import Pulse, catalog_key
 from palmares.config import load
 from palmares.databases import OtherDatabase
 from palmares.domain.errors import Unavailable
+from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.store import Glide
+from palmares.log_archive.sql import SqlLogArchive
 from palmares.server import Server
+from palmares.service.archive_log import LogArchiver
 from palmares.service.streak_settings import change_settings
 from palmares.sql.claim import DatabaseInUse
 from tests.databases import Place, Postgres, end_sessions
+from tests.ledger_world import swim
 from tests.valkey_servers import Address, fresh_name, one_server
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +110,27 @@ async def test_one_worker_leads_and_another_takes_over_when_its_session_ends(
     await leader._look()
 
     assert (leader.context.leads(), other.context.leads()) == (False, True)
+
+
+async def test_a_ledger_that_went_on_without_lines_that_are_kept_is_not_ready(
+    open_worker: Open, database: Place
+) -> None:
+    """As after a failover, or when Valkey lost everything: no worker is, until it is rebuilt."""
+    worker = await open_worker()
+    worker._looking.cancel()
+    ledger, log = worker.context.ledger, await SqlLogArchive.open(database.url)
+    assert isinstance(ledger, ValkeyLedger)
+    await ledger.record([swim("ann", 1), swim("ben", 2)])
+    await LogArchiver(ledger.stream, log).drain()
+    await log.close()
+    await worker._look()
+    assert worker._parts.obstacle() is None
+    [keys] = await ledger._store.read([[b"KEYS", ledger._shards.all[0].keys.head.replace(b"head", b"*")]])
+    await ledger._store.read([[b"DEL", *keys]])
+    await ledger.record([swim("cat", 1), swim("dan", 2), swim("eve", 3)])
+    for _ in range(20):
+        await worker._look()
+    assert "run `palmares rebuild`" in str(worker._parts.obstacle())
 
 
 async def test_the_pulse_tells_when_valkey_is_gone_or_has_lost_the_ledger(valkey: list[Address]) -> None:

@@ -1,6 +1,7 @@
 """An installation moves from a data folder into a cluster and back, and is the same on both sides."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,24 @@ from anyio.lowlevel import checkpoint
 from palmares import AsyncPalmares
 from palmares.comparing import differences
 from palmares.config import Settings, load
+from palmares.doctor.finding import Finding
+from palmares.doctor.kept_log import examine_kept_log
 from palmares.domain.errors import NotAllowed, Unavailable
+from palmares.embedded import compact
 from palmares.ledger.embedded.folder import Folder, FolderInUse
+from palmares.ledger.valkey.keys import ShardKeys
+from palmares.ledger.valkey.servers import read_servers
+from palmares.ledger.valkey.store import Glide
 from palmares.moving import move_to_cluster, move_to_folder, rebuild_cluster
 from palmares.sql.claim import Claim, DatabaseInUse
 from tests.databases import Place, Postgres
 from tests.ledger_world import memory_folder
+from tests.unit.ledger.valkey.test_erasing import READ
 from tests.valkey_servers import Address, fresh_name
 
 pytestmark = pytest.mark.anyio
 USERS = "ann ben cat dan eve".split()
+WHO = "somebody-to-forget"
 
 
 @dataclass
@@ -138,10 +147,18 @@ async def test_a_cluster_is_rebuilt_after_valkey_lost_it(lived: Installations) -
     assert await rebuild_cluster(lived.settings, deaf) == 0
 
 
+async def kept_log(lived: Installations) -> Finding:
+    servers, name = read_servers(lived.variables["valkey_url"]), lived.variables["valkey_name"]
+    [found] = await examine_kept_log(servers, name, 1, lived.place.url)
+    return found
+
+
 async def test_a_worker_does_not_go_on_with_a_valkey_that_lost_data(lived: Installations) -> None:
-    """It would number other lines like those that are kept."""
+    """It would number other lines like those that are kept; the doctor tells so too."""
     await move_to_cluster(lived.folder, lived.settings, deaf)
+    assert (await kept_log(lived)).level == "ok"
     lived.variables["valkey_name"] = fresh_name()
+    assert (await kept_log(lived)).level == "wrong"
     with pytest.raises(Unavailable, match="run `palmares rebuild`"):
         async with AsyncPalmares.open(None, **lived.variables):
             raise AssertionError("it was opened")
@@ -170,6 +187,92 @@ async def test_a_difference_is_told(lived: Installations) -> None:
     assert any("lines of the log" in sentence for sentence in found)
     assert any("totals and streak of user 'ann'" in sentence for sentence in found)
     assert any("leaderboard 'best'" in sentence and "rows from 0" in sentence for sentence in found)
+
+
+# Users who were erased
+
+
+async def erased(palmares: AsyncPalmares) -> None:
+    """One of a name that nothing else has, with a little of everything, is erased."""
+    await palmares.record("laps", {"id": WHO, "name": f"{WHO} in person"}, 7, idempotency_key=f"{WHO}-1")
+    gone = await palmares.record("laps", WHO, 2)
+    await palmares.call("DELETE", "/admin/v1/events", ids=gone["eventId"], reason=f"{WHO} never did")
+    await palmares.call("DELETE", f"/admin/v1/users/{WHO}")
+    await palmares.record("laps", "ann", 2)
+
+
+def says_who(place: Place) -> list[str]:
+    """The tables of a database with the name of the one who was erased in any column of any row."""
+    tables = [name for (name,) in place.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    in_hex = WHO.encode().hex()
+    found = {name: str(place.execute(f"SELECT * FROM {name} t, CAST(t AS text) whole")) for name in tables}
+    return [name for name, rows in found.items() if WHO in rows or in_hex in rows]
+
+
+@asynccontextmanager
+async def store_of(lived: Installations) -> AsyncIterator[Glide]:
+    store = await Glide.connect(read_servers(lived.variables["valkey_url"]))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def every_byte(lived: Installations) -> bytes:
+    """What Valkey has of the installation."""
+    async with store_of(lived) as store:
+        [keys] = await store.read([[b"KEYS", b"{%b*" % lived.variables["valkey_name"].encode()]])
+        kinds = [bytes(kind) for key in keys for kind in await store.read([[b"TYPE", key]])]
+        commands = [[READ[kind][0], key, *READ[kind][1:]] for key, kind in zip(keys, kinds, strict=True)]
+        return repr([keys, [await store.read([command]) for command in commands]]).encode()
+
+
+async def until_compacted(lived: Installations) -> None:
+    """A worker removes what is left of erased users, without being asked."""
+    key = ShardKeys(lived.variables["valkey_name"], 0).erasures
+    async with store_of(lived) as store:
+        with fail_after(60):
+            while (await store.read([[b"EXISTS", key]]))[0]:
+                await checkpoint()
+
+
+async def test_who_is_erased_is_nowhere_and_the_log_can_be_rebuilt_and_moved(lived: Installations) -> None:
+    """Not in Valkey, not in any table; not after Valkey lost all, and not in a folder that takes over."""
+    await move_to_cluster(lived.folder, lived.settings, deaf)
+    async with AsyncPalmares.open(None, **lived.variables) as palmares:
+        await erased(palmares)
+        before = await boards(palmares)
+        await until_compacted(lived)
+    assert says_who(lived.place) == []
+    assert WHO.encode() not in await every_byte(lived)
+    lived.variables["valkey_name"] = fresh_name()
+    assert await rebuild_cluster(lived.settings, deaf) > 20
+    assert WHO.encode() not in await every_byte(lived)
+    async with AsyncPalmares.open(None, **lived.variables) as palmares:
+        assert await boards(palmares) == before
+    await move_to_folder(lived.settings, lived.new, deaf)
+    assert await lived.differences(lived.new) == []
+    assert not [file for file in lived.new.rglob("*") if file.is_file() and WHO.encode() in file.read_bytes()]
+    async with AsyncPalmares.open(lived.new) as palmares:
+        assert await boards(palmares) == before
+        again = await palmares.record("laps", WHO, 1, idempotency_key=f"{WHO}-1")
+        assert again["total"] == 1
+
+
+async def test_a_folder_with_erased_users_becomes_a_cluster(lived: Installations) -> None:
+    """Once the files say nothing of them; a leaderboard that was finished by hand stays so."""
+    async with AsyncPalmares.open(lived.folder) as palmares:
+        [best] = [one for one in await palmares.call("GET", "/admin/v1/leaderboards") if one["key"] == "best"]
+        answer = await palmares.call("PATCH", "/admin/v1/leaderboards", [{"id": best["id"], "status": "finished"}])
+        assert [one["status"] for one in answer["updated"]] == ["finished"]
+        await erased(palmares)
+        before = await boards(palmares)
+    await compact(load({}, data=str(lived.folder)))
+    await move_to_cluster(lived.folder, lived.settings, deaf)
+    assert await lived.differences(lived.folder) == []
+    assert says_who(lived.place) == []
+    async with AsyncPalmares.open(None, **lived.variables) as palmares:
+        assert await boards(palmares) == before
 
 
 # What is refused
@@ -205,11 +308,11 @@ async def test_nothing_is_moved_while_a_server_runs(lived: Installations) -> Non
     worker.close()
 
 
-async def test_what_the_cluster_does_not_take_yet_is_refused_before_anything_is_copied(lived: Installations) -> None:
-    """By name. The databases stay empty, and so may be tried again later."""
+async def test_a_folder_that_still_says_who_was_erased_is_not_moved(lived: Installations) -> None:
+    """The databases stay empty, and so may be tried again later."""
     async with AsyncPalmares.open(lived.folder) as palmares:
         await palmares.call("DELETE", "/admin/v1/users/eve")
-    with pytest.raises(NotAllowed, match="does not take erasures yet"):
+    with pytest.raises(NotAllowed, match="run `palmares compact` first"):
         await move_to_cluster(lived.folder, lived.settings, deaf)
     tables = lived.place.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     assert {name for (name,) in tables} == {"log_archive_version", "log_lines", "log_shards"}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, delete, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, delete, insert, select
 
 from palmares.archive import shelves, tables
 from palmares.archive.columns import CHUNK, place_of, unpacked, unpacked_groups
@@ -151,6 +151,21 @@ class SqlArchive:
         """Forget the current edition of a board; one in the making stays."""
         with self._database.writing() as writer:
             writer.execute(delete(tables.editions).where(tables.editions.c.board == board, tables.editions.c.current))
+
+    # Boards that were finished by hand
+
+    def keep_cut(self, board: int, position: int, content: bytes) -> None:
+        """Keep what the ledger has to know of a board that was finished at a position, instead of what was kept."""
+        with self._database.writing() as writer:
+            cut = tables.cuts.c
+            writer.execute(delete(tables.cuts).where(cut.board == board, cut.position == position))
+            writer.execute(insert(tables.cuts).values(board=board, position=position, content=content))
+
+    def cut(self, board: int, position: int) -> bytes | None:
+        """What was kept of a board that was finished at a position."""
+        cut = tables.cuts.c
+        with self._database.reading() as reader:
+            return reader.scalar(select(cut.content).where(cut.board == board, cut.position == position))
 
     # The ends of days
 

@@ -137,3 +137,13 @@ final_places = Table(
     Column("micros", LargeBinary, nullable=False),
     Column("groups", LargeBinary),
 )
+
+# Where a board was finished by hand, by its position in the log: only the ledger can read the content. It stays though
+# the board is let go.
+cuts = Table(
+    "cuts",
+    metadata,
+    _counted("board"),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)

@@ -25,4 +25,10 @@ async def examine(settings: Settings, clock: Callable[[], int]) -> list[Finding]
         findings += await examine_valkey(settings.valkey_url, settings.valkey_name, settings.valkey_shards, clock)
     if settings.database_url is not None:
         findings += examine_postgresql(settings.database_url, clock)
+    if settings.valkey_url is not None and settings.database_url is not None:
+        from palmares.doctor.kept_log import examine_kept_log
+
+        findings += await examine_kept_log(
+            settings.valkey_url, settings.valkey_name, settings.valkey_shards, settings.database_url
+        )
     return findings

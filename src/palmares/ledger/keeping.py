@@ -78,6 +78,13 @@ class Archive(Protocol):
     def forget(self, board: int) -> None:
         """Forget the current edition of a board; one in the making stays."""
 
+    def keep_cut(self, board: int, position: int, content: bytes) -> None:
+        """Keep what the ledger has to know of a board that was finished by hand at a position, for good; instead of
+        what was kept of that before."""
+
+    def cut(self, board: int, position: int) -> bytes | None:
+        """What was kept of a board that was finished at a position."""
+
     def keep_day(self, edition: int, run_start: int, day: int, groups: Sequence[Group], places: Places) -> None:
         """Keep where everybody of a run stood at the end of a day, instead of what was kept for that day; days of
         the run that lie `DAYS_KEPT` or more before it are let go."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from palmares.domain.log_line import LogLine
@@ -33,6 +33,18 @@ class LogArchive(Protocol):
 
     async def lines(self, shard: int, after: int, limit: int) -> list[LogLine]:
         """Lines of a shard in order, from the position behind `after`. O(limit)."""
+
+    async def rewrite(
+        self, shard: int, users: Collection[int], upto: int, change: Callable[[LogLine], LogLine]
+    ) -> None:
+        """Let the lines of some users say something else, which must be the same line (`LogLine.is_same`).
+
+        Piece by piece: what fails in the middle may be done again. Raises `Unavailable`, and changes nothing, while
+        the shard is not kept up to a position: then whoever read the lines before could still add them as they were.
+        """
+
+    async def erasures(self, shard: int) -> list[tuple[LogLine, LogLine]]:
+        """The lines of a shard that say that a user was erased, each with the first line of that user. O(lines)."""
 
 
 class LogSource(Protocol):

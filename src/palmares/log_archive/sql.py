@@ -6,13 +6,14 @@ All SQL runs in one worker thread, one transaction after the other, so the event
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from palmares.domain.errors import Invalid
+from palmares.domain.errors import Invalid, Unavailable
 from palmares.domain.log_line import LogLine
 from palmares.log_archive.contract import Overtaken
 from palmares.log_archive.tables import log_lines, log_shards
@@ -21,6 +22,11 @@ from palmares.sql.database import Database, Part
 Result = TypeVar("Result")
 _PART = Part("log archive", "palmares.log_archive:migrations")
 _LINE = [log_lines.c[name] for name in LogLine._fields]
+_LINES_PER_PIECE = 1_000
+# What PostgreSQL takes well as a list.
+_USERS_PER_PIECE = 500
+# What a line says of a person.
+_REWRITTEN = ("body", "idempotency_key", "content")
 
 
 class SqlLogArchive:
@@ -62,6 +68,22 @@ class SqlLogArchive:
         """See `LogArchive.lines`."""
         return await self._run(lambda: self._read_lines(shard, after, limit))
 
+    async def rewrite(
+        self, shard: int, users: Collection[int], upto: int, change: Callable[[LogLine], LogLine]
+    ) -> None:
+        """See `LogArchive.rewrite`."""
+        wanted = sorted(users)
+        for first in range(0, len(wanted), _USERS_PER_PIECE):
+            piece = wanted[first : first + _USERS_PER_PIECE]
+            after: int | None = 0
+            while after is not None:
+                # Others take turns with the thread meanwhile.
+                after = await self._run(partial(self._rewrite, shard, piece, upto, after, change))
+
+    async def erasures(self, shard: int) -> list[tuple[LogLine, LogLine]]:
+        """See `LogArchive.erasures`."""
+        return await self._run(lambda: self._read_erasures(shard))
+
     async def close(self) -> None:
         """Let go of the database."""
         # In the worker, because a connection of SQLite belongs to the thread that opened it.
@@ -101,6 +123,48 @@ class SqlLogArchive:
             _check_shards(writer, shards)
             _move_on(writer, shard, shards, after, lines[-1].position)
             self._database.load(writer, log_lines, ((shard, *_storable(line)) for line in lines))
+
+    def _rewrite(
+        self, shard: int, users: Sequence[int], upto: int, after: int, change: Callable[[LogLine], LogLine]
+    ) -> int | None:
+        """Change some lines behind a position; the last one that was looked at, None at the end."""
+        row = log_lines.c
+        query = select(*_LINE).where(row.shard == shard, row.user.in_(users), row.position > after)
+        with self._database.writing() as writer:
+            _check_kept(writer, shard, upto)
+            found = [LogLine(*one) for one in writer.execute(query.order_by(row.position).limit(_LINES_PER_PIECE))]
+            changed = [(line, new) for line in found if (new := change(line)) != line]
+            if changed:
+                writer.execute(_REWRITE, [_values(shard, *pair) for pair in changed])
+        return found[-1].position if len(found) == _LINES_PER_PIECE else None
+
+    def _read_erasures(self, shard: int) -> list[tuple[LogLine, LogLine]]:
+        row = log_lines.c
+        of_shard = select(*_LINE).where(row.shard == shard).order_by(row.position)
+        with self._database.reading() as reader:
+            found = [LogLine(*one) for one in reader.execute(of_shard.where(row.kind == "erasure"))]
+            first = [reader.execute(of_shard.where(row.user == line.user).limit(1)).one() for line in found]
+        return [(line, LogLine(*one)) for line, one in zip(found, first, strict=True)]
+
+
+_REWRITE = (
+    update(log_lines)
+    .where(log_lines.c.shard == bindparam("of_shard"), log_lines.c.position == bindparam("at"))
+    .values({name: bindparam(f"new_{name}") for name in _REWRITTEN})
+)
+
+
+def _values(shard: int, line: LogLine, new: LogLine) -> dict[str, Any]:
+    assert new.is_same(line), "a line that is rewritten stays the same line"
+    given = _storable(new)
+    told = {f"new_{name}": given[LogLine._fields.index(name)] for name in _REWRITTEN}
+    return {"of_shard": shard, "at": line.position, **told}
+
+
+def _check_kept(writer: Connection, shard: int, upto: int) -> None:
+    kept = writer.scalar(select(log_shards.c.position).where(log_shards.c.shard == shard)) or 0
+    if kept < upto:
+        raise Unavailable(f"the log of shard {shard} is kept up to line {kept}, not yet up to {upto}")
 
 
 def _check_shards(writer: Connection, shards: int) -> None:

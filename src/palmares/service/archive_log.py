@@ -24,6 +24,7 @@ logger = structlog.get_logger(__name__)
 _LINES_PER_BATCH = 5_000
 _PAUSE_SECONDS = 1.0
 _LONGEST_BACK_OFF_SECONDS = 30.0
+_LOOKS_BETWEEN_CHECKS = 20
 
 
 class Damaged(Unavailable):
@@ -45,7 +46,15 @@ class LogArchiver:
         self._archive = archive
         self._lines_left = lines_left
         self._lines_per_batch = lines_per_batch
+        self._turn = asyncio.Lock()
+        self._damaged: dict[int, str] = {}
+        self._looks = 0
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why nothing is kept of a shard any more, in words: it has lost lines that are kept, and gone on."""
+        return next(iter(self._damaged.values()), None)
 
     def start(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Go on draining in the background until `close`; `sleep` waits for so many seconds in between.
@@ -58,8 +67,8 @@ class LogArchiver:
         """Stop. What is being written is written as a whole or not at all."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            # Not awaited by itself: a cancellation of this call is not the one that was asked for.
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def drain(self) -> int:
         """Keep all lines there are by now, and return how many this call has kept.
@@ -67,17 +76,20 @@ class LogArchiver:
         A shard that fails does not keep the others from being drained; the first error is raised in the end. Raises
         `Unavailable` when database or ledger are away, `Damaged` when a shard's log is not the one that is kept.
         """
-        count = 0
-        errors: list[PalmaresError] = []
-        for shard in range(self._source.shards):
-            try:
-                count += await self._drain(shard)
-            except PalmaresError as error:
-                logger.warning("the log of a shard cannot be kept at present", shard=shard, reason=error.message)
-                errors.append(error)
-        if errors:
-            raise errors[0]
-        return count
+        async with self._turn:
+            count = 0
+            errors: list[PalmaresError] = []
+            for shard in range(self._source.shards):
+                try:
+                    count += await self._drain(shard)
+                    self._damaged.pop(shard, None)
+                except PalmaresError as error:
+                    self._note(shard, error)
+                    logger.warning("the log of a shard cannot be kept at present", shard=shard, reason=error.message)
+                    errors.append(error)
+            if errors:
+                raise errors[0]
+            return count
 
     async def _run(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         seconds = _PAUSE_SECONDS
@@ -97,7 +109,26 @@ class LogArchiver:
         """Raise `Damaged` when the ledger lacks lines that are kept, or has others in their place."""
         for shard in range(self._source.shards):
             with suppress(Overtaken):
-                await self._behind(shard, await self._archive.last(shard), 1)
+                try:
+                    await self._behind(shard, await self._archive.last(shard), 1)
+                    self._damaged.pop(shard, None)
+                except Damaged as error:
+                    self._note(shard, error)
+                    raise
+
+    async def look(self) -> None:
+        """Check now and then, for a worker that looks around twice a second; what is found is told by `obstacle`."""
+        if self._looks % _LOOKS_BETWEEN_CHECKS == 0:
+            # Where something is away that is told elsewhere, and the next look is soon.
+            with suppress(Damaged):
+                await self.check()
+        self._looks += 1
+
+    def _note(self, shard: int, error: PalmaresError) -> None:
+        if isinstance(error, Damaged):
+            if shard not in self._damaged:
+                logger.error("a shard has another log than the one that is kept", shard=shard, reason=error.message)
+            self._damaged[shard] = error.message
 
     async def _drain(self, shard: int) -> int:
         count = 0
@@ -125,7 +156,7 @@ class LogArchiver:
             raise Overtaken
         raise Damaged(
             f"the log of shard {shard} does not go on from line {_position(last)}, up to which it is kept: the ledger "
-            "lost a part of it or was begun anew, and has to be rebuilt"
+            "lost a part of it or was begun anew; stop all workers, empty Valkey, and run `palmares rebuild`"
         )
 
     async def _let_go(self, shard: int, last: LogLine | None) -> None:

@@ -26,7 +26,11 @@ _SECONDS_AFTER_A_FAILURE = 30.0
 
 
 class Compactor:
-    """Compacts the files of one server. `sleep` waits for so many seconds, `timer` counts them."""
+    """Compacts the files of one server. `sleep` waits for so many seconds, `timer` counts them.
+
+    `keep_log` sees to it that all of the log is where it is kept beside the ledger: only there nothing of it comes
+    back that was removed.
+    """
 
     def __init__(
         self,
@@ -35,7 +39,9 @@ class Compactor:
         outbox: Outbox,
         sleep: Callable[[float], Awaitable[None]],
         timer: Callable[[], float],
+        keep_log: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
+        self._keep_log = keep_log
         self._ledger = ledger
         self._catalog = catalog
         self._outbox = outbox
@@ -86,6 +92,8 @@ class Compactor:
         if named:
             await self._catalog.compact()
             await self._outbox.compact()
+        if self._keep_log is not None:
+            await self._keep_log()
         await self._ledger.compact([erasure.number for erasure in erasures])
         logger.info("nothing is left of erased users", users=len(erasures))
 

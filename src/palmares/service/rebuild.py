@@ -6,7 +6,7 @@ done in between: so days and runs end with the same standings as at first.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from palmares.domain.effect import next_boundary
@@ -26,6 +26,12 @@ class Replaying(Protocol):
 
     async def position(self, shard: int) -> int:
         """The last line that a shard has; 0 when there is none."""
+
+    async def leave_out(self, shard: int, erasures: Sequence[tuple[LogLine, LogLine]]) -> None:
+        """Record nothing that says who was erased, by the lines that tell so, each with the first of the same user."""
+
+    async def advance(self, now: int) -> None:
+        """Do what is due until an instant."""
 
     async def add(self, shard: int, lines: Sequence[LogLine]) -> None:
         """Record lines of a shard; all of what was recorded at one instant, and nothing behind the next boundary."""
@@ -72,22 +78,23 @@ async def rebuild(
     replay: Replaying,
     source: LogSource,
     archive: LogArchive,
-    advance: Callable[[int], Awaitable[None]],
     told: Callable[[int], None] = lambda lines: None,
     lines_left: int | None = None,
 ) -> int:
     """Record what is kept in a ledger that has nothing of it, or goes on where another rebuild stopped.
 
-    `advance` does what is due in the ledger until an instant; `told` hears of every piece how many lines it had. With
-    `lines_left`, the ledger lets go of all lines but so many of each shard. Returns how many lines were recorded.
+    `told` hears of every piece how many lines it had. With `lines_left`, the ledger lets go of all lines but so many of
+    each shard. Returns how many lines were recorded.
     Raises `NotAllowed` when the ledger has something else, and what the parts raise; then it may be done again.
     """
     if await archive.shards() not in (0, replay.shards):
         raise NotAllowed(f"the log that is kept has {await archive.shards()} shards, the ledger {replay.shards}")
     cursors = [await _begin(replay, source, archive, shard) for shard in range(replay.shards)]
+    for shard in range(replay.shards):
+        await replay.leave_out(shard, await archive.erasures(shard))
     count = 0
     while (start := _earliest([await cursor.next_at() for cursor in cursors])) is not None:
-        await advance(start)
+        await replay.advance(start)
         for cursor in cursors:
             while lines := await cursor.take(next_boundary(start)):
                 await replay.add(cursor.shard, lines)

@@ -9,7 +9,7 @@ from palmares.domain.board import Board
 from palmares.domain.errors import NotFound
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
-from palmares.ledger.contract import Ledger
+from palmares.ledger.contract import Ledger, Record
 
 _LINES_PER_PIECE = 1_000
 _ROWS_PER_PAGE = 1_000
@@ -42,7 +42,8 @@ class Verification:
         after = 0
         while True:
             one, other = [await ledger.records(after, _LINES_PER_PIECE) for ledger in self._both]
-            found = self._compare(f"the lines of the log behind {after}", one, other, len(one))
+            here, there = [[_plain(line) for line in lines] for lines in (one, other)]
+            found = self._compare(f"the lines of the log behind {after}", here, there, len(one))
             yield found, min(max((line.user for line in lines), default=0) for lines in (one, other))
             if not one or not other or found:
                 return
@@ -56,6 +57,9 @@ class Verification:
                 yield found
                 continue
             for user in one:
+                if user.erased:
+                    # Nobody can ask for what they had.
+                    continue
                 own = [metric for metric in metrics if metric.scope == user.scope]
                 here, there = [
                     ([await ledger.total(user, metric) for metric in own], await ledger.streak(user))
@@ -105,6 +109,12 @@ class Verification:
             pairs = zip([*one, None], [*other, None], strict=False)
             one, other = next((pair for pair in pairs if pair[0] != pair[1]), (one, other))
         return f"{what} differ: {_shown(one)} here, {_shown(other)} there"
+
+
+def _plain(line: Record) -> Record:
+    """A line in which nothing is left where a folder has blanks, of who was erased."""
+    key, body = (line.idempotency_key or "").strip() or None, (line.body or "").strip() or None
+    return line._replace(idempotency_key=key, body=None if body == "{}" else body)
 
 
 async def _or_missing(reading: Any) -> Any:

@@ -76,8 +76,12 @@ class Claim:
             return self._holds()
 
     def close(self) -> None:
-        """Let another process have the database."""
+        """Let another process have the database, at once."""
         with self._one_at_a_time:
+            if self._session is not None:
+                # With a session that broke, it was given back already.
+                with suppress(SQLAlchemyError):
+                    postgresql.give_back(self._session, self._name, self._shared)
             self._let_go()
             self._engine.dispose()
 

@@ -74,9 +74,9 @@ def wait_for_lock(session: Connection, name: str) -> None:
     _lock(session, func.pg_advisory_lock, name)
 
 
-def give_back(session: Connection, name: str) -> None:
+def give_back(session: Connection, name: str, shared: bool = False) -> None:
     """Give the lock of that name back at once: the server may take a moment to see that a session has ended."""
-    _lock(session, func.pg_advisory_unlock, name)
+    _lock(session, func.pg_advisory_unlock_shared if shared else func.pg_advisory_unlock, name)
 
 
 def load(writer: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from palmares.doctor.finding import Finding, skew, version_at_least
 from palmares.doctor.folder import judge_disk
+from palmares.doctor.kept_log import Kept
+from palmares.doctor.kept_log import judge as judge_kept_log
 from palmares.doctor.postgresql import Facts
 from palmares.doctor.postgresql import judge as judge_postgresql
 from palmares.doctor.valkey import judge, judge_persistence, judge_shards
@@ -140,3 +142,25 @@ def test_what_the_way_to_a_clock_took_is_no_skew(theirs: int, level: str) -> Non
 @pytest.mark.parametrize(("version", "level"), [("3.35.0", "ok"), ("3.34.9", "wrong"), ("10", "ok"), ("?", "wrong")])
 def test_versions_are_compared_by_their_numbers(version: str, level: str) -> None:
     assert version_at_least("SQLite", version, (3, 35)).level == level
+
+
+LINE = Kept(7, 2, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("kept", "present", "level"),
+    [
+        ({}, {0: (0, None)}, "ok"),
+        ({0: LINE}, {0: (9, LINE), 1: (3, None)}, "ok"),
+        ({0: LINE}, {0: (200_000, LINE)}, "doubtful"),
+        ({0: LINE}, {0: (3, None)}, "wrong"),
+        ({0: LINE}, {0: (9, Kept(7, 2, 1_001))}, "wrong"),
+        ({1: LINE}, {0: (9, None)}, "wrong"),
+    ],
+)
+def test_valkey_has_to_have_the_log_that_is_kept(
+    kept: dict[int, Kept], present: dict[int, tuple[int, Kept | None]], level: str
+) -> None:
+    """The same line at the same place; more lines may follow."""
+    found = judge_kept_log(kept, present)
+    assert (found.level, bool(found.advice)) == (level, level != "ok")

@@ -265,9 +265,13 @@ async def test_a_ledger_that_began_anew_is_not_mixed_with_the_log_that_is_kept(w
         await world.archiver(0).check()
     again = await world.open_ledger()
     await again.record([swim(user, 1) for user in USERS * 10])
-    for act in (world.archiver(0).drain, world.archiver(0).check):
-        with pytest.raises(Damaged, match="has to be rebuilt"):
+    archivers = world.archiver(0), world.archiver(0), world.archiver(0)
+    for act in (archivers[0].drain, archivers[1].check):
+        with pytest.raises(Damaged, match="empty Valkey, and run `palmares rebuild`"):
             await act()
+    await archivers[2].look()
+    for archiver in archivers:
+        assert "run `palmares rebuild`" in str(archiver.obstacle)
     assert await world.kept() == kept
     assert len(await again.records(0, 10_000)) == len(USERS) * 11
 
@@ -298,6 +302,16 @@ async def test_a_line_that_is_missing_in_both_is_told(world: World) -> None:
     await world.ledger.stream.trim(0, 5)
     with pytest.raises(Unavailable, match="neither in Valkey nor kept"):
         await world.ledger.records(0, 10_000)
+
+
+async def test_a_hole_in_the_middle_is_told(world: World) -> None:
+    """By whoever reads across it, and nothing is kept that lies behind."""
+    await world.record()
+    await world.ledger._store.read([[b"XDEL", world.ledger._shards.all[0].keys.log, b"3-0"]])
+    for act in (world.ledger.records(0, 10_000), world.archiver(per_batch=100).drain()):
+        with pytest.raises(Unavailable, match="has holes in Valkey between lines 1 and"):
+            await act
+    assert (await world.kept())[0] == []
 
 
 # A database that is away

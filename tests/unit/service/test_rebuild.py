@@ -78,7 +78,7 @@ class World:
         await self.ledger._store.read([[b"FLUSHALL"]])
 
     async def rebuild(self, **given: Any) -> int:
-        return await rebuild(self.ledger.replay(), self.ledger.stream, self.archive, self.ledger.advance, **given)
+        return await rebuild(self.ledger.replay(), self.ledger.stream, self.archive, **given)
 
     async def told(self) -> dict[Any, Any]:
         found = await everything(self.ledger, BOARDS, USERS, [LAPS, HOURS], histories=False)
@@ -230,7 +230,7 @@ async def test_a_log_that_does_not_follow_from_itself_is_not_recorded(world: Wor
     await world.open()
     archive = Tampered(world.archive, lambda lines: [line for line in lines if line.amount != 2_000_000])
     with pytest.raises(Invalid, match="line 4 does not follow"):
-        await rebuild(world.ledger.replay(), world.ledger.stream, archive, world.ledger.advance)
+        await rebuild(world.ledger.replay(), world.ledger.stream, archive)
     assert await world.ledger.records(0, 1_000) == []
 
 
@@ -242,4 +242,4 @@ async def test_lines_of_a_kind_that_nobody_knows_are_refused(world: World) -> No
     wish = encode_logged(Line(DEFAULT_SCOPE, "ann", kind="wish"), None)
     archive = Tampered(world.archive, lambda lines: [line._replace(content=wish) for line in lines])
     with pytest.raises(Invalid, match="line 1 cannot be recorded once more: lines of the kind 'wish'"):
-        await rebuild(world.ledger.replay(), world.ledger.stream, archive, world.ledger.advance)
+        await rebuild(world.ledger.replay(), world.ledger.stream, archive)

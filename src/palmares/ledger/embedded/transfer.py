@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from palmares.domain.erased import anonymous_id, is_anonymous
 from palmares.domain.errors import NotAllowed
 from palmares.ledger.embedded.folder import Folder
 from palmares.ledger.embedded.log import ERASURE, EVENT, POINTS, USER, VOID, Line, Log
@@ -53,11 +54,13 @@ class FolderLog:
 
 
 def _whole(line: Line, ids: dict[int, str]) -> WholeLine:
-    """The line of a user has the id; those behind it mean the same user."""
+    """The line of a user has the id; those behind it mean the same user. Of an erased one, blanks are left."""
     if line.kind == USER:
-        if line.user_id is None:
-            raise NotAllowed(f"line {line.position} is of a user whose data were removed; it cannot be moved yet")
-        ids[line.user] = line.user_id
+        ids[line.user] = (line.user_id or "").strip() or anonymous_id(line.user)
+    elif line.kind == ERASURE and not is_anonymous(ids[line.user]):
+        raise NotAllowed(
+            f"line {line.position} erases a user of whom something is left in the files: run `palmares compact` first"
+        )
     return WholeLine(
         line.position, _KINDS[line.kind], line.recorded_at, line.scope, line.user, ids[line.user], line.metric,
         line.amount, line.occurred_at, line.local_at, bool(line.late), line.total, line.idempotency_key, line.body,

@@ -187,12 +187,19 @@ class Builder:
             self._begin()
 
     async def settle(self) -> None:
-        """Return when nothing is left to be revised."""
+        """Return when nothing is left to be revised. What fails for one board does not keep the others waiting, and is
+        raised in the end; it stays noted."""
+        failed: dict[int, Exception] = {}
         async with self._turn:
-            while found := await self._due():
+            while found := [due for due in await self._due() if due.board.number not in failed]:
                 for due in found:
-                    await self._revise(due)
-            self._noted.clear()
+                    try:
+                        await self._revise(due)
+                    except Exception as error:
+                        failed[due.board.number] = error
+            self._noted.intersection_update(failed)
+        for first in failed.values():
+            raise first
 
     async def close(self) -> None:
         """Stop; what is not revised stays noted in the shards."""

@@ -79,7 +79,7 @@ class CorrectingDraft(Draft):
 
     def _append_void(self, step: Step, event: Logged, body: str | None) -> None:
         line, state = event.line, step.state
-        past = _past_event(event)
+        past = past_event(event)
         assert line.metric is not None
         former = state.sums[line.metric]
         after = Sum(value.checked(former.total - past.amount, "the user's total"), former.latest)
@@ -163,7 +163,7 @@ class CorrectingDraft(Draft):
 
     def _pay_late(self, step: Step, counter: int, source: Logged, award: Earned) -> None:
         """Add an award for an event of the past; it takes effect now, as events do that are sent late."""
-        past = _past_event(source)
+        past = past_event(source)
         happened = Happened(
             counter, award.amount, past.occurred_at, past.local_at, encode_award(award), None, source.position
         )
@@ -181,7 +181,8 @@ class CorrectingDraft(Draft):
                 step.revising.append(run_field(making.generation, run.start))
 
 
-def _past_event(event: Logged) -> PastEvent:
+def past_event(event: Logged) -> PastEvent:
+    """The event of a line, as it is kept for its user."""
     line = event.line
     assert line.occurred_at is not None
     assert line.amount is not None

@@ -2,7 +2,8 @@
 
 A shard stops by a change of its boards, so nothing is recorded past it; each shard stops at a place of its own log.
 The contract has one position for the whole ledger. So that a board can be made again as far as it counted, the places
-in all shards are kept by board and position, for good: a *cut*.
+in all shards are kept by board and position, for good: a *cut*. It lies in the archive, since a ledger that is rebuilt
+from its log has to stop there again.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import NamedTuple
 import msgspec
 
 from palmares.domain.board import Board
+from palmares.ledger.keeping import Archive
 from palmares.ledger.valkey.keeper import Keeper
-from palmares.ledger.valkey.keys import LedgerKeys, cut_field
 from palmares.ledger.valkey.shards import Shards
 
 Note = Callable[[int], Awaitable[None]]
@@ -24,10 +25,12 @@ _NOWHERE = 0
 
 
 class Cut(NamedTuple):
-    """When a board was finished, and the last line of each shard that counts, by the shard's place."""
+    """When a board was finished, and the last line of each shard that counts, by the shard's place. `ended` says that
+    the archive has all of its runs."""
 
     at: int
     upto: dict[int, int]
+    ended: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -37,10 +40,10 @@ _decode = msgspec.msgpack.Decoder(Cut).decode
 class Finisher:
     """Finishes boards on behalf of one worker."""
 
-    def __init__(self, shards: Shards, keys: LedgerKeys, keeper: Keeper) -> None:
+    def __init__(self, shards: Shards, keeper: Keeper, archive: Archive) -> None:
         self._shards = shards
-        self._keys = keys
         self._keeper = keeper
+        self._archive = archive
 
     async def freeze(self, board: Board, note: Note | None, again: Callable[[Board], Awaitable[None]]) -> int:
         """See `Ledger.freeze`. `again` makes a board anew that goes on after all, and has missed something."""
@@ -58,7 +61,7 @@ class Finisher:
                     except BaseException:
                         missed = before != await self._stop(board, None)
                         raise
-                await self._keeper.finish(board, (await self.cut(board.number, position)).at, token)
+                await self._end(board, position, token)
                 return position
         finally:
             if missed:
@@ -68,13 +71,17 @@ class Finisher:
         """Let runs end of which somebody who died had not got to the end."""
         if await self._keeper.has_runs(board):
             async with self._keeper.leading() as (token, _):
-                await self._keeper.finish(board, (await self.cut(board.number, position)).at, token)
+                await self._end(board, position, token)
+
+    async def _end(self, board: Board, position: int, token: int) -> None:
+        cut = await self.cut(board.number, position)
+        await self._keeper.finish(board, cut.at, token)
+        await self.keep(board.number, position, cut._replace(ended=True))
 
     async def _settle(self, board: Board, upto: dict[int, int], note: Note | None) -> int:
         """Keep where a board has stopped, tell it, and make it hold."""
         position = max(self._shards.whole_position(self._shards.all[place], last) for place, last in upto.items())
-        cut = _encode(Cut(self._shards.now, upto))
-        await self._shards.store.read([[b"HSET", self._keys.cuts, cut_field(board.number, position), cut]])
+        await self.keep(board.number, position, Cut(self._shards.now, upto))
         await _told(note, position)
         await self._stop(board, position)
         return position
@@ -93,8 +100,12 @@ class Finisher:
 
     async def cut(self, board_number: int, position: int) -> Cut:
         """Where a board was finished, by its position. Where that was not kept, all up to that position counts."""
-        [found] = await self._shards.store.read([[b"HGET", self._keys.cuts, cut_field(board_number, position)]])
+        found = await self._keeper.in_thread(self._archive.cut, board_number, position)
         return Cut(self._shards.now, self._shards.places_upto(position)) if found is None else _decode(found)
+
+    async def keep(self, board_number: int, position: int, cut: Cut) -> None:
+        """Keep where a board was finished, and how far that is."""
+        await self._keeper.in_thread(self._archive.keep_cut, board_number, position, _encode(cut))
 
 
 async def _told(note: Note | None, position: int) -> None:

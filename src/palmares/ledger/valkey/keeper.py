@@ -7,7 +7,8 @@ change no more, and for days there are notes (`moment.py`).
 
 What is kept of one boundary is durable before anything of it is let go, and all of it before the next. Whoever goes on
 after a crash finds in the archive whether a run was written, so orders of which a part was let go are not read again.
-A day that is kept twice is kept with the same places.
+A day that is kept twice is kept with the same places; but a ledger that is rebuilt lives through days that were kept
+long ago, and keeps none again that the archive has: who was erased since has no attributes any more.
 """
 
 from __future__ import annotations
@@ -47,11 +48,16 @@ class Keeper:
         self._lease = lease
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "palmares-keeper")
+        # While a ledger is rebuilt, the present: days that nobody can ask for then are not wanted.
+        self.present: int | None = None
 
     @classmethod
     async def open(cls, shards: Shards, keys: LedgerKeys, archive: Archive, lease: Lease, now: int) -> Keeper:
-        """Time begins when the ledger is made: before that, nothing ends."""
-        await shards.store.read([[b"SET", keys.kept, b"%d" % last_boundary(now), b"NX"]])
+        """Time begins when the ledger is made: before that, nothing ends. Where only the shards are left of a ledger,
+        they know until when all is kept."""
+        found = await asyncio.gather(*(shards.store.read([[b"HGET", one.keys.head, b"kept"]]) for one in shards.all))
+        known = max((int(kept) for [kept] in found if kept), default=last_boundary(now))
+        await shards.store.read([[b"SET", keys.kept, b"%d" % known, b"NX"]])
         keeper = cls(shards, keys, archive, lease)
         await keeper._look()
         return keeper
@@ -169,7 +175,8 @@ class Keeper:
                     if final_at(run) <= due:
                         await self._close(board, run, due, token)
                 elif final_at(run) > due:
-                    is_wanted = day_of(due) > day_of(min(target, final_at(run))) - DAYS_KEPT
+                    present = target if self.present is None else self.present
+                    is_wanted = day_of(due) > day_of(min(present, final_at(run))) - DAYS_KEPT
                     await self._end_day(board, run, due, token, is_wanted)
             except NotFound:
                 logger.info("what was kept is not wanted any more", leaderboard=board.key)
@@ -203,6 +210,9 @@ class Keeper:
         has_begun = run.start in await self._begun(board)
         if has_begun and not is_wanted:
             return
+        if self.present is not None and await self.in_thread(self._has_day, board, run, day_of(due) - 1):
+            await self._begin(board, run)
+            return
         ranked = await ranked_at(self._shards, board, run.start, due)
         if ranked.groups:
             await self._begin(board, run)
@@ -229,6 +239,9 @@ class Keeper:
         self._archive.keep_day(
             self._archive.edition(board.number), run.start, day, [group for group, _ in groups], places
         )
+
+    def _has_day(self, board: Board, run: Run, day: int) -> bool:
+        return self._archive.has_day(self._archive.edition(board.number), run.start, day)
 
     def _write_run(self, board: Board, run: Run, ranked: Ranked) -> None:
         self._archive.keep_run(self._archive.edition(board.number), run, *columns(ranked))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from palmares.domain.log_line import LogLine
@@ -12,3 +13,11 @@ class KeptLog(Protocol):
 
     async def lines(self, shard: int, after: int, limit: int) -> list[LogLine]:
         """Lines of a shard in order, from the position behind `after`."""
+
+    async def rewrite(
+        self, shard: int, users: Collection[int], upto: int, change: Callable[[LogLine], LogLine]
+    ) -> None:
+        """Let the lines of some users say something else; `Unavailable` while the shard is not kept up to a position.
+
+        Nobody can add lines up to there any more as they were before. May be done again.
+        """

@@ -13,7 +13,8 @@ one slot and one script may change them together. Of a ledger called `palmares`,
     {palmares.3}:boards                    hash    generation → definition of a board, and whether it is complete
     {palmares.3}:points                    hash    position → scope, and the schemes by which it pays from there on
     {palmares.3}:erasures                  hash    number of an erased user of whom something is left → whose, and when
-    {palmares.3}:rewritten                 stream  the log in the making, without what is left of erased users
+    {palmares.3}:rewriting                 string  who copies the log, to remove what is left of erased users
+    {palmares.3}:rewritten:…               stream  the copy, by who makes it
     {palmares.3}:voids                     hash    position of an event → position and time of what says that it is void
     {palmares.3}:ignored                   hash    generation, run → how many events came late and were left out
     {palmares.3}:revising                  hash    generation, run → the last event that changes what is over of the run
@@ -31,7 +32,6 @@ and the ledger as a whole has
     {palmares}:shards                      string  how many shards there are, which is settled when the data is made
     {palmares}:kept                        string  the boundary up to which everything that ended is in the archive
     {palmares}:begun                       set     board, run: the runs that are not final and of which days are kept
-    {palmares}:cuts                        hash    board, position → up to where a board counted that was finished there
     {palmares}:lease, {palmares}:leases    string  who does the work of time, see `lease.py`
 
 A *generation* is one making of a board's rankings, numbered by the shard.
@@ -70,13 +70,17 @@ class ShardKeys:
         self.points = base + b"points"
         self.voids = base + b"voids"
         self.erasures = base + b"erasures"
-        self.rewritten = base + b"rewritten"
+        self.rewriting = base + b"rewriting"
         self.workers = base + b"workers"
         self.passes = base + b"passes"
 
     def groups(self, generation: int) -> bytes:
         """The runs and groups of a generation."""
         return self._base + b"groups:%d" % generation
+
+    def rewritten(self, attempt: bytes) -> bytes:
+        """The log in the making, by who makes it."""
+        return self._base + b"rewritten:" + attempt
 
     def notes(self, boundary: int) -> bytes:
         """Where users stood at a boundary who have moved since."""
@@ -118,7 +122,6 @@ class LedgerKeys:
         self.shards = base + b"shards"
         self.kept = base + b"kept"
         self.begun = base + b"begun"
-        self.cuts = base + b"cuts"
         self.lease = base + b"lease"
         self.leases = base + b"leases"
 
@@ -184,11 +187,6 @@ def note_field(generation: int, run_start: int, user_id: str) -> bytes:
 def begun_member(board: int, run_start: int) -> bytes:
     """A run of which days are kept."""
     return b"%d:%d" % (board, run_start)
-
-
-def cut_field(board: int, position: int) -> bytes:
-    """A board that was finished by hand."""
-    return b"%d:%d" % (board, position)
 
 
 def run_field(generation: int, run_start: int) -> bytes:

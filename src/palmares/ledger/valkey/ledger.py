@@ -67,6 +67,7 @@ from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
 from palmares.ledger.valkey.replay import Replay
+from palmares.ledger.valkey.restore import Restorer
 from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.shards import Begun, Shards
 from palmares.ledger.valkey.state import decode_stored
@@ -113,7 +114,7 @@ class ValkeyLedger:
         self._reader = Reader(shards, self._streaks, archive)
         self.stream = self._reader.stream
         self._explorer = Explorer(shards, self.stream)
-        self._erasing = Erasing(store, shards, self._reader)
+        self._erasing = Erasing(store, shards, self._reader, worker)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
 
     @classmethod
@@ -156,7 +157,7 @@ class ValkeyLedger:
             if archive is not None:
                 keys = LedgerKeys(name)
                 keeper = await Keeper.open(parts, keys, archive, Lease(store, keys), clock())
-                finisher = Finisher(parts, keys, keeper)
+                finisher = Finisher(parts, keeper, archive)
                 ledger._keep(keeper, finisher, Builder(parts, keeper, finisher, ledger.stream, archive))
             for board in boards:
                 await ledger._follow_at_start(board)
@@ -542,7 +543,10 @@ class ValkeyLedger:
         return await self._erasing.unfinished()
 
     async def compact(self, numbers: Sequence[int]) -> None:
-        """See `Ledger.compact`."""
+        """See `Ledger.compact`. What is kept elsewhere of the log has to be as far as the erasures."""
+        if self._keeper is not None:
+            # Notes of where users stood at the end of a day have ids in them, until that is kept.
+            await self._keeper.reach(self._shards.now)
         await self._erasing.compact(numbers)
 
     async def events(self, wanted: WantedEvents) -> EventPage:
@@ -561,9 +565,39 @@ class ValkeyLedger:
         """
         return await self._reader.records(after, limit)
 
+    # Rebuilding, while nobody records anything else
+
     def replay(self) -> Replay:
-        """What records lines of a log once more, while nobody records anything else."""
-        return Replay(self._shards, self._streaks)
+        """What records lines of a log once more."""
+        return Replay(self._shards, self._streaks, self._keeper)
+
+    async def begin_anew(self, boards: Sequence[Board], present: int) -> None:
+        """Let boards count in the shards that lost everything. What is over of them stays as the archive has it, and of
+        what it does not have, days that nobody can ask for at present are left out.
+
+        Needs an archive, the one that the ledger had.
+        """
+        assert self._keeper is not None
+        self._keeper.present = present
+        for board in boards:
+            if board.finished_position is None:
+                await self._restorer().begin(board)
+
+    async def finish_anew(self, boards: Sequence[Board], archived: bool = False) -> None:
+        """When all lines are recorded, let boards that were finished by hand be as they were, and late events revise
+        what the archive does not have yet.
+
+        Boards are made anew of which it is not known that all of their runs are in the archive, unless `archived` says
+        so of all.
+        """
+        for board in boards:
+            if board.finished_position is not None and not await self._restorer().finish(board, archived):
+                await self._follow_where_new(board)
+        await self.settle()
+
+    def _restorer(self) -> Restorer:
+        assert self._finisher is not None
+        return Restorer(self._shards, self.stream, self._finisher)
 
     async def close(self) -> None:
         """See `Ledger.close`. Whatever fails, all of it is let go; the first error is raised in the end."""

@@ -224,12 +224,15 @@ class Past:
         return Effect(at, logged.position, shard, logged.user, run, line.amount, line.occurred_at, late)
 
     async def all_of(self, shard: int, user: int, run: Run) -> list[Effect]:
-        """All that a user's events did in a run until what was reached. One look into the log for each event."""
+        """All that a user's events did in a run until what was reached. One look into the log for each event.
+
+        Who is erased while the past is read is called otherwise already, and somebody else may have the id.
+        """
         metric = self._plan.board.counted
         assert metric is not None
         keys = self._shards.all[shard].keys
-        name = user_name(self._plan.board.scope, self.ids[user])
-        wanted = (keys.events(metric.number, name), keys.void_events(metric.number, name))
+        names = [user_name(self._plan.board.scope, name) for name in {self.ids[user], anonymous_id(user)}]
+        wanted = [make(metric.number, name) for name in names for make in (keys.events, keys.void_events)]
         found = await self._shards.store.read([[b"ZRANGE", key, b"0", b"-1"] for key in wanted])
         events = [event_of(member) for members in found for member in members]
         inside = [
@@ -238,7 +241,9 @@ class Past:
             if self._plan.run_at(local_at) == run and (shard, position) not in self._gone
         ]
         lines = await asyncio.gather(*(self._logs[shard].at(position) for position in inside))
-        effects = [self.effect_of(shard, line, run) for line in lines if self._is_known(shard, line)]
+        effects = [
+            self.effect_of(shard, line, run) for line in lines if line.user == user and self._is_known(shard, line)
+        ]
         return [effect for effect in effects if effect is not None and effect.at < self.reached]
 
     def _is_known(self, shard: int, logged: Logged) -> bool:

@@ -1,7 +1,8 @@
 """Recording once more what a log says: the same lines at the same places and times, in a ledger that lost them.
 
 Lines become entries again, which are drafted by the same rules and committed by the same script as at first. Nothing
-here knows what an event changes; that what comes out is what was recorded is checked line by line.
+here knows what an event changes; that what comes out is what was recorded is checked line by line. Only of who was
+erased, lines are recorded as they are, without the person.
 
 Nobody else may record meanwhile. A piece of the log is one transaction, so a replay that is killed goes on behind the
 last line that the shard has.
@@ -26,16 +27,19 @@ from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.user import User, changed
 from palmares.ledger.contract import Entry, void
 from palmares.ledger.points import decode_schemes
+from palmares.ledger.valkey.anonymous_draft import AnonymousDraft
 from palmares.ledger.valkey.commit import Commit, Shard
-from palmares.ledger.valkey.correct import CorrectingDraft
 from palmares.ledger.valkey.draft import Picture, Step
+from palmares.ledger.valkey.erasing import anonymous_line, is_anonymous_line
+from palmares.ledger.valkey.keeper import Keeper
 from palmares.ledger.valkey.keys import user_name, whole_position
 from palmares.ledger.valkey.scripts import source
-from palmares.ledger.valkey.shards import Shards, with_events
-from palmares.ledger.valkey.state import Line, Logged, Stored, decode_line, without_target
+from palmares.ledger.valkey.shards import Shards, follower, with_events
+from palmares.ledger.valkey.state import Left, Line, Logged, Stored, decode_line, encode_left, without_target
 from palmares.ledger.valkey.store import Command
 
-_WORKER = "replay"
+# The name by which shards know who rebuilds them.
+REPLAYER = "replay"
 _FIELDS = {entry.name for entry in fields(User)}
 _REPLACED = ("email", "name", "tz", "sign_up_date", "device_tokens")
 _STREAK = [entry.name for entry in msgspec.structs.fields(StreakPreferences)]
@@ -60,9 +64,11 @@ class _Drafted(NamedTuple):
 class Replay:
     """Records lines of logs in an empty ledger, or goes on with that."""
 
-    def __init__(self, shards: Shards, streaks: Mapping[int, StreakSettings]) -> None:
+    def __init__(self, shards: Shards, streaks: Mapping[int, StreakSettings], keeper: Keeper | None = None) -> None:
         self._shards = shards
         self._streaks = streaks
+        self._keeper = keeper
+        self._erased: dict[int, set[int]] = {}
         self._script = source("commit").encode()
         self._digest = sha1(self._script, usedforsecurity=False).hexdigest().encode()
 
@@ -76,13 +82,34 @@ class Replay:
         [found] = await self._shards.store.read([[b"HGET", self._shards.all[shard].keys.head, b"position"]])
         return int(found or 0)
 
+    async def leave_out(self, shard: int, erasures: Sequence[tuple[LogLine, LogLine]]) -> None:
+        """Record nothing that says who was erased: by the lines that tell so, each with the first of the same user.
+
+        Where the kept log still says it, it is noted that this is to be removed.
+        """
+        self._erased[shard] = {line.user for line, _ in erasures}
+        key = self._shards.all[shard].keys.erasures
+        for line, first in erasures:
+            if not is_anonymous_line(line.content):
+                named, _ = decode_line(first.content)
+                left = encode_left(Left(line.scope, named.user_id, line.recorded_at))
+                await self._shards.store.read([[b"HSET", key, b"%d" % line.user, left]])
+
+    async def advance(self, now: int) -> None:
+        """Keep what ended until an instant, as far as the archive does not have it. What late events revise waits until
+        all is there (`Ledger.settle`)."""
+        self._shards.now = max(self._shards.now, now)
+        if self._keeper is not None:
+            await self._keeper.reach(now)
+
     async def add(self, shard: int, lines: Sequence[LogLine]) -> None:
         """Record lines of a shard, which follow on its last and lie within one half of a UTC day.
 
         Of what one request did, all lines must be there. Raises `CannotReplay` when the lines do not follow from what
         was recorded before; then nothing is changed of what lies between two changes of the schemes of points.
         """
-        place = self._shards.all[shard]
+        place, erased = self._shards.all[shard], self._erased.get(shard, set())
+        lines = [anonymous_line(line) if line.user in erased else line for line in lines]
         for (is_points, boundary), some in groupby(lines, key=_kind_and_boundary):
             await self._shards.let_pass(place, boundary)
             if is_points:
@@ -99,7 +126,7 @@ class Replay:
 
     async def _record(self, shard: Shard, lines: Sequence[LogLine]) -> None:
         picture = await self._picture(shard, lines)
-        drafted = await with_events(self._shards, picture, lambda: list(_drafted(picture, self._streaks, lines)))
+        drafted = await with_events(self._shards, picture, lambda: list(self._drafted(picture, shard, lines)))
         moments = [list(some) for _, some in groupby(drafted, key=lambda one: one.lines[0].recorded_at)]
         commits = [self._commit(shard, some) for some in moments]
         # In one transaction, so the server has the script from the first of them.
@@ -116,6 +143,22 @@ class Replay:
             told_line = some[(step.event_line or len(some)) - 1]
             if (step.position, step.number) != (told_line.position, told_line.user):
                 raise Unavailable(f"shard {shard.place} has line {told_line.position} elsewhere: somebody else used it")
+
+    def _drafted(self, picture: Picture, shard: Shard, lines: Sequence[LogLine]) -> Iterator[_Drafted]:
+        """The steps that lead to some lines, with the lines as they are."""
+        draft, left = _Draft(picture, self._streaks), lines
+        while left:
+            line = left[0]
+            is_erased = line.user in self._erased.get(shard.place, ())
+            drafted = _as_it_is(draft, line) if is_erased else _drafted(draft, left)
+            step, some = drafted
+            if step.version:
+                # Several commits go out together, so a user who is new in one has a number in the next.
+                step.state = msgspec.structs.replace(step.state, user=replace(step.state.user, number=line.user))
+            # As they were written, whatever version of this program wrote them.
+            step.lines = [msgspec.Raw(without_target(one.content)) for one in some]  # type: ignore[misc]
+            yield drafted
+            left = left[len(some) :]
 
     async def _picture(self, shard: Shard, lines: Sequence[LogLine]) -> Picture:
         """What is needed to draft lines. Those that they are about may be among them."""
@@ -134,18 +177,18 @@ class Replay:
 
     def _command(self, commit: Commit, drafted: Sequence[_Drafted], *, first: bool) -> Command:
         # The position is a number that no commit of another piece has.
-        keys, arguments = commit.keys, commit.arguments(_WORKER, drafted[-1].lines[-1].position)
+        keys, arguments = commit.keys, commit.arguments(REPLAYER, drafted[-1].lines[-1].position)
         script = [b"EVAL", self._script] if first else [b"EVALSHA", self._digest]
         return [*script, b"%d" % len(keys), *keys, *arguments]
 
     async def finish(self) -> None:
         """Forget what is only needed while lines are replayed."""
         for shard in self._shards.all:
-            await self._shards.store.read([[b"HDEL", shard.keys.workers, _WORKER.encode()]])
+            await self._shards.store.read([[b"HDEL", shard.keys.workers, REPLAYER.encode(), follower(REPLAYER)]])
         await self._shards.refresh()
 
 
-class _Draft(CorrectingDraft):
+class _Draft(AnonymousDraft):
     """Steps that lead to lines of which the positions are known."""
 
     first_position = 0
@@ -158,27 +201,26 @@ class _Draft(CorrectingDraft):
         return self.first_position + len(step.lines)
 
 
-def _drafted(picture: Picture, streaks: Mapping[int, StreakSettings], lines: Sequence[LogLine]) -> Iterator[_Drafted]:
-    """The steps that lead to some lines, with the lines as they are."""
-    draft, left = _Draft(picture, streaks), list(lines)
-    while left:
-        line, told = left[0], _logged(left[0])
-        draft.first_position = line.position
-        try:
-            entry, draft.now = _entry(draft, told)
-            [step] = draft.add([entry])
-        except PalmaresError as error:
-            raise CannotReplay(f"line {line.position} cannot be recorded once more: {error.message}") from error
-        some, left = left[: len(step.lines)], left[len(step.lines) :]
-        expected = [(_compared(one), step.targets.get(place)) for place, one in enumerate(step.lines)]
-        if not some or [(_compared(one.line), one.target) for one in map(_logged, some)] != expected:
-            raise CannotReplay(f"line {line.position} does not follow from what was recorded before")
-        if step.version:
-            # Several commits go out together, so a user who is new in one has a number in the next.
-            step.state = msgspec.structs.replace(step.state, user=replace(step.state.user, number=line.user))
-        # As they were written, whatever version of this program wrote them.
-        step.lines = [msgspec.Raw(without_target(one.content)) for one in some]  # type: ignore[misc]
-        yield _Drafted(step, some)
+def _drafted(draft: _Draft, lines: Sequence[LogLine]) -> _Drafted:
+    """The step that leads to the first of some lines, with all that it leads to."""
+    line, told = lines[0], _logged(lines[0])
+    draft.first_position = line.position
+    try:
+        entry, draft.now = _entry(draft, told)
+        [step] = draft.add([entry])
+    except PalmaresError as error:
+        raise CannotReplay(f"line {line.position} cannot be recorded once more: {error.message}") from error
+    some = lines[: len(step.lines)]
+    expected = [(_compared(one), step.targets.get(place)) for place, one in enumerate(step.lines)]
+    if not some or [(_compared(one.line), one.target) for one in map(_logged, some)] != expected:
+        raise CannotReplay(f"line {line.position} does not follow from what was recorded before")
+    return _Drafted(step, some)
+
+
+def _as_it_is(draft: _Draft, line: LogLine) -> _Drafted:
+    told = _logged(line)
+    profile = _profile(told.line) if told.line.kind == "user" else None
+    return _Drafted(draft.add_as_it_is(told, profile), [line])
 
 
 def _kind_and_boundary(line: LogLine) -> tuple[bool, int]:

@@ -88,9 +88,16 @@ class Stream:
 
 
 def _entries(raw: Any) -> list[StreamEntry]:
-    """Entries of a stream, as the client gives them in either form: by id, or as a list of pairs."""
+    """Entries of a stream that follow on each other, as the client gives them in either form: by id, or as a list of
+    pairs. Raises `Unavailable` when some are missing in between."""
     pairs = raw.items() if isinstance(raw, dict) else raw
-    return [_entry(int(bytes(identifier).partition(b"-")[0]), fields) for identifier, fields in pairs]
+    found = [_entry(int(bytes(identifier).partition(b"-")[0]), fields) for identifier, fields in pairs]
+    if found and found[-1].position - found[0].position != len(found) - 1:
+        raise Unavailable(
+            f"the log of a shard has holes in Valkey between lines {found[0].position} and {found[-1].position}: it "
+            "lost data, and has to be rebuilt"
+        )
+    return found
 
 
 def _entry(position: int, raw: Any) -> StreamEntry:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from palmares.domain.erased import is_anonymous
 from palmares.domain.errors import NotAllowed
 from palmares.domain.log_line import LogLine
+from palmares.ledger.valkey.erasing import anonymous_line, is_anonymous_line
 from palmares.ledger.valkey.state import Line, decode_line, encode_logged
 from palmares.ledger.whole_line import WholeLine
 
 # What a line of a stream says besides what the script adds; both kinds of lines have the same names for it.
 _FIELDS = Line.__struct_fields__
-_KINDS = {"event", "user", "void", "points"}
+_KINDS = {"event", "user", "void", "points", "erasure"}
 
 
 def whole_line(line: LogLine) -> WholeLine:
@@ -27,7 +30,19 @@ def log_line(line: WholeLine) -> LogLine:
         what = f"{line.kind}s"
         raise NotAllowed(f"line {line.position}: the ledger on Valkey does not take {what} yet")
     content = Line(**{name: getattr(line, name) for name in _FIELDS})
-    return LogLine(
+    told = LogLine(
         line.position, line.user, line.recorded_at, line.kind, line.scope, line.metric, line.amount, line.occurred_at,
         line.local_at, line.total, line.idempotency_key, line.target, line.body, encode_logged(content, line.target),
     )  # fmt: skip
+    # A folder removes less of an erased user, and has blanks for it.
+    return anonymous_line(told) if is_anonymous(line.user_id) else told
+
+
+def check_compacted(erasures: Sequence[tuple[LogLine, LogLine]]) -> None:
+    """Raise `NotAllowed` while the log still says who was erased, by the lines that tell so."""
+    for line, _ in erasures:
+        if not is_anonymous_line(line.content):
+            raise NotAllowed(
+                f"line {line.position} erases a user of whom something is left: start a worker, and wait until "
+                "`nothing is left of erased users`"
+            )

@@ -2,11 +2,12 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from palmares.catalog.contract import DEFAULT_SCOPE
-from palmares.domain.errors import NotAllowed, NotFound
+from palmares.domain.errors import NotAllowed, NotFound, Unavailable
 from palmares.domain.points import schemes_of
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Entry, Erasure, Outcome, WantedEvents, void
@@ -140,8 +141,6 @@ async def test_nothing_of_a_person_is_left_in_any_key(open_worker: Open, clock: 
     assert WHO.encode() in await every_byte(ledger)
     await erase(ledger)
     await compact(ledger)
-    # What a shard has answered last is told again until the worker records something else there.
-    await ledger.record([swim(user_id, 1) for user_id in ("ann", "bob", "cat", "dee", "eve", "fay", "gus", "hal")])
 
     assert WHO.encode() not in await every_byte(ledger)
     assert await ledger.unfinished_erasures() == []
@@ -172,6 +171,30 @@ async def test_recording_goes_on_while_the_log_is_copied(open_worker: Open, cloc
     assert sum(record.amount == MICROS for record in records) == 40
     assert len({record.position for record in records}) == len(records)
     await other.record([swim("ann", 1)])
+
+
+async def test_of_two_copies_the_one_that_knows_less_is_thrown_away(
+    open_worker: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was made before another user was erased, of whom the other copy holds nothing."""
+    ledger, other = await lived(open_worker, clock, 1), await open_worker([BOARD, POOLS])
+    await erase(ledger)
+    copy = ledger._erasing._copy
+
+    async def copy_and_be_overtaken(*arguments: Any) -> tuple[int, int]:
+        found = await copy(*arguments)
+        await erase(other, "bob")
+        await compact(other)
+        return found
+
+    monkeypatch.setattr(ledger._erasing, "_copy", copy_and_be_overtaken)
+    before = len(await ledger.records(0, 1_000))
+    with pytest.raises(Unavailable, match="lacks lines"):
+        await compact(ledger)
+    for name in (WHO, "bob"):
+        assert name.encode() not in await every_byte(ledger)
+    assert len(await ledger.records(0, 1_000)) == before + 1
+    assert await ledger.unfinished_erasures() == []
 
 
 @BOTH

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
+from palmares.domain.changes import Plan
 from palmares.domain.errors import Invalid, NotFound, Unavailable
 from palmares.domain.local_time import HOUR
 from palmares.domain.value import MICROS, MOST
-from palmares.ledger.contract import Ranks
+from palmares.ledger.contract import Entry, Ranks
 from palmares.ledger.valkey import past
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from tests.ledger_world import Clock, everything_of_boards, run_on, swam, swim
@@ -154,6 +156,51 @@ async def test_a_sum_that_leads_out_of_range_leaves_the_final_run_as_it_is(open_
     assert place.value == MOST
     with pytest.raises(Invalid):
         await ledger.follow(replace(WEEKLY, number=9, key="again"))
+
+
+class RefusingArchive(PlainArchive):
+    """An archive that takes nothing anew of a board."""
+
+    def begin_edition(self, board: int, current: bool = False) -> int:
+        if board == WEEKLY.number and not current:
+            raise Unavailable("not this one")
+        return super().begin_edition(board, current)
+
+
+async def test_a_board_that_cannot_be_revised_does_not_hold_up_the_others(open_worker: Open, clock: Clock) -> None:
+    """It is told, and waits."""
+    archive = PlainArchive()
+    ledger = await open_worker([WEEKLY, DAILY], 1, archive)
+    await ledger.record([swim("ann", 3, attributes={"pool": "east"}), swim("ben", 5)])
+    clock.set("2026-03-10T13:00:00Z")
+    await ledger.advance(clock())
+    archive.__class__ = RefusingArchive
+    await ledger.record([swim("ann", 4, at="2026-03-04T13:00:00Z")])
+    with pytest.raises(Unavailable, match="not this one"):
+        await ledger.settle()
+    assert (ledger.revising(WEEKLY.number), ledger.revising(DAILY.number)) == (True, False)
+    assert (await ledger.run_state(DAILY.number, run_on(DAILY, "2026-03-04"))).revision == 1
+    archive.__class__ = PlainArchive
+    await ledger.settle()
+    assert (await ledger.run_state(WEEKLY.number, RUN)).revision == 1
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+async def test_who_is_erased_while_the_past_is_read_keeps_the_own_events(
+    open_worker: Open, clock: Clock, shards: int
+) -> None:
+    """And none of somebody new who has the id."""
+    ledger = await open_worker([ALL_TIME], shards, PlainArchive())
+    [outcome, _] = await ledger.record([swim("ann", 3), swim("ann", 4, at="2026-03-04T11:00:00Z")])
+    user = outcome.user.number
+    read = past.Past(ledger._shards, ledger.stream, Plan(ALL_TIME), await ledger._builder.positions())  # type: ignore[union-attr]
+    await read.survey()
+    await ledger.record([Entry(DEFAULT_SCOPE, "ann", erase=True), swim("ann", 50)])
+    await read.until(clock() + 1)
+    shard = ledger._shards.of_number(user).place
+    run = run_on(ALL_TIME, "2026-03-04")
+    read.ids[user] = "ann"
+    assert sorted(effect.amount // MICROS for effect in await read.all_of(shard, user, run)) == [3, 4]
 
 
 @pytest.mark.parametrize("shards", [1, 4])
