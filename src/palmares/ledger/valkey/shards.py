@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from palmares.domain.board import Board
 from palmares.domain.points import Scheme
+from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.value import MOST
 from palmares.ledger.contract import Entry
 from palmares.ledger.points import encode_schemes
@@ -60,6 +61,8 @@ class Shards:
         self.now = 0
         self.position = 0
         self.kept = MOST
+        # Lets everybody leave a shard's orders whose streak breaks until an instant.
+        self.break_streaks: Callable[[Shard, int], Awaitable[None]] = _nothing_breaks
 
     def __len__(self) -> int:
         return len(self.all)
@@ -235,21 +238,30 @@ class Shards:
             await self.reload(shard)
 
     async def let_pass(self, shard: Shard, boundary: int) -> None:
-        """Let a boundary pass in a shard, if it has not: nothing is recorded before it any more."""
+        """Let a boundary pass in a shard, if it has not: nothing is recorded before it any more, and whoever broke a
+        streak before it has left."""
+        while not await self.passes(shard, boundary):
+            await self.break_streaks(shard, boundary - 1)
+        self.now = max(self.now, boundary)
+
+    async def passes(self, shard: Shard, boundary: int) -> bool:
+        """Let a boundary pass in a shard unless streaks break before it; whether it has."""
         keys = shard.keys
         arguments = [b"%d" % boundary, b"%d" % min(boundary, self.kept)]
-        await self.store.script("pass", [keys.head, keys.passes], arguments)
-        self.now = max(self.now, boundary)
+        return bool(await self.store.script("pass", [keys.head, keys.passes, keys.breaks], arguments))
 
     async def let_pass_everywhere(self, boundary: int) -> None:
         """Let a boundary pass in all shards."""
         await asyncio.gather(*(self.let_pass(shard, boundary) for shard in self.all))
 
-    async def begin(self, shard: Shard, board: Board, worker: str, attempt: int) -> Begun:
+    async def begin(
+        self, shard: Shard, board: Board, streaks: StreakSettings | None, worker: str, attempt: int
+    ) -> Begun:
         """Begin a generation of a board; everything recorded from now on counts on it. May be asked again while the
         worker makes no other attempt."""
         keys = shard.keys
-        arguments = [encode_board(board, False, board.finished_position), follower(worker), b"%d" % attempt]
+        definition = encode_board(board, False, board.finished_position, streaks)
+        arguments = [definition, follower(worker), b"%d" % attempt]
         generation, position = await self.store.script("follow", [keys.head, keys.boards, keys.workers], arguments)
         await self.reload(shard)
         return Begun(int(generation), int(position))
@@ -257,10 +269,13 @@ class Shards:
     async def change_boards(
         self, shard: Shard, given: Mapping[int, tuple[Board, bool, int | None]], gone: Iterable[int] = ()
     ) -> int:
-        """Replace definitions of generations, and let others go with their orders; the last line of the shard by the
-        former ones."""
+        """Replace definitions of generations that are known, and let others go with their orders; the last line of the
+        shard by the former ones. By which settings streaks count stays as it is."""
         gone = list(gone)
-        pairs = [part for number, entry in given.items() for part in (b"%d" % number, encode_board(*entry))]
+        known = {number: shard.boards.get(number) for number in given}
+        streaks = {number: None if making is None else making.streaks for number, making in known.items()}
+        encoded = {number: encode_board(*entry, streaks[number]) for number, entry in given.items()}
+        pairs = [part for number, entry in encoded.items() for part in (b"%d" % number, entry)]
         arguments = [b"%d" % len(given), *pairs, *(b"%d" % number for number in gone)]
         position = await self.store.script("boards", [shard.keys.head, shard.keys.boards], arguments)
         await self.reload(shard)
@@ -274,6 +289,10 @@ class Shards:
         [fields] = await self.store.read([[b"HKEYS", groups]])
         keys = [key for one in fields for key in shard.keys.of_group_field(generation, one)]
         await self.store.read([[b"UNLINK", key] for key in [*keys, groups]])
+
+
+async def _nothing_breaks(shard: Shard, until: int) -> None:
+    raise AssertionError(f"streaks break in shard {shard.place} until {until}, and nobody is there for that")
 
 
 def follower(worker: str) -> bytes:
