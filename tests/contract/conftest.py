@@ -127,6 +127,11 @@ OTHERWISE: dict[str, tuple[Collection[str], str]] = {
 
 # Long tests of what a cluster does like a server with as many shards.
 LONG = {"test_a_union_is_ranked_as_one", "test_every_kind_of_board_ranks_like_rank_all"}
+# Long tests in which four shards do all that one does, and more.
+LONG_ON_ONE_SHARD = {
+    "test_a_board_followed_late_is_a_board_that_was_there_from_the_start",
+    "test_a_story_goes_on_after_a_start",
+}
 # Of the longest files, what reaches each script in a cluster: the rest is the same with as many shards on one server.
 ON_A_CLUSTER: dict[str, Collection[str]] = {
     "test_closing": ["test_the_next_run_goes_on_while_one_closes"],
@@ -146,9 +151,11 @@ ON_A_CLUSTER: dict[str, Collection[str]] = {
 }
 
 
-def is_on_a_cluster(file: str, test: str) -> bool:
-    """Whether a test is run on a cluster too."""
-    return test not in LONG and test in ON_A_CLUSTER.get(file, [test])
+def is_run(kind: str, file: str, test: str) -> bool:
+    """Whether a test is run over an adapter."""
+    if kind == "valkey, 1 shard":
+        return test not in LONG_ON_ONE_SHARD
+    return kind != "valkey cluster" or (test not in LONG and test in ON_A_CLUSTER.get(file, [test]))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -156,7 +163,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     file, test = metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__
     left_out, reason = OTHERWISE.get(test, ((), ""))
-    kinds = [kind for kind in ADAPTERS if kind != "valkey cluster" or is_on_a_cluster(file, test)]
+    kinds = [kind for kind in ADAPTERS if is_run(kind, file, test)]
     skipped = pytest.mark.skip(reason=reason)
     worlds = [pytest.param(kind, marks=[skipped] if kind in left_out else []) for kind in kinds]
     metafunc.parametrize("world", worlds, indirect=True)
