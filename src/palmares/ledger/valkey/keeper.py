@@ -247,6 +247,8 @@ class Keeper:
         keys = [key for field in fields for key in shard.keys.of_group_field(generation, field)]
         names = [shard.keys.head, shard.keys.groups(generation), *keys, shard.keys.past(generation, run.start)]
         await self._fenced("let_go", names, [b"%d" % token, *fields])
+        if board.rank_by == "streak":
+            await self._shards.stay(shard, generation)
 
     async def _note_kept(self, boundary: int, token: int) -> None:
         """All of a boundary is kept, so that is noted before the notes go that it was made of."""

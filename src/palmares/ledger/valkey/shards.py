@@ -19,6 +19,7 @@ from palmares.ledger.valkey.commit import Shard, damaged
 from palmares.ledger.valkey.draft import EventsNeeded, Picture
 from palmares.ledger.valkey.kept_log import KeptLog
 from palmares.ledger.valkey.keys import ShardKeys, shard_of, split_position, used_field, user_name, whole_position
+from palmares.ledger.valkey.leaving import decode_leaving
 from palmares.ledger.valkey.lines import lines_at, logged_lines
 from palmares.ledger.valkey.state import Line, Logged, Stored, Use, decode_line, decode_stored, decode_use, encode_line
 from palmares.ledger.valkey.store import Command, Store
@@ -38,6 +39,7 @@ class Begun(NamedTuple):
     position: int
 
 
+_BREAKS_AT_ONCE = 1_000
 _HEAD_FIELDS = (b"boards", b"recorded_at", b"position")
 
 
@@ -289,6 +291,20 @@ class Shards:
         [fields] = await self.store.read([[b"HKEYS", groups]])
         keys = [key for one in fields for key in shard.keys.of_group_field(generation, one)]
         await self.store.read([[b"UNLINK", key] for key in [*keys, groups]])
+        await self.stay(shard, generation)
+
+    async def stay(self, shard: Shard, generation: int) -> None:
+        """Let nobody leave the orders of a generation any more: nobody counts on it. Reads all breaks of the shard."""
+        breaks, read = shard.keys.breaks, 0
+        while True:
+            bounds = [b"%d" % read, b"%d" % (read + _BREAKS_AT_ONCE - 1)]
+            [found] = await self.store.read([[b"ZRANGE", breaks, *bounds]])
+            gone = [raw for raw in found if decode_leaving(raw).generation == generation]
+            if gone:
+                await self.store.read([[b"ZREM", breaks, *gone]])
+            if len(found) < _BREAKS_AT_ONCE:
+                return
+            read += len(found) - len(gone)
 
 
 async def _nothing_breaks(shard: Shard, until: int) -> None:

@@ -9,12 +9,13 @@ from palmares.domain.local_time import parse_instant
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.value import MICROS
 from palmares.ledger.valkey import breaks
+from palmares.ledger.valkey.leaving import decode_leaving
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from tests.ledger_world import Clock, run_on, swim
 from tests.plain_archive import PlainArchive
 from tests.unit.ledger.valkey.conftest import Open
 from tests.valkey_servers import Address, fresh_name
-from tests.world import day, make_board
+from tests.world import POOL, day, make_board
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +84,28 @@ async def test_who_leaves_at_another_worker_changes_a_ranking(open_worker: Open,
     await other.advance(clock())
 
     assert one.changed_rankings() == other.changed_rankings() == [(1, RUN, ())]
+
+
+@pytest.mark.parametrize("how", ["let go", "finished by hand"])
+async def test_nothing_is_left_of_who_would_leave_a_board_that_ends_first(
+    open_worker: Open, clock: Clock, how: str
+) -> None:
+    """There are ids in it."""
+    other = make_board(2, "pools", rank_by="streak", metric=None, breakdown=(POOL,))
+    worker = await open_worker([BOARD, other], archive=PlainArchive())
+    await worker.record([swim("ann", 1), swim("bob", 1, attributes={"pool": "east"})])
+    if how == "let go":
+        worker.forget(1)
+    else:
+        await worker.freeze(1)
+    await worker.groups(2, RUN)
+
+    keys = worker._shards.all[0].keys
+    [left] = await worker._store.read([[b"ZRANGE", keys.breaks, b"0", b"-1"]])
+    assert sorted(decode_leaving(raw).member[16:] for raw in left) == [b"ann", b"bob"]
+    clock.set("2026-03-07T12:00:00Z")
+    await worker.advance(clock())
+    assert await worker._store.read([[b"EXISTS", keys.breaks]]) == [0]
 
 
 async def test_a_worker_that_has_not_heard_of_other_settings_counts_like_all(open_worker: Open, clock: Clock) -> None:
