@@ -59,15 +59,6 @@ class EmbeddedHome:
         copy_as_after_a_kill(before, self.data)
 
 
-# Embedded: everything since the start is in memory. Busy: users leave the cache, and projection and checkpoint are
-# written, all the time.
-ADAPTERS: dict[str, Callable[[Path, Clock], Home]] = {
-    "slow": SlowHome,
-    "embedded": partial(EmbeddedHome, CALM),
-    "embedded, busy": partial(EmbeddedHome, BUSY),
-}
-
-
 class ValkeyHome:
     """A ledger of its own name on a server or cluster that others use too, with an archive of its own. Each life is
     another worker."""
@@ -96,86 +87,51 @@ class ValkeyHome:
         """Whatever a worker was at is in Valkey as a whole or not at all."""
 
 
-# The ledger on Valkey is not finished: it is in the table above when all of the suite passes. Until then, these are the
-# files that it passes, but for what `NOT_YET` names.
-VALKEY: dict[str, tuple[str, int]] = {
-    "valkey, 1 shard": ("valkey", 1),
-    "valkey, 4 shards": ("valkey", 4),
-    "valkey cluster": ("valkey_cluster", 4),
+Adapter = Callable[[pytest.FixtureRequest, Path, Clock], Home]
+
+
+def without_server(make: Callable[[Path, Clock], Home]) -> Adapter:
+    """An adapter that needs nothing but a folder."""
+    return lambda request, folder, clock: make(folder, clock)
+
+
+def on_valkey(server: str, shards: int) -> Adapter:
+    """An adapter on a server or cluster, named by its fixture."""
+    return lambda request, folder, clock: ValkeyHome(request.getfixturevalue(server), shards, folder, clock)
+
+
+# Embedded: everything since the start is in memory. Busy: users leave the cache, and projection and checkpoint are
+# written, all the time.
+ADAPTERS: dict[str, Adapter] = {
+    "slow": without_server(SlowHome),
+    "embedded": without_server(partial(EmbeddedHome, CALM)),
+    "embedded, busy": without_server(partial(EmbeddedHome, BUSY)),
+    "valkey, 1 shard": on_valkey("valkey", 1),
+    "valkey, 4 shards": on_valkey("valkey", 4),
+    "valkey cluster": on_valkey("valkey_cluster", 4),
 }
-VALKEY_FILES = {
-    "test_closing",
-    "test_erasing",
-    "test_exploring",
-    "test_following",
-    "test_frozen",
-    "test_groups",
-    "test_history",
-    "test_history_imports",
-    "test_hiding",
-    "test_idempotency",
-    "test_late_events",
-    "test_order",
-    "test_points",
-    "test_points_voiding",
-    "test_parallel",
-    "test_reading",
-    "test_record",
-    "test_runs",
-    "test_streaks",
-    "test_totals",
-    "test_voiding",
-    "test_watching",
-    "test_union",
-    "test_users",
-}
-ALL = VALKEY.keys()
+VALKEY = ("valkey, 1 shard", "valkey, 4 shards", "valkey cluster")
 SHARDED = ("valkey, 4 shards", "valkey cluster")
-BY_STREAK = "boards that rank by streak are refused"
-# What is still to come, by test. It fails with one shard, and has to leave this table when it does not any more.
-NOT_YET: dict[str, tuple[Collection[str], str]] = {
-    **dict.fromkeys(
-        [
-            "test_longest_streaks_and_streak_boards_leave_hidden_users_out",
-            "test_who_is_hidden_stays_so_over_a_restart",
-            "test_awards_count_for_no_streak",
-            "test_a_streak_is_that_of_the_events_that_are_left",
-            "test_an_erased_user_is_unknown_and_gone_from_what_is_live",
-            "test_the_same_id_is_a_new_user_with_nothing_of_the_old",
-            "test_a_run_that_was_final_keeps_its_ranks_with_an_anonymous_row",
-            "test_an_erasure_holds_over_a_restart",
-            "test_a_run_that_is_revised_keeps_the_anonymous_row",
-            "test_compacting_changes_nothing_that_is_told",
-            "test_void_events_have_never_been",
-        ],
-        (ALL, BY_STREAK),
-    ),
-}
 GAPS = "each shard numbers its own users and lines, so together they have gaps, and another order"
 # What is otherwise in this ledger by its design; tests/unit/ledger/valkey says how it is here.
 OTHERWISE: dict[str, tuple[Collection[str], str]] = {
-    "test_a_list_is_recorded_in_its_order": (SHARDED, GAPS),
     "test_a_refused_request_leaves_no_gap": (SHARDED, GAPS),
-    "test_a_line_of_the_log_tells_all_of_its_event": (SHARDED, GAPS),
-    "test_an_event_creates_its_user": (SHARDED, GAPS),
-    "test_what_comes_together_happens_in_order": (SHARDED, GAPS),
-    "test_a_board_that_is_followed_later_has_the_anonymous_row_where_no_attributes_matter": (SHARDED, GAPS),
-    "test_a_board_that_was_finished_by_hand_keeps_the_anonymous_row": (SHARDED, GAPS),
     "test_parallel_lists_do_not_mix": (SHARDED, GAPS),
-    "test_everybodys_rank_is_told_by_number": (SHARDED, GAPS),
-    "test_a_frozen_board_stays_as_it_is": (SHARDED, GAPS),
-    "test_days_begin_with_the_first_event_that_is_left": (SHARDED, GAPS),
-    "test_boards_that_are_followed_while_events_are_taken_back_are_right": (SHARDED, GAPS),
-    "test_a_ledger_with_voids_is_equal_to_one_without_the_events": (SHARDED, GAPS),
     "test_the_position_is_that_of_the_last_line": (SHARDED, GAPS),
     "test_the_log_is_told_in_order_and_in_pieces": (SHARDED, GAPS),
     "test_the_log_tells_which_schemes_held_when": (SHARDED, "each shard has the schemes in its own log"),
-    "test_a_reader_sees_all_of_a_list_or_nothing": (ALL, "three reads are of three moments; each is of one"),
+    "test_a_frozen_board_stays_as_it_is": (SHARDED, GAPS),
+    "test_a_reader_sees_all_of_a_list_or_nothing": (VALKEY, "three reads are of three moments; each is of one"),
 }
 
 
 # Long tests of what a cluster does like a server with as many shards.
 LONG = {"test_a_union_is_ranked_as_one", "test_every_kind_of_board_ranks_like_rank_all"}
+# Long tests in which four shards do all that one does, and more.
+LONG_ON_ONE_SHARD = {
+    "test_a_board_followed_late_is_a_board_that_was_there_from_the_start",
+    "test_a_story_goes_on_after_a_start",
+}
 # Of the longest files, what reaches each script in a cluster: the rest is the same with as many shards on one server.
 ON_A_CLUSTER: dict[str, Collection[str]] = {
     "test_closing": ["test_the_next_run_goes_on_while_one_closes"],
@@ -186,37 +142,31 @@ ON_A_CLUSTER: dict[str, Collection[str]] = {
     "test_history_imports": ["test_history_revises_a_final_run_whatever_the_board_says"],
     "test_late_events": ["test_the_last_value_is_that_of_the_latest_time"],
     "test_points_voiding": ["test_what_was_cut_by_the_limit_is_earned_by_others"],
+    "test_streak_boards": [
+        "test_late_events_are_ignored_or_revise_a_final_run",
+        "test_who_breaks_a_streak_leaves_at_local_midnight_without_an_event",
+    ],
+    "test_streak_preferences": ["test_who_wants_no_streak_has_none_and_leaves_the_boards"],
     "test_voiding": ["test_a_void_event_does_not_count", "test_who_has_no_event_left_leaves"],
 }
 
 
-def is_on_a_cluster(file: str, test: str) -> bool:
-    """Whether a test is run on a cluster too."""
-    return test not in LONG and test in ON_A_CLUSTER.get(file, [test])
-
-
-def marks_of(test: str, kind: str) -> list[pytest.MarkDecorator]:
-    """What is to be said of a test on Valkey."""
-    marks = []
-    for table, mark in ((NOT_YET, partial(pytest.mark.xfail, strict=True)), (OTHERWISE, pytest.mark.skip)):
-        kinds, reason = table.get(test, ((), ""))
-        if kind in kinds:
-            marks.append(mark(reason=reason))
-    return marks
+def is_run(kind: str, file: str, test: str) -> bool:
+    """Whether a test is run over an adapter."""
+    if kind == "valkey, 1 shard":
+        return test not in LONG_ON_ONE_SHARD
+    return kind != "valkey cluster" or (test not in LONG and test in ON_A_CLUSTER.get(file, [test]))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "world" not in metafunc.fixturenames:
         return
-    kinds = [pytest.param(kind) for kind in ADAPTERS]
-    file = metafunc.module.__name__.rpartition(".")[2]
-    if file in VALKEY_FILES:
-        test = metafunc.function.__name__
-        wanted = [kind for kind in VALKEY if kind != "valkey cluster" or is_on_a_cluster(file, test)]
-        if test in NOT_YET:
-            wanted = [kind for kind in wanted if kind not in SHARDED]
-        kinds += [pytest.param(kind, marks=marks_of(test, kind)) for kind in wanted]
-    metafunc.parametrize("world", kinds, indirect=True)
+    file, test = metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__
+    left_out, reason = OTHERWISE.get(test, ((), ""))
+    kinds = [kind for kind in ADAPTERS if is_run(kind, file, test)]
+    skipped = pytest.mark.skip(reason=reason)
+    worlds = [pytest.param(kind, marks=[skipped] if kind in left_out else []) for kind in kinds]
+    metafunc.parametrize("world", worlds, indirect=True)
 
 
 @pytest.fixture
@@ -224,11 +174,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[LedgerWorld]:
     """An empty ledger of each kind in turn."""
     clock = Clock()
     with memory_folder() as folder:
-        if request.param in VALKEY:
-            server, shards = VALKEY[request.param]
-            home: Home = ValkeyHome(request.getfixturevalue(server), shards, folder, clock)
-        else:
-            home = ADAPTERS[request.param](folder, clock)
+        home = ADAPTERS[request.param](request, folder, clock)
         made = LedgerWorld(home, clock)
         await made.open()
         yield made

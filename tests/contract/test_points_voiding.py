@@ -29,9 +29,10 @@ async def pay_by(world: LedgerWorld, *systems: PointsSystem) -> None:
 
 async def swim_then(world: LedgerWorld, user_id: str, laps: int, **given: Any) -> int:
     """Record an event; its position."""
-    await world.record(replace(swim(user_id, laps), **given))
-    records = await world.ledger.records(0, 10_000)
-    return max(line.position for line in records if line.kind == "event" and (line.metric or 0) > 0)
+    [outcome] = await world.record(replace(swim(user_id, laps), **given))
+    [event] = await world.ledger.events_with(DEFAULT_SCOPE, [outcome.event_id or ""])
+    assert event is not None
+    return event.position
 
 
 async def take_back(world: LedgerWorld, *positions: int) -> None:

@@ -104,7 +104,8 @@ async def test_a_line_of_the_log_tells_all_of_its_event(world: LedgerWorld) -> N
     await world.record(entry, swim("ann", 1))
     _, first, second = await world.ledger.records(0, 10)
     assert (first.recorded_at, first.occurred_at, first.local_at) == (world.clock(), at, at + 9 * 3600 * MICROS)
-    assert (first.scope, first.user, first.metric, first.amount, first.total) == (1, 1, 1, 3 * MICROS, 3 * MICROS)
+    ann = (await world.user("ann")).number
+    assert (first.scope, first.user, first.metric, first.amount, first.total) == (1, ann, 1, 3 * MICROS, 3 * MICROS)
     assert (first.idempotency_key, json.loads(first.body or "")) == ("key", {"stroke": "crawl"})
     assert (second.idempotency_key, second.body, second.total) == (None, None, 4 * MICROS)
 

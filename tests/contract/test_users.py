@@ -19,7 +19,8 @@ async def test_an_event_creates_its_user(world: LedgerWorld) -> None:
     outcome = await world.swim("ann", 1, name="Ann")
     now = world.clock()
     assert outcome.created
-    assert outcome.user == User(number=1, scope=DEFAULT_SCOPE, id="ann", name="Ann", created=now, updated=now)
+    number = outcome.user.number
+    assert outcome.user == User(number=number, scope=DEFAULT_SCOPE, id="ann", name="Ann", created=now, updated=now)
     assert await world.user("ann") == outcome.user
 
 

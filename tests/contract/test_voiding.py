@@ -28,15 +28,16 @@ EAST, WEST = ("east",), ("west",)
 CLOSING, LATE = "2026-03-09T12:00:00Z", "2026-03-10T12:00:00Z"
 
 
-async def last_event(world: LedgerWorld) -> int:
-    """The position of the event recorded last."""
-    return max(line.position for line in await world.ledger.records(0, 1_000_000) if line.kind == "event")
+async def position_of(world: LedgerWorld, outcome: Outcome) -> int:
+    """The position of an event by what recording it told."""
+    [event] = await world.ledger.events_with(DEFAULT_SCOPE, [outcome.event_id or ""])
+    assert event is not None
+    return event.position
 
 
 async def swim_then(world: LedgerWorld, user_id: str, laps: int, **given: Any) -> int:
     """Record an event; its position."""
-    await world.swim(user_id, laps, **given)
-    return await last_event(world)
+    return await position_of(world, await world.swim(user_id, laps, **given))
 
 
 async def take_back(world: LedgerWorld, *positions: int, reason: str | None = None) -> list[Outcome]:
@@ -102,7 +103,7 @@ async def test_a_void_is_told_with_its_event(world: LedgerWorld) -> None:
     """The id of the event, the total behind it, and no boards."""
     await world.follow(BOARD)
     event = await world.swim("ann", 5)
-    [outcome] = await take_back(world, await last_event(world))
+    [outcome] = await take_back(world, await position_of(world, event))
     assert (outcome.event_id, outcome.user.id, outcome.total) == (event.event_id, "ann", 0)
     assert (outcome.replayed, outcome.created, list(outcome.boards)) == (False, False, [])
 
@@ -196,7 +197,7 @@ async def test_a_key_stays_used(world: LedgerWorld) -> None:
     """Whoever sends the event once more is told its id, and it stays void."""
     await world.follow(BOARD)
     event = await world.swim("ann", 5, key="upload")
-    await take_back(world, await last_event(world))
+    await take_back(world, await position_of(world, event))
     for _ in range(2):
         again = await world.swim("ann", 5, key="upload")
         assert (again.replayed, again.event_id, again.total) == (True, event.event_id, 0)
@@ -348,8 +349,8 @@ async def test_history_can_be_taken_back(world: LedgerWorld) -> None:
     await world.follow(BOARD, REVISING, IGNORING)
     await world.swim("bob", 1)
     world.at(LATE)
-    await world.swam("ann", 5, at="2026-03-05T12:00:00Z")
-    await take_back(world, await last_event(world))
+    event = await world.swam("ann", 5, at="2026-03-05T12:00:00Z")
+    await take_back(world, await position_of(world, event))
     assert await world.history(BOARD, "ann") == [(f"03-{date:02}", None, None) for date in range(4, 10)]
     assert await world.order(REVISING) == ["bob"]
     assert await world.order(IGNORING) == ["ann", "bob"]
@@ -418,9 +419,9 @@ async def tell(world: LedgerWorld, left_out: Collection[int] = ()) -> list[int]:
             # The user is known all the same.
             await world.record(Entry(DEFAULT_SCOPE, entry.user_id, entry.changes))
             continue
-        await world.record(entry)
+        [outcome] = await world.record(entry)
         if step in VOID:
-            found.append(await last_event(world))
+            found.append(await position_of(world, outcome))
     return found
 
 

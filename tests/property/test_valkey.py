@@ -1,7 +1,7 @@
 """Any life of a ledger on Valkey, by two workers, compared with the ledger that is right.
 
-It is the life of `test_ledger.py` without boards that rank by streak, which this ledger refuses. Users and lines have
-other numbers where there are several shards.
+It is the life of `test_ledger.py` with the boards and preferences of `test_streaks.py`. Users and lines have other
+numbers where there are several shards.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from palmares.domain.board import Board
 from palmares.domain.errors import NotAllowed, PalmaresError
 from palmares.domain.local_time import HOUR
 from palmares.domain.points import Scheme
+from palmares.domain.streak_settings import StreakSettings, changed
 from palmares.domain.user import User
 from palmares.domain.value import LEAST, MOST
 from palmares.ledger.contract import Entry, Ledger, void
@@ -38,6 +39,7 @@ from tests.property.test_ledger import (
     schemes,
     voids,
 )  # fmt: skip
+from tests.property.test_streaks import ENDING, OPEN, preferring, what_counts
 from tests.slow_ledger import SlowLedger
 from tests.valkey_servers import Address, fresh_name
 from tests.world import HOURS, LAPS
@@ -58,8 +60,8 @@ events = st.builds(
     history=st.sampled_from([False, False, True]),
     total=st.sampled_from([None, None, None, None, None, None, 0, 2_000_000]),
 )
-requests = st.lists(st.one_of(events, events, events, events, voids, refused), min_size=1, max_size=4)
-taken_boards = boards
+requests = st.lists(st.one_of(events, events, events, events, preferring, voids, refused), min_size=1, max_size=4)
+taken_boards = boards | ENDING
 
 
 class Pair:
@@ -74,6 +76,7 @@ class Pair:
         self._addresses, self._shards, self._name = addresses, shards, fresh_name()
         self._lives = count(1)
         self.archive = PlainArchive()
+        self._streaks: dict[int, StreakSettings] = {}
 
     async def open(self) -> None:
         self.workers = [
@@ -82,6 +85,7 @@ class Pair:
                 list(self.boards.values()),
                 self.clock,
                 f"worker-{next(self._lives)}",
+                self._streaks,
                 name=self._name,
                 shards=self._shards,
                 open_archive=lambda: self.archive,
@@ -132,6 +136,13 @@ class Pair:
             await self.workers[worker].compact(
                 [erasure.number for erasure in await self.workers[worker].unfinished_erasures()]
             )
+
+    async def set_streaks(self, worker: int, given: Mapping[str, Any]) -> None:
+        """Change the settings of streaks. One of the workers hears of it first."""
+        after = changed(self._streaks.get(DEFAULT_SCOPE, StreakSettings()), given)
+        self._streaks[DEFAULT_SCOPE] = after
+        for ledger in (self.workers[worker], self.workers[1 - worker], self.slow):
+            await ledger.set_streaks(DEFAULT_SCOPE, after)
 
     async def pay(self, worker: int, scheme: Scheme) -> None:
         """One of the workers hears of other schemes; the other has to find out."""
@@ -202,6 +213,13 @@ async def entry_for(pair: Pair, fields: Mapping[str, Any]) -> Entry:
 def pay(worker: int, scheme: Scheme) -> Action:
     async def act(pair: Pair) -> None:
         await pair.pay(worker, scheme)
+
+    return act
+
+
+def set_streaks(worker: int, given: Mapping[str, Any]) -> Action:
+    async def act(pair: Pair) -> None:
+        await pair.set_streaks(worker, given)
 
     return act
 
@@ -287,6 +305,18 @@ async def test_any_life_by_two_workers_is_told_like_the_slow_ledger_tells_it(
 ) -> None:
     """Every outcome, rank, place, total, day and streak, whoever of the two is asked."""
     await live(valkey, shards, made, life)
+
+
+@given(
+    made=st.lists(OPEN, min_size=1, max_size=2).map(numbered),
+    life=st.lists(st.one_of(st.builds(set_streaks, either, what_counts), actions), min_size=5, max_size=15),
+)
+@settings(max_examples=tries(6), phases=[Phase.generate])
+async def test_what_counts_for_streaks_may_change_at_any_time(
+    valkey: list[Address], made: list[Board], life: list[Action]
+) -> None:
+    """Boards that go on are by the newest settings, whichever worker heard of them first."""
+    await live(valkey, 2, made, life)
 
 
 @given(**lives)

@@ -27,6 +27,7 @@ BOARDS = [
     make_board(1),
     replace(make_board(2), aggregation="max", numbering="dense", breakdown=(POOL,)),
     replace(make_board(3), aggregation="last", order="asc", metric=HOURS),
+    make_board(4, "streaks", rank_by="streak", metric=None),
 ]
 
 

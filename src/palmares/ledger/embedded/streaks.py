@@ -8,6 +8,7 @@ user has settings of their own: who changes them gets a new state at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from palmares.domain import value
@@ -15,7 +16,7 @@ from palmares.domain.points import is_counter
 from palmares.domain.preferences import streak_settings_of
 from palmares.domain.run import Run
 from palmares.domain.streak import CountedPeriod, Streak, StreakEvent, concerns, counted_periods, fold, in_order, step
-from palmares.domain.streak_board import concerns_run, leaves_at, value_in
+from palmares.domain.streak_board import leaves_at, streak_in_run, value_in
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.tally import Tally
 from palmares.domain.user import User
@@ -104,11 +105,9 @@ class Streaks:
 
         Where the user's own clock has left the run behind, the events since then do not count.
         """
-        settings, streak = self.settings_of(state.user), state.streak
-        if run.end is not None and streak.extended_on is not None and streak.extended_on > run.end:
-            events = self._all(state, drafted, upto)
-            inside = [event for event in events if concerns_run(run, event.local_at)]
-            streak = fold(settings, sorted(inside), state.user.tz)
+        settings, before = self.settings_of(state.user), state.streak
+        events = partial(self._all, state, drafted, upto)
+        streak = streak_in_run(settings, before.version, before, run, state.user.tz, events)
         tally = value_in(settings, streak, run, now)
         return StreakValue(tally, None if tally is None else leaves_at(settings, streak, run))
 

@@ -15,25 +15,48 @@ import msgspec
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
 from palmares.domain.errors import NotFound
+from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.points import Points, decode_schemes
 from palmares.ledger.valkey.member import Members
 
+
+class Definition(msgspec.Struct, array_like=True, frozen=True):
+    """What a shard keeps of a generation; see `Making`."""
+
+    board: Board
+    ready: bool
+    stopped: int | None = None
+    streaks: StreakSettings | None = None
+
+
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(tuple[Board, bool, int | None])
+_decoder = msgspec.msgpack.Decoder(Definition)
 
 
 class Making:
     """One generation of a board's rankings. `ready` says that it has all that was recorded; `stopped`, that it counts
-    no more, since the position at which the board was finished by hand (0 while that is still to be told)."""
+    no more, since the position at which the board was finished by hand (0 while that is still to be told).
 
-    __slots__ = ("board", "dense", "generation", "members", "plan", "ready", "stopped")
+    Of a board that ranks by streak, `streaks` are the settings by which it counts: a worker that has not heard of other
+    ones, or has heard of them already, counts on it like all the others.
+    """
 
-    def __init__(self, generation: int, board: Board, ready: bool, stopped: int | None = None) -> None:
+    __slots__ = ("board", "dense", "generation", "members", "plan", "ready", "stopped", "streaks")
+
+    def __init__(
+        self,
+        generation: int,
+        board: Board,
+        ready: bool,
+        stopped: int | None = None,
+        streaks: StreakSettings | None = None,
+    ) -> None:
         self.generation = generation
         self.board = board
         self.plan = Plan(board)
         self.ready = ready
         self.stopped = stopped
+        self.streaks = streaks
         self.members = Members(board)
         self.dense = board.numbering == "dense"
 
@@ -45,7 +68,7 @@ class Making:
 
 class Boards:
     """All generations of a shard, and its schemes. Generations that were stopped are only read. `version` is the number
-    of the shard's last change of them."""
+    of the shard's last change of them, and `streaks` are those that rank by streak and count."""
 
     def __init__(self, version: int = 0, makings: Iterable[Making] = (), points: Points | None = None) -> None:
         self.version = version
@@ -55,6 +78,7 @@ class Boards:
         for making in self._by_generation.values():
             if making.board.counted is not None and making.counts:
                 self._by_metric.setdefault(making.board.counted.number, []).append(making)
+        self.streaks = [making for making in self if making.streaks is not None and making.counts]
 
     def __iter__(self) -> Iterator[Making]:
         return iter(self._by_generation.values())
@@ -71,6 +95,10 @@ class Boards:
     def counting(self, metric: int) -> Sequence[Making]:
         """What events of a metric change."""
         return self._by_metric.get(metric, ())
+
+    def by_streak(self, scope: int) -> Iterator[Making]:
+        """What the streaks of a scope change."""
+        return (making for making in self.streaks if making.board.scope == scope)
 
     def of(self, board_number: int) -> list[Making]:
         """All generations of a board, oldest first."""
@@ -89,9 +117,9 @@ class Boards:
         return making.ready and self.current(making.board.number) is making
 
 
-def encode_board(board: Board, ready: bool, stopped: int | None) -> bytes:
+def encode_board(board: Board, ready: bool, stopped: int | None, streaks: StreakSettings | None) -> bytes:
     """A definition as a shard keeps it."""
-    return _encoder.encode((board, ready, stopped))
+    return _encoder.encode(Definition(board, ready, stopped, streaks))
 
 
 def decode_boards(version: int, stored: Mapping[bytes, bytes], schemes: Mapping[bytes, bytes]) -> Boards:
@@ -100,7 +128,9 @@ def decode_boards(version: int, stored: Mapping[bytes, bytes], schemes: Mapping[
     for position in sorted(map(int, schemes)):
         scope, body = schemes[b"%d" % position].split(b":", 1)
         points.define(int(scope), decode_schemes(body.decode()), position)
-    return Boards(version, [Making(int(number), *_decoder.decode(raw)) for number, raw in stored.items()], points)
+    defined = [(int(number), _decoder.decode(raw)) for number, raw in stored.items()]
+    makings = [Making(number, one.board, one.ready, one.stopped, one.streaks) for number, one in defined]
+    return Boards(version, makings, points)
 
 
 def counts_alike(one: Board, other: Board) -> bool:

@@ -7,7 +7,7 @@ what a board has that was there from the start. What goes on is not made here bu
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 from palmares.domain import tally, value
@@ -20,6 +20,7 @@ from palmares.domain.snapshot import DAYS_KEPT
 from palmares.domain.tally import Tally
 from palmares.domain.value import MOST
 from palmares.ledger.keeping import Archive
+from palmares.ledger.valkey.kept_groups import KeptGroups
 from palmares.ledger.valkey.member import Members
 from palmares.ledger.valkey.moment import Ranked, columns
 from palmares.ledger.valkey.past import Effect, Past
@@ -60,6 +61,7 @@ class Build:
         self._held: dict[Run, dict[int, _Held]] = {}
         self._revised: set[Run] = set()
         self._closed: set[Run] = set()
+        self._kept_groups = KeptGroups(board, archive, in_thread)
         # What was ranked at the last boundary, of runs in which nothing has changed since.
         self._ranked: dict[Run, Ranked] = {}
         self._boundary = 0
@@ -86,6 +88,7 @@ class Build:
         await self._live_until(MOST)
         for run in [*self._held, *self._wanted]:
             if run not in self._closed:
+                await self._find_groups(run)
                 await self._close(run, at)
 
     async def rankings_at(self, instant: int) -> list[tuple[Run, Ranked]]:
@@ -151,6 +154,7 @@ class Build:
             self._revised.add(run)
 
     async def _pass_boundary(self, run: Run, due: int, reached: int) -> None:
+        await self._find_groups(run)
         if not ends_day(due):
             if final_at(run) <= due:
                 await self._close(run, due)
@@ -190,11 +194,26 @@ class Build:
     def _sorted(self, run: Run) -> Ranked:
         groups: dict[Group, list[bytes]] = {}
         ids, numbers = self._past.ids, {}
-        for user, held in self._held.get(run, {}).items():
+        for user, tally_of_user in self._tallies(run):
             group = self._past.groups[user]
+            if group is None and user in self._past.to_be_erased:
+                group = self._kept_groups.get(run, user)
             if group is not None:
-                groups.setdefault(group, []).append(self._members.encode(held.tally, ids[user]))
+                groups.setdefault(group, []).append(self._members.encode(tally_of_user, ids[user]))
                 numbers[ids[user]] = user
         cap = MOST if self._board.max_participants is None else self._board.max_participants
         inside = {group: sorted(found)[:cap] for group, found in sorted(groups.items())}
         return Ranked(self._board, inside, numbers)
+
+    async def _find_groups(self, run: Run) -> None:
+        """Look up where those stood in a run who are to be erased, and of whom the log does not tell it any more."""
+        past = self._past
+        if past.to_be_erased and (self._board.breakdown or self._board.filters):
+            erased = [user for user, _ in self._tallies(run) if user in past.to_be_erased and past.groups[user] is None]
+            if await self._kept_groups.find(run, erased):
+                self._ranked.pop(run, None)
+
+    def _tallies(self, run: Run) -> Iterator[tuple[int, Tally]]:
+        """What every user has in a run."""
+        for user, held in self._held.get(run, {}).items():
+            yield user, held.tally

@@ -21,6 +21,7 @@ from palmares.domain.errors import Invalid, NotFound, PalmaresError
 from palmares.domain.group import Group
 from palmares.domain.local_time import day_of
 from palmares.domain.run import Run
+from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.contract import Ranks
 from palmares.ledger.keeping import Archive
 from palmares.ledger.valkey.build import Build
@@ -31,6 +32,7 @@ from palmares.ledger.valkey.keys import run_field, run_of
 from palmares.ledger.valkey.moment import ranks_of
 from palmares.ledger.valkey.past import Past
 from palmares.ledger.valkey.shards import Shards, by_present_boards
+from palmares.ledger.valkey.streak_build import StreakBuild, StreakPast
 from palmares.ledger.valkey.stream import Stream
 
 logger = structlog.get_logger(__name__)
@@ -70,8 +72,17 @@ class Made(NamedTuple):
 class Builder:
     """Builds on behalf of one worker."""
 
-    def __init__(self, shards: Shards, keeper: Keeper, finisher: Finisher, stream: Stream, archive: Archive) -> None:
+    def __init__(
+        self,
+        shards: Shards,
+        keeper: Keeper,
+        finisher: Finisher,
+        stream: Stream,
+        archive: Archive,
+        streaks: Mapping[int, StreakSettings],
+    ) -> None:
         self._shards = shards
+        self._streaks = streaks
         self._stream = stream
         self._finisher = finisher
         self._keeper = keeper
@@ -83,10 +94,15 @@ class Builder:
     # Boards that are followed
 
     async def make(
-        self, board: Board, upto: Mapping[int, int], on_progress: Callable[[int], None] = lambda lines: None
+        self,
+        board: Board,
+        streaks: StreakSettings | None,
+        upto: Mapping[int, int],
+        on_progress: Callable[[int], None] = lambda lines: None,
     ) -> Made:
-        """What is over of a board until now. `upto` are the positions behind which the board was begun."""
-        return await self._make(board, upto, board.finished_position, None, on_progress)
+        """What is over of a board until now; where it ranks by streak, by these settings. `upto` are the positions
+        behind which the board was begun."""
+        return await self._make(board, streaks, upto, board.finished_position, None, on_progress)
 
     async def install(
         self, made: Made, generations: Mapping[int, int], mark_ready: Callable[[], Awaitable[None]]
@@ -114,6 +130,7 @@ class Builder:
     async def _make(
         self,
         board: Board,
+        streaks: StreakSettings | None,
         upto: Mapping[int, int],
         stopped: int | None,
         runs: Collection[Run] | None,
@@ -123,11 +140,9 @@ class Builder:
         await self._keeper.reach(self._shards.now)
         starts = None if runs is None else {run.start for run in runs}
         cut = None if stopped is None else await self._finisher.cut(board.number, stopped)
-        past = Past(
-            self._shards, self._stream, Plan(board), upto if cut is None else cut.upto, starts, beyond=cut is None
-        )
+        past = self._past(board, streaks, upto if cut is None else cut.upto, starts, beyond=cut is None)
         edition = await self._keeper.in_thread(self._archive.begin_edition, board.number)
-        build = Build(board, past, self._archive, edition, self._keeper.in_thread, runs)
+        build = self._build(board, past, edition, runs)
         made = Made(board, past, build, edition, None if cut is None else cut.at)
         try:
             await past.survey()
@@ -140,6 +155,27 @@ class Builder:
             raise
         return made
 
+    def _present_settings(self, board: Board) -> StreakSettings | None:
+        """By which settings a board ranks by streak that is made now; None for other boards."""
+        return self._streaks.get(board.scope, StreakSettings()) if board.rank_by == "streak" else None
+
+    def _past(
+        self,
+        board: Board,
+        streaks: StreakSettings | None,
+        upto: Mapping[int, int],
+        runs: Collection[int] | None = None,
+        beyond: bool = True,
+    ) -> Past:
+        if streaks is not None:
+            return StreakPast(self._shards, self._stream, Plan(board), upto, beyond, streaks)
+        return Past(self._shards, self._stream, Plan(board), upto, runs, beyond)
+
+    def _build(self, board: Board, past: Past, edition: int, runs: Collection[Run] | None) -> Build:
+        if isinstance(past, StreakPast):
+            return StreakBuild(board, past, self._archive, edition, self._keeper.in_thread, runs)
+        return Build(board, past, self._archive, edition, self._keeper.in_thread, runs)
+
     async def positions(self) -> dict[int, int]:
         """How far the log of each shard is, by its place."""
         found = await asyncio.gather(
@@ -151,11 +187,12 @@ class Builder:
 
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
         """See `Ledger.ranks_as_of`."""
-        past = Past(self._shards, self._stream, Plan(board), self._shards.places_upto(position), beyond=False)
+        upto = self._shards.places_upto(position)
+        past = self._past(board, self._present_settings(board), upto, beyond=False)
         edition = await self._keeper.in_thread(self._archive.begin_edition, board.number)
         try:
             await past.survey()
-            build = Build(board, past, self._archive, edition, self._keeper.in_thread, None)
+            build = self._build(board, past, edition, None)
             rankings = await build.rankings_at(instant)
         finally:
             await self._keeper.in_thread(self._archive.discard, edition)
@@ -242,7 +279,8 @@ class Builder:
         await self._forget(due)
 
     async def _build_anew(self, due: Due) -> None:
-        made = await self._make(due.board, await self.positions(), due.stopped, due.runs)
+        streaks = self._present_settings(due.board)
+        made = await self._make(due.board, streaks, await self.positions(), due.stopped, due.runs)
         try:
             async with self._keeper.leading() as (token, kept):
                 await made.reach(kept)

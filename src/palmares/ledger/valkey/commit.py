@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -13,20 +13,24 @@ from palmares.domain.errors import Unavailable
 from palmares.ledger.valkey.boards import Boards
 from palmares.ledger.valkey.draft import DRAFTED, Change, EventMember, Past, Side, Step
 from palmares.ledger.valkey.keys import ShardKeys, erased_prefix, note_field, run_group_field
+from palmares.ledger.valkey.leaving import Leaving, encode_leaving
 from palmares.ledger.valkey.state import Left, encode_held, encode_left, encode_line, encode_state
 from palmares.ledger.valkey.tell import Count, Question, Ranking
 
 Unit = Sequence[Step]
 _LENGTH = struct.Struct(">I")
-_VERDICTS: dict[bytes, Literal["boards", "later", "due"]] = {b"boards": "boards", b"later": "later", b"due": "due"}
+Refusal = Literal["boards", "later", "due", "breaks"]
+_VERDICTS: dict[bytes, Refusal] = {
+    b"boards": "boards", b"later": "later", b"due": "due", b"breaks": "breaks",
+}  # fmt: skip
 T = TypeVar("T")
 
 
 class Answer(NamedTuple):
     """What a shard answered. `taken` has for each unit whether it was stored; of those that were, the steps know their
-    numbers. `position` is the last of the shard."""
+    numbers. `position` is the last of the shard, or where streaks break first, the instant until which they do."""
 
-    verdict: Literal["done", "boards", "later", "due"]
+    verdict: Literal["done"] | Refusal
     position: int = 0
     taken: Sequence[bool] = ()
     counts: Mapping[Ranking, Count] = {}
@@ -64,6 +68,7 @@ class Commit:
         for key in (names.head, names.log, names.users, names.names, names.used, notes, names.ignored, names.workers):
             self._key(key)
         self._key(names.revising)
+        self._key(names.breaks)
         header = (shard.boards.version, now, last_boundary(now), next_boundary(now), kept, shard.place, shards)
         self._arguments = [*map(_number, header), *_list(units, self._unit), *_list(asked, self._question)]
 
@@ -101,6 +106,7 @@ class Commit:
         yield from _list(step.past, lambda past: self._past(past, step.name))
         yield from _list(step.ignored, lambda field: [field])
         yield from _list(step.revising, lambda field: [field])
+        yield from _list(_leavings(step.changes), lambda leaving: leaving)
 
     def _past(self, past: Past, name: bytes) -> Iterable[bytes]:
         generation, run_start, held = past
@@ -158,7 +164,7 @@ class Commit:
         if reply[0] == b"damaged":
             raise damaged(self._shard, *reply[1:])
         if reply[0] != b"done":
-            return Answer(_VERDICTS[reply[0]])
+            return Answer(_VERDICTS[reply[0]], *reply[1:])
         _, recorded_at, position, told, answers = reply
         for unit, steps in zip(self._units, told, strict=True):
             for step, (number, last) in zip(unit, steps, strict=bool(steps)):
@@ -196,6 +202,16 @@ def order_keys(shard: Shard, ranking: Ranking) -> tuple[bytes, bytes]:
     ready = [making for making in shard.boards.of(ranking.board) if making.ready]
     generation, group = ready[-1].generation if ready else 0, (ranking.run_start, ranking.group)
     return shard.keys.order(generation, group), shard.keys.values(generation, group)
+
+
+def _leavings(changes: Iterable[Change]) -> Iterator[tuple[bytes, bytes]]:
+    """What is known of when users leave by themselves: what is not so any more, without an instant, and what is now."""
+    for making, run_start, left, joined in changes:
+        if left is not None and left.leaves_at is not None:
+            yield encode_leaving(Leaving(left.leaves_at, making.generation, run_start, left.group, left.member)), b""
+        if joined is not None and joined.leaves_at is not None:
+            leaving = Leaving(joined.leaves_at, making.generation, run_start, joined.group, joined.member)
+            yield encode_leaving(leaving), _number(joined.leaves_at)
 
 
 def _both(keys: ShardKeys, metric: int) -> list[Callable[[bytes], bytes]]:

@@ -14,26 +14,27 @@ import msgspec
 from palmares.domain import value
 from palmares.domain.errors import NotFound
 from palmares.domain.points import Earned
-from palmares.domain.streak import concerns, encode
+from palmares.domain.streak import concerns, encode, may_concern
 from palmares.ledger.contract import Entry
 from palmares.ledger.points import encode_award
 from palmares.ledger.repay import repay
 from palmares.ledger.valkey.boards import Making
 from palmares.ledger.valkey.draft import (
     DRAFTED,
-    Draft,
     EventsNeeded,
     Happened,
     PastEvent,
     Step,
+    UserBefore,
     event_member,
 )
+from palmares.ledger.valkey.draft_streaks import StreakDraft
 from palmares.ledger.valkey.keys import run_field, split_position, user_name
 from palmares.ledger.valkey.state import Held, Line, Logged, Stored, Sum, UserState
 from palmares.ledger.voids import consequence
 
 
-class CorrectingDraft(Draft):
+class CorrectingDraft(StreakDraft):
     """Some requests in the making, of which some take events back."""
 
     def _add(self, entry: Entry) -> Step:
@@ -48,7 +49,7 @@ class CorrectingDraft(Draft):
         if where not in self.picture.voids and event.position not in self._void_by_draft(name):
             self._void(step, [event], entry.reason)
             self._repay(step, event)
-            self._settle(step, present.state.held)
+            self._settle(step, UserBefore(present.state.user, present.state.held, present.state.streak))
             self._keep(step, entry)
         assert event.metric is not None
         step.total, step.streak = step.state.sums[event.metric].total, self.streak(name, step.state)
@@ -99,7 +100,7 @@ class CorrectingDraft(Draft):
         boards = self._boards(step.name)
         for event in events:
             assert event.metric is not None
-            for making in boards.counting(event.metric):
+            for making in [*boards.counting(event.metric), *self._ranking_streak_of(step, event)]:
                 found = consequence(making.plan, event, self.now)
                 if found is None:
                     continue
@@ -108,8 +109,14 @@ class CorrectingDraft(Draft):
                     step.ignored.append(place)
                 if found.over:
                     step.revising.append(place)
-                if found.live:
+                if found.live and making.streaks is None:
                     self._recount(step, making, found.run.start, event.metric)
+
+    def _ranking_streak_of(self, step: Step, event: Logged) -> Iterable[Making]:
+        """The boards that rank by a streak to which an event may have mattered."""
+        scope = step.state.user.scope
+        minds = may_concern(self._settings(scope), event.metric or 0, event.amount or 0)
+        return self._boards(step.name).by_streak(scope) if minds else ()
 
     def _recount(self, step: Step, making: Making, run_start: int, metric: int) -> None:
         """Let a step's user have in a run what the events that are left make there."""

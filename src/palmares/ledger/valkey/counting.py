@@ -32,8 +32,16 @@ class Counting:
 
     async def _count(self, shard: Shard, asked: Mapping[Ranking, Question]) -> dict[Ranking, Count]:
         commands = [command for ranking, question in asked.items() for command in _commands(shard, ranking, question)]
+        now = self._shards.now
+        if any(question.board.rank_by == "streak" for question in asked.values()):
+            # The shards that took part have seen to it that nobody stands there whose streak is broken.
+            commands.append([b"ZCOUNT", shard.keys.breaks, b"-inf", b"%d" % now])
         answers = iter(await self._shards.ask(shard.place, commands))
-        return {ranking: _read(question, answers) for ranking, question in asked.items()}
+        counts = {ranking: _read(question, answers) for ranking, question in asked.items()}
+        if not next(answers, 0):
+            return counts
+        await self._shards.break_streaks(shard, now)
+        return await self._count(shard, asked)
 
     async def _add_rows(self, asked: Mapping[Ranking, Question], found: Mapping[Ranking, Count]) -> None:
         """Where a ranking is full, its rows around the cap are found over all shards."""

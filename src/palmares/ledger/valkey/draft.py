@@ -86,10 +86,12 @@ class Picture:
 
 
 class Side(NamedTuple):
-    """The order that a user leaves or joins, and as what; the group None is the hidden one."""
+    """The order that a user leaves or joins, and as what; the group None is the hidden one. With an instant, the user
+    leaves it by then, unless something else is said before."""
 
     group: Group | None
     member: bytes
+    leaves_at: int | None = None
 
 
 class Change(NamedTuple):
@@ -198,6 +200,7 @@ class UserBefore(NamedTuple):
 
     user: User | None = None
     held: Mapping[int, Mapping[int, Held]] = {}
+    streak: Streak | None = None
 
     def stood_in(self, making: Making, run: Run, group: Group, hidden: bool) -> Held | None:
         """What the user held in a run, if that was in the group in which the step leaves them, seen or `hidden`."""
@@ -264,10 +267,12 @@ class Draft:
         if replay is not None:
             return replay
         step = self._new_user(entry, name) if present is None else self._known_user(entry, name, present)
-        before = UserBefore() if present is None else UserBefore(present.state.user, present.state.held)
+        before = UserBefore()
+        if present is not None:
+            before = UserBefore(present.state.user, present.state.held, present.state.streak)
         if entry.metric is not None:
             self._count_or_tell(entry, entry.metric, step, before)
-        self._settle(step, before.held)
+        self._settle(step, before)
         self._keep(step, entry)
         return step
 
@@ -596,11 +601,10 @@ class Draft:
 
     def _refold(self, name: bytes, state: UserState, *more: StreakEvent) -> Streak:
         settings = self._settings_of(state.user)
-        return fold(settings, sorted([*self.streak_events(name, state), *more]), state.user.tz)
+        return fold(settings, sorted([*self.streak_events(name, state, settings), *more]), state.user.tz)
 
-    def streak_events(self, name: bytes, state: UserState) -> list[StreakEvent]:
-        """All events of a user that may count for a streak, in no order."""
-        settings = self._settings_of(state.user)
+    def streak_events(self, name: bytes, state: UserState, settings: StreakSettings) -> list[StreakEvent]:
+        """All events of a user that may count for a streak by some settings, in no order."""
         metrics = [number for number, _ in settings.metrics if number in state.sums] or list(state.sums)
         metrics = [number for number in metrics if not is_counter(number)]
         if settings.metrics:
@@ -609,12 +613,12 @@ class Draft:
 
     # Keeping
 
-    def _settle(self, step: Step, before: Mapping[int, Mapping[int, Held]]) -> None:
+    def _settle(self, step: Step, before: UserBefore) -> None:
         """Work out what a step changes in the orders, and lay aside what is final or was let go."""
         boards, held = self._boards(step.name), step.state.held
         user = step.state.user
         for making in boards:
-            first, last = before.get(making.generation, {}), held.get(making.generation, {})
+            first, last = before.held.get(making.generation, {}), held.get(making.generation, {})
             if first is not last:
                 step.changes += [
                     Change(making, start, _side(making, first.get(start), user), _side(making, last.get(start), user))
@@ -694,7 +698,7 @@ def _member(making: Making, held: Held | None, user: User) -> bytes | None:
 
 
 def _side(making: Making, held: Held | None, user: User) -> Side | None:
-    return None if held is None else Side(held.group, making.members.encode(held[:2], user.id))
+    return None if held is None else Side(held.group, making.members.encode(held[:2], user.id), held.leaves_at)
 
 
 def event_member(metric: int, event: PastEvent) -> EventMember:

@@ -154,7 +154,7 @@ class Keeper:
 
     @by_present_boards
     async def _anything(self) -> bool:
-        """Whether anybody stands anywhere, or did on a day that was kept of a run."""
+        """Whether anybody stands anywhere, or did on a day that was kept of a run, or may have left by now."""
         [begun] = await self._shards.store.read([[b"SCARD", self._keys.begun]])
         found = await asyncio.gather(
             *(
@@ -164,13 +164,14 @@ class Keeper:
                 for shard in self._shards.all
             )
         )
-        return begun > 0 or any(map(any, found))
+        may_have_left = any(self._may_have_left(making.board) for making in self._shards.all[0].boards.streaks)
+        return begun > 0 or may_have_left or any(map(any, found))
 
     @by_present_boards
     async def _keep_board(self, board: Board, due: int, target: int, token: int) -> None:
-        stopped = self._shards.all[0].boards.current(board.number).stopped
-        for run in await self._runs(board) if stopped is None else ():
-            try:
+        try:
+            stopped = self._shards.all[0].boards.current(board.number).stopped
+            for run in await self._runs(board) if stopped is None else ():
                 if not ends_day(due):
                     if final_at(run) <= due:
                         await self._close(board, run, due, token)
@@ -178,8 +179,8 @@ class Keeper:
                     present = target if self.present is None else self.present
                     is_wanted = day_of(due) > day_of(min(present, final_at(run))) - DAYS_KEPT
                     await self._end_day(board, run, due, token, is_wanted)
-            except NotFound:
-                logger.info("what was kept is not wanted any more", leaderboard=board.key)
+        except NotFound:
+            logger.info("what was kept is not wanted any more", leaderboard=board.key)
 
     @by_present_boards
     async def has_runs(self, board: Board) -> bool:
@@ -195,9 +196,16 @@ class Keeper:
     async def _runs(self, board: Board) -> list[Run]:
         """The runs that are not closed, in which anybody stands or stood at the end of a day, oldest first."""
         starts = await self._begun(board)
+        if self._may_have_left(board):
+            starts.add(board.start)
         for fields in await asyncio.gather(*(self._fields(shard, board) for shard in self._shards.all)):
             starts.update(run_group_of(field)[0] for field in fields)
         return [run for start in sorted(starts) if (run := board.schedule.run_at(start)) is not None]
+
+    def _may_have_left(self, board: Board) -> bool:
+        """Whether nobody may stand in the run of a board any more who did when a boundary passed that is not kept yet:
+        streaks break."""
+        return board.rank_by == "streak" and final_at(Run(board.start, board.end)) > self._shards.kept
 
     async def _fields(self, shard: Shard, board: Board) -> list[bytes]:
         groups = shard.keys.groups(shard.boards.current(board.number).generation)
@@ -252,6 +260,8 @@ class Keeper:
         keys = [key for field in fields for key in shard.keys.of_group_field(generation, field)]
         names = [shard.keys.head, shard.keys.groups(generation), *keys, shard.keys.past(generation, run.start)]
         await self._fenced("let_go", names, [b"%d" % token, *fields])
+        if board.rank_by == "streak":
+            await self._shards.stay(shard, generation)
 
     async def _note_kept(self, boundary: int, token: int) -> None:
         """All of a boundary is kept, so that is noted before the notes go that it was made of."""

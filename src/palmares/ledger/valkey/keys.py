@@ -19,6 +19,7 @@ one slot and one script may change them together. Of a ledger called `palmares`,
     {palmares.3}:ignored                   hash    generation, run → how many events came late and were left out
     {palmares.3}:revising                  hash    generation, run → the last event that changes what is over of the run
     {palmares.3}:workers                   hash    worker → its last commit, and what that was answered
+    {palmares.3}:breaks                    zset    who leaves which order at which instant, see `breaks.py`
     {palmares.3}:passes                    zset    the boundaries behind which notes were made that are still needed
     {palmares.3}:notes:1772668800000000    hash    of such a boundary: generation, run, user → where the user stood then
     {palmares.3}:groups:7                  hash    of a generation: run and group → last change, where anybody stands
@@ -73,6 +74,7 @@ class ShardKeys:
         self.rewriting = base + b"rewriting"
         self.workers = base + b"workers"
         self.passes = base + b"passes"
+        self.breaks = base + b"breaks"
 
     def groups(self, generation: int) -> bytes:
         """The runs and groups of a generation."""

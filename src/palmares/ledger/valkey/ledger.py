@@ -4,13 +4,12 @@ Worker    records: queue → picture → draft → commit (Lua) → tell; any nu
 Reader    answers from all shards
 Shards    how far each shard has come, and the boards that it counts on
 
+Breaks    lets users leave when their streaks break, without an event
+
 Keeper    takes the ends of days and final runs into the archive, for all workers
 Builder   makes what is over of boards that are followed late, and of runs that late events and history revise
 
 Finisher  finishes boards by hand
-
-Not there yet: boards that rank by streak. What would need one of these is refused with `NotAllowed`, and nothing is
-stored.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -53,9 +53,11 @@ from palmares.ledger.contract import (
 )
 from palmares.ledger.keeping import Archive
 from palmares.ledger.valkey.boards import Making, counts_alike
+from palmares.ledger.valkey.breaks import Breaks
 from palmares.ledger.valkey.builder import Builder, Made
 from palmares.ledger.valkey.chores import Chores
 from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.draft import Step
 from palmares.ledger.valkey.erasing import Erasing
 from palmares.ledger.valkey.explorer import Explorer
 from palmares.ledger.valkey.finish import Finisher
@@ -70,7 +72,7 @@ from palmares.ledger.valkey.replay import Replay
 from palmares.ledger.valkey.restore import Restorer
 from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.shards import Begun, Shards
-from palmares.ledger.valkey.state import decode_stored
+from palmares.ledger.valkey.state import UserState, decode_stored
 from palmares.ledger.valkey.store import Glide, Lost
 from palmares.ledger.valkey.worker import Worker
 
@@ -116,6 +118,9 @@ class ValkeyLedger:
         self._explorer = Explorer(shards, self.stream)
         self._erasing = Erasing(store, shards, self._reader, worker)
         self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
+        self._breaks = Breaks(shards, worker, self._worker.watch)
+        self._worker.before_round = self._breaks.catch_up
+        self._worker.on_taken = self._note
 
     @classmethod
     async def open(
@@ -150,6 +155,8 @@ class ValkeyLedger:
             logger.info("the ledger is on Valkey", promise=sentence(promise), shards=shards)
             parts = Shards(store, name, shards, kept_log)
             await parts.refresh()
+            # From now on, nothing happens before, whatever the clock says.
+            parts.now = max(parts.now, clock())
             archive = None if open_archive is None else open_archive()
             ledger = cls(store, parts, clock, worker, streaks or {}, promise, archive)
             opened.pop_all()
@@ -158,15 +165,22 @@ class ValkeyLedger:
                 keys = LedgerKeys(name)
                 keeper = await Keeper.open(parts, keys, archive, Lease(store, keys), clock())
                 finisher = Finisher(parts, keeper, archive)
-                ledger._keep(keeper, finisher, Builder(parts, keeper, finisher, ledger.stream, archive))
+                builder = Builder(parts, keeper, finisher, ledger.stream, archive, ledger._streaks)
+                ledger._keep(keeper, finisher, builder)
             for board in boards:
                 await ledger._follow_at_start(board)
+            await ledger._breaks.look()
             opened.pop_all()
         return ledger
 
     def _keep(self, keeper: Keeper, finisher: Finisher, builder: Builder) -> None:
         self._keeper, self._finisher, self._builder = keeper, finisher, builder
-        self._worker.on_taken = builder.note
+
+    def _note(self, step: Step) -> None:
+        """This worker has recorded a step."""
+        self._breaks.note(step)
+        if self._builder is not None:
+            self._builder.note(step)
 
     async def _follow_at_start(self, board: Board) -> None:
         """A board that cannot be followed must not keep the others from being served."""
@@ -178,6 +192,7 @@ class ValkeyLedger:
     async def _follow_where_new(self, board: Board) -> None:
         makings = [shard.boards.of(board.number)[-1:] for shard in self._shards.all]
         alike = all(some and some[0].ready and counts_alike(some[0].board, board) for some in makings)
+        alike = alike and not any(self._counts_by_others(some[0]) for some in makings)
         if not alike or any(some[0].stopped != board.finished_position for some in makings):
             await self.follow(board)
             return
@@ -185,6 +200,15 @@ class ValkeyLedger:
             await self._redefine(board)
         if self._finisher is not None and board.finished_position is not None:
             await self._finisher.go_on(board, board.finished_position)
+
+    def _counts_by_others(self, making: Making) -> bool:
+        """Whether a board that goes on ranks by streaks that count by other settings than those of now."""
+        if making.streaks is None or not making.counts or not is_live(making.plan.only_run, self._shards.now):
+            return False
+        return making.streaks.version != self._streak_settings(making.board.scope).version
+
+    def _streak_settings(self, scope: int) -> StreakSettings:
+        return self._streaks.get(scope, StreakSettings())
 
     # Recording
 
@@ -206,6 +230,7 @@ class ValkeyLedger:
         self._shards.now = max(self._shards.now, now)
         if self._keeper is not None:
             await self._keeper.reach(now)
+        await self._breaks.reach_everywhere(now)
         if self._builder is not None:
             # Something may wait since another life, or since it failed.
             await self._builder.look()
@@ -213,7 +238,8 @@ class ValkeyLedger:
 
     def next_due(self) -> int:
         """See `Ledger.next_due`. What another worker has done since this one looked is told, too."""
-        return next_boundary(self._shards.now if self._keeper is None else self._shards.kept)
+        boundary = next_boundary(self._shards.now if self._keeper is None else self._shards.kept)
+        return min(boundary, self._breaks.first)
 
     async def settle(self) -> None:
         """See `Ledger.settle`."""
@@ -229,28 +255,31 @@ class ValkeyLedger:
         _check_supported(board, self._keeper is not None)
         begun: dict[int, Begun] = {}
         self._progress[board.number] = 0.0
+        streaks = self._streak_settings(board.scope) if board.rank_by == "streak" else None
         try:
-            past = await self._begin_and_make(board, begun)
+            past = await self._begin_and_make(board, streaks, begun)
             made = {place: one.generation for place, one in begun.items()}
             await self._go_forward(self._install(board, made, past))
         finally:
             # Somebody else may have followed the same board meanwhile, and be through.
             self._progress.pop(board.number, None)
 
-    async def _begin_and_make(self, board: Board, begun: dict[int, Begun]) -> Made | None:
+    async def _begin_and_make(
+        self, board: Board, streaks: StreakSettings | None, begun: dict[int, Begun]
+    ) -> Made | None:
         """Make a generation in every shard, of which nobody reads yet, and what is over of it; where that fails, none
         stays."""
         try:
             # A shard remembers one attempt of each worker.
             async with self._beginning:
                 self._attempts += 1
-                await self._in_each(self._begin, board, begun)
+                await self._in_each(partial(self._begin, streaks), board, begun)
             if board.finished_position is None:
                 await self._in_each(self._make, board, begun)
             if self._builder is None:
                 return None
             upto = {place: one.position for place, one in begun.items()}
-            return await self._builder.make(board, upto, lambda lines: self._tell(board, lines, upto))
+            return await self._builder.make(board, streaks, upto, lambda lines: self._tell(board, lines, upto))
         except BaseException:
             await self._let_go(board, {place: [one.generation] for place, one in begun.items()})
             raise
@@ -274,37 +303,35 @@ class ValkeyLedger:
             if error is not None:
                 raise error
 
-    async def _begin(self, shard: Shard, board: Board, begun: dict[int, Begun]) -> None:
+    async def _begin(self, streaks: StreakSettings | None, shard: Shard, board: Board, begun: dict[int, Begun]) -> None:
         async def begin() -> None:
-            begun[shard.place] = await self._shards.begin(shard, board, self._worker.name, self._attempts)
+            begun[shard.place] = await self._shards.begin(shard, board, streaks, self._worker.name, self._attempts)
 
         await _persistently(begin)
 
     async def _make(self, shard: Shard, board: Board, begun: dict[int, Begun]) -> None:
         """Let a generation have what was recorded before it began: every user of the shard who has any of it is
         recorded once more, with nothing new."""
-        assert board.counted is not None
         generation = begun[shard.place].generation
         making = Making(generation, board, ready=False)
         async for piece in self._store.scan_hash(shard.keys.users):
             found = [(name, decode_stored(raw).state) for name, raw in piece]
-            behind = [
-                (name, state) for name, state in found if board.counted.number in state.sums and not state.erased_at
-            ]
+            behind = [(name, state) for name, state in found if _has_to_do_with(board, state)]
             if self._builder is None:
-                await asyncio.gather(*(self._check_live(shard, making, name, board.counted) for name, _ in behind))
+                await asyncio.gather(*(self._check_live(shard, making, name) for name, _ in behind))
             entries = [[Entry(state.user.scope, state.user.id)] for _, state in behind if state.generation < generation]
             await asyncio.gather(*(self._worker.record(entry) for entry in entries))
         self._progress[board.number] += 0.5 / len(self._shards)
 
-    async def _check_live(self, shard: Shard, making: Making, name: bytes, metric: Metric) -> None:
+    async def _check_live(self, shard: Shard, making: Making, name: bytes) -> None:
         """Who stood where at the end of a run that is over cannot be told from what is kept of a user."""
-        [members] = await self._store.read([[b"ZRANGE", shard.keys.events(metric.number, name), b"0", b"-1"]])
-        now = max(self._clock(), self._shards.now)
-        for member in members:
-            run = making.plan.run_at(event_of(member)[3])
-            if run is not None and not is_live(run, now):
-                raise _not_yet("boards that are followed after events in runs that are over")
+        now, metric = max(self._clock(), self._shards.now), making.board.counted
+        runs: set[Run | None] = {making.plan.only_run}
+        if metric is not None:
+            [members] = await self._store.read([[b"ZRANGE", shard.keys.events(metric.number, name), b"0", b"-1"]])
+            runs = {making.plan.run_at(event_of(member)[3]) for member in members}
+        if any(run is not None and not is_live(run, now) for run in runs):
+            raise _not_yet("boards that are followed after events in runs that are over")
 
     async def _install(self, board: Board, made: dict[int, int], past: Made | None) -> None:
         """Let a generation be what is read, instead of the former ones.
@@ -405,6 +432,7 @@ class ValkeyLedger:
         board = await self._reader.board(board_number)
         if self._finisher is None:
             raise _not_yet("boards finished by hand without an archive")
+        await self._breaks.reach_everywhere(self._shards.now)
         return await self._finisher.freeze(board, note, self.follow)
 
     # Reading rankings
@@ -500,8 +528,15 @@ class ValkeyLedger:
         return await self._reader.days(user, metric, first_day, last_day)
 
     async def set_streaks(self, scope: int, settings: StreakSettings) -> None:
-        """See `Ledger.set_streaks`. Streaks of older settings are worked out where they are asked for."""
+        """See `Ledger.set_streaks`. Streaks of older settings are worked out where they are asked for, and boards made
+        anew by the first worker that hears of the new ones."""
+        await self._chores.done()
         self._streaks[scope] = settings
+        await self._shards.refresh()
+        boards = self._shards.all[0].boards
+        followed = [making for making in boards.by_streak(scope) if boards.is_current(making)]
+        for board in (making.board for making in followed if self._counts_by_others(making)):
+            await self.follow(board)
 
     async def streak(self, user: User) -> Streak:
         """See `Ledger.streak`."""
@@ -597,7 +632,7 @@ class ValkeyLedger:
 
     def _restorer(self) -> Restorer:
         assert self._finisher is not None
-        return Restorer(self._shards, self.stream, self._finisher)
+        return Restorer(self._shards, self.stream, self._finisher, self._streak_settings)
 
     async def close(self) -> None:
         """See `Ledger.close`. Whatever fails, all of it is let go; the first error is raised in the end."""
@@ -632,10 +667,17 @@ def _rank_streak(
         found[user.id] = (-length, reached, user.id.encode(), StreakRow(user.id, user.name, length))
 
 
+def _has_to_do_with(board: Board, state: UserState) -> bool:
+    """Whether anything that a user did may count on a board."""
+    if state.erased_at or state.user.scope != board.scope:
+        return False
+    if board.rank_by == "streak":
+        return bool(state.sums)
+    return board.counted is not None and board.counted.number in state.sums
+
+
 def _check_supported(board: Board, keeps: bool) -> None:
     """Raises `NotAllowed` for boards that need what is not there yet."""
-    if board.rank_by == "streak":
-        raise _not_yet(f"boards that rank by {board.rank_by}")
     if board.late_events == "revise" and not keeps:
         raise _not_yet("boards whose final runs are revised by late events (lateEvents: use ignore) without an archive")
     if board.finished_position is not None and not keeps:

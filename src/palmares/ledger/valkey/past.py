@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import Counter, deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -49,6 +49,8 @@ class Effect(NamedTuple):
     amount: int
     occurred_at: int
     late: bool
+    metric: int = 0
+    local_at: int = 0
 
 
 class Regrouping(NamedTuple):
@@ -72,6 +74,8 @@ class Past:
     `ignored` counts, by shard and run, what came late and takes no effect; `groups` and `ids` are those of all users by
     number, the groups those of the moment that was reached; `regrouped` says that any of them has become another.
 
+    Users who are `to_be_erased` are still there, but nobody may know their attributes any more.
+
     Events that are void take no effect; `revising` are the runs that were final when that was said, and `recounted` are
     those, by run and user, of whose events some have become void: who has counted them already has to count anew.
 
@@ -93,6 +97,7 @@ class Past:
         self.regrouped = False
         self.revising: set[Run] = set()
         self.recounted: dict[tuple[Run, int], int] = {}
+        self.to_be_erased: set[int] = set()
         self.reached = 0
         self._shards = shards
         self._stream = stream
@@ -142,6 +147,7 @@ class Past:
         if line.kind == "erasure":
             if logged.user in self.ids:
                 self.ids[logged.user] = anonymous_id(logged.user)
+                self.to_be_erased.add(logged.user)
             return
         run = self._run_of(line)
         if run is None:
@@ -200,6 +206,7 @@ class Past:
         if line.kind == "erasure":
             if logged.user in self.ids:
                 self.ids[logged.user], self.groups[logged.user] = anonymous_id(logged.user), None
+                self.to_be_erased.discard(logged.user)
                 self.regrouped = True
             return
         run = self._run_of(line)
@@ -216,35 +223,52 @@ class Past:
         line = logged.line
         assert line.occurred_at is not None
         assert line.amount is not None
+        assert line.metric is not None
+        assert line.local_at is not None
         late_events = self._plan.board.late_events
         at = effect_at(run, late_events, logged.recorded_at, line.occurred_at, line.history)
         if at is None:
             return None
         late = is_late(run, logged.recorded_at)
-        return Effect(at, logged.position, shard, logged.user, run, line.amount, line.occurred_at, late)
+        return Effect(
+            at,
+            logged.position,
+            shard,
+            logged.user,
+            run,
+            line.amount,
+            line.occurred_at,
+            late,
+            line.metric,
+            line.local_at,
+        )
 
     async def all_of(self, shard: int, user: int, run: Run) -> list[Effect]:
         """All that a user's events did in a run until what was reached. One look into the log for each event.
 
         Who is erased while the past is read is called otherwise already, and somebody else may have the id.
         """
-        metric = self._plan.board.counted
-        assert metric is not None
         keys = self._shards.all[shard].keys
         names = [user_name(self._plan.board.scope, name) for name in {self.ids[user], anonymous_id(user)}]
-        wanted = [make(metric.number, name) for name in names for make in (keys.events, keys.void_events)]
+        counted = [(name, metric) for name in names for metric in await self._metrics(shard, name)]
+        wanted = [key(metric, name) for name, metric in counted for key in (keys.events, keys.void_events)]
         found = await self._shards.store.read([[b"ZRANGE", key, b"0", b"-1"] for key in wanted])
         events = [event_of(member) for members in found for member in members]
         inside = [
             position
             for _, position, _, local_at in events
-            if self._plan.run_at(local_at) == run and (shard, position) not in self._gone
+            if self._plan.run_concerned(local_at) == run and (shard, position) not in self._gone
         ]
         lines = await asyncio.gather(*(self._logs[shard].at(position) for position in inside))
         effects = [
             self.effect_of(shard, line, run) for line in lines if line.user == user and self._is_known(shard, line)
         ]
         return [effect for effect in effects if effect is not None and effect.at < self.reached]
+
+    async def _metrics(self, shard: int, name: bytes) -> Sequence[int]:
+        """The metrics of which a user's events may count on the board."""
+        assert self._plan.board.counted is not None
+        return [self._plan.board.counted.number]
 
     def _is_known(self, shard: int, logged: Logged) -> bool:
         return logged.position <= max(self._upto[shard], self._logs[shard].position)

@@ -390,6 +390,9 @@ class Reader:
             before = await self._counted(view, user, member, own)
             if before is not None:
                 return await self._place(view, run, Held(held.value, held.reached_at, group), member, before)
+            if held.leaves_at is not None and self.is_final(board.number, run):
+                # The streak broke before the board was finished by hand, and the state does not know of it.
+                return None
 
     async def _counted(self, view: View, user: User, member: bytes, order: bytes) -> list[int] | None:
         """How many of each group come before a member; None when it is not in its own order any more."""
@@ -534,8 +537,11 @@ class Reader:
         """See `Ledger.counted_periods`."""
         name = user_name(user.scope, user.id)
         draft, stored = await self._looking_at(user)
-        events = await with_events(self._shards, draft.picture, lambda: draft.streak_events(name, stored.state))
-        return counted_periods(streak_settings_for(self._streaks, stored.state.user), sorted(events))
+        settings = streak_settings_for(self._streaks, stored.state.user)
+        events = await with_events(
+            self._shards, draft.picture, lambda: draft.streak_events(name, stored.state, settings)
+        )
+        return counted_periods(settings, sorted(events))
 
     async def _looking_at(self, user: User) -> tuple[Draft, Stored]:
         picture = await self._shards.picture([Entry(user.scope, user.id)], self._shards.now)
@@ -577,6 +583,8 @@ class Reader:
         raw, past = await self._shards.ask(shard.place, [[b"HGET", shard.keys.users, name], [b"HGET", past_key, name]])
         state = decode_stored(raw).state
         held = state.held.get(making.generation, {}).get(run.start)
+        if held is not None and held.leaves_at is not None and making.counts and held.leaves_at <= self._shards.now:
+            held = None
         return held if held is not None or past is None else decode_held(past), state.user
 
     async def _stored(self, names: Iterable[bytes]) -> list[bytes | None]:

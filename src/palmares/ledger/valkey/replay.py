@@ -116,7 +116,7 @@ class Replay:
                 for line in some:
                     await self._set_points(place, line)
             else:
-                await self._record(place, list(some))
+                await self._record_all(place, list(some))
 
     async def _set_points(self, shard: Shard, line: LogLine) -> None:
         schemes = decode_schemes(line.body or "[]")
@@ -124,7 +124,16 @@ class Replay:
         if await self.position(shard.place) != line.position:
             raise CannotReplay(f"line {line.position} changes no schemes, or somebody else uses shard {shard.place}")
 
+    async def _record_all(self, shard: Shard, lines: Sequence[LogLine]) -> None:
+        """Record lines, with streaks that break between them."""
+        while lines:
+            await self._shards.break_streaks(shard, lines[0].recorded_at)
+            await self._record(shard, lines)
+            position = await self.position(shard.place) if self._shards.all[0].boards.streaks else lines[-1].position
+            lines = [line for line in lines if line.position > position]
+
     async def _record(self, shard: Shard, lines: Sequence[LogLine]) -> None:
+        """Record lines, up to the first behind a break of a streak."""
         picture = await self._picture(shard, lines)
         drafted = await with_events(self._shards, picture, lambda: list(self._drafted(picture, shard, lines)))
         moments = [list(some) for _, some in groupby(drafted, key=lambda one: one.lines[0].recorded_at)]
@@ -135,11 +144,13 @@ class Replay:
         ]
         for commit, answer in zip(commits, await self._shards.store.read(commands), strict=True):
             told = commit.read(answer)
+            if told.verdict == "breaks":
+                break
             if told.verdict != "done" or not all(told.taken):
                 raise Unavailable(
                     f"shard {shard.place} refuses what is replayed ({told.verdict}): somebody else uses it"
                 )
-        for step, some in drafted:
+        for step, some in [one for one in drafted if one.step.number]:
             told_line = some[(step.event_line or len(some)) - 1]
             if (step.position, step.number) != (told_line.position, told_line.user):
                 raise Unavailable(f"shard {shard.place} has line {told_line.position} elsewhere: somebody else used it")

@@ -7,8 +7,11 @@ that was finished by hand is begun as it ended, when all lines are there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
+from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.valkey.boards import Making
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.finish import Finisher
@@ -22,8 +25,11 @@ from palmares.ledger.valkey.stream import Stream
 class Restorer:
     """Begins boards in shards that have none of them. Nobody else uses the ledger; everything may be done again."""
 
-    def __init__(self, shards: Shards, stream: Stream, finisher: Finisher) -> None:
+    def __init__(
+        self, shards: Shards, stream: Stream, finisher: Finisher, streaks: Callable[[int], StreakSettings]
+    ) -> None:
         self._shards = shards
+        self._streaks = streaks
         self._stream = stream
         self._finisher = finisher
 
@@ -62,8 +68,9 @@ class Restorer:
     async def _begun(self, shard: Shard, board: Board) -> Making:
         """The board in a shard, which a rebuild that was killed may have begun already."""
         if not shard.boards.of(board.number):
+            streaks = self._streaks(board.scope) if board.rank_by == "streak" else None
             # Who begins a board remembers that by the number of the attempt: for one board it is the same.
-            await self._shards.begin(shard, board, REPLAYER, board.number)
+            await self._shards.begin(shard, board, streaks, REPLAYER, board.number)
         return shard.boards.of(board.number)[-1]
 
     async def _make_ready(self, shard: Shard, making: Making) -> None:

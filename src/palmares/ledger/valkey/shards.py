@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from palmares.domain.board import Board
 from palmares.domain.points import Scheme
+from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.value import MOST
 from palmares.ledger.contract import Entry
 from palmares.ledger.points import encode_schemes
@@ -18,6 +19,7 @@ from palmares.ledger.valkey.commit import Shard, damaged
 from palmares.ledger.valkey.draft import EventsNeeded, Picture
 from palmares.ledger.valkey.kept_log import KeptLog
 from palmares.ledger.valkey.keys import ShardKeys, shard_of, split_position, used_field, user_name, whole_position
+from palmares.ledger.valkey.leaving import decode_leaving
 from palmares.ledger.valkey.lines import lines_at, logged_lines
 from palmares.ledger.valkey.state import Line, Logged, Stored, Use, decode_line, decode_stored, decode_use, encode_line
 from palmares.ledger.valkey.store import Command, Store
@@ -37,6 +39,7 @@ class Begun(NamedTuple):
     position: int
 
 
+_BREAKS_AT_ONCE = 1_000
 _HEAD_FIELDS = (b"boards", b"recorded_at", b"position")
 
 
@@ -60,6 +63,8 @@ class Shards:
         self.now = 0
         self.position = 0
         self.kept = MOST
+        # Lets everybody leave a shard's orders whose streak breaks until an instant.
+        self.break_streaks: Callable[[Shard, int], Awaitable[None]] = _nothing_breaks
 
     def __len__(self) -> int:
         return len(self.all)
@@ -235,21 +240,30 @@ class Shards:
             await self.reload(shard)
 
     async def let_pass(self, shard: Shard, boundary: int) -> None:
-        """Let a boundary pass in a shard, if it has not: nothing is recorded before it any more."""
+        """Let a boundary pass in a shard, if it has not: nothing is recorded before it any more, and whoever broke a
+        streak before it has left."""
+        while not await self.passes(shard, boundary):
+            await self.break_streaks(shard, boundary - 1)
+        self.now = max(self.now, boundary)
+
+    async def passes(self, shard: Shard, boundary: int) -> bool:
+        """Let a boundary pass in a shard unless streaks break before it; whether it has."""
         keys = shard.keys
         arguments = [b"%d" % boundary, b"%d" % min(boundary, self.kept)]
-        await self.store.script("pass", [keys.head, keys.passes], arguments)
-        self.now = max(self.now, boundary)
+        return bool(await self.store.script("pass", [keys.head, keys.passes, keys.breaks], arguments))
 
     async def let_pass_everywhere(self, boundary: int) -> None:
         """Let a boundary pass in all shards."""
         await asyncio.gather(*(self.let_pass(shard, boundary) for shard in self.all))
 
-    async def begin(self, shard: Shard, board: Board, worker: str, attempt: int) -> Begun:
+    async def begin(
+        self, shard: Shard, board: Board, streaks: StreakSettings | None, worker: str, attempt: int
+    ) -> Begun:
         """Begin a generation of a board; everything recorded from now on counts on it. May be asked again while the
         worker makes no other attempt."""
         keys = shard.keys
-        arguments = [encode_board(board, False, board.finished_position), follower(worker), b"%d" % attempt]
+        definition = encode_board(board, False, board.finished_position, streaks)
+        arguments = [definition, follower(worker), b"%d" % attempt]
         generation, position = await self.store.script("follow", [keys.head, keys.boards, keys.workers], arguments)
         await self.reload(shard)
         return Begun(int(generation), int(position))
@@ -257,10 +271,13 @@ class Shards:
     async def change_boards(
         self, shard: Shard, given: Mapping[int, tuple[Board, bool, int | None]], gone: Iterable[int] = ()
     ) -> int:
-        """Replace definitions of generations, and let others go with their orders; the last line of the shard by the
-        former ones."""
+        """Replace definitions of generations that are known, and let others go with their orders; the last line of the
+        shard by the former ones. By which settings streaks count stays as it is."""
         gone = list(gone)
-        pairs = [part for number, entry in given.items() for part in (b"%d" % number, encode_board(*entry))]
+        known = {number: shard.boards.get(number) for number in given}
+        streaks = {number: None if making is None else making.streaks for number, making in known.items()}
+        encoded = {number: encode_board(*entry, streaks[number]) for number, entry in given.items()}
+        pairs = [part for number, entry in encoded.items() for part in (b"%d" % number, entry)]
         arguments = [b"%d" % len(given), *pairs, *(b"%d" % number for number in gone)]
         position = await self.store.script("boards", [shard.keys.head, shard.keys.boards], arguments)
         await self.reload(shard)
@@ -274,6 +291,24 @@ class Shards:
         [fields] = await self.store.read([[b"HKEYS", groups]])
         keys = [key for one in fields for key in shard.keys.of_group_field(generation, one)]
         await self.store.read([[b"UNLINK", key] for key in [*keys, groups]])
+        await self.stay(shard, generation)
+
+    async def stay(self, shard: Shard, generation: int) -> None:
+        """Let nobody leave the orders of a generation any more: nobody counts on it. Reads all breaks of the shard."""
+        breaks, read = shard.keys.breaks, 0
+        while True:
+            bounds = [b"%d" % read, b"%d" % (read + _BREAKS_AT_ONCE - 1)]
+            [found] = await self.store.read([[b"ZRANGE", breaks, *bounds]])
+            gone = [raw for raw in found if decode_leaving(raw).generation == generation]
+            if gone:
+                await self.store.read([[b"ZREM", breaks, *gone]])
+            if len(found) < _BREAKS_AT_ONCE:
+                return
+            read += len(found) - len(gone)
+
+
+async def _nothing_breaks(shard: Shard, until: int) -> None:
+    raise AssertionError(f"streaks break in shard {shard.place} until {until}, and nobody is there for that")
 
 
 def follower(worker: str) -> bytes:

@@ -32,11 +32,16 @@ class Sum(NamedTuple):
 
 
 class Held(NamedTuple):
-    """What a user has in a run, and in which group it stands; None is the hidden one."""
+    """What a user has in a run, and in which group it stands; None is the hidden one.
+
+    On a board that ranks by streak, `leaves_at` is the instant at which the streak breaks there: from then on, the user
+    has nothing, though nothing was stored.
+    """
 
     value: int
     reached_at: int
     group: Group | None
+    leaves_at: int | None = None
 
 
 class UserState(msgspec.Struct, array_like=True, frozen=True):

@@ -41,6 +41,11 @@ class Watch:
                     if change.making.ready and side is not None and side.group is not None:
                         self._add(change.making.board, change.run_start, side.group)
 
+    def note_ranking(self, board: Board, run_start: int, group: Group) -> None:
+        """This worker has changed a ranking otherwise."""
+        if self._changed is not None:
+            self._add(board, run_start, group)
+
     async def look(self) -> None:
         """Find out what others have changed. One round trip to each shard; linear in the groups of all live runs."""
         if self._changed is not None:

@@ -13,7 +13,7 @@ answer is simply sent again: the shard knows whether it has done it, and what it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -88,6 +88,8 @@ class Worker:
         self.queued_entries = 0
         self._shards = shards
         self.watch = Watch(shards, name)
+        # Does what is due before anything is recorded at an instant.
+        self.before_round: Callable[[int], Awaitable[None]] = _nothing_due
         # Told of each step that was stored.
         self.on_taken: Callable[[Step], None] = lambda step: None
         self._counting = Counting(shards)
@@ -164,7 +166,9 @@ class Worker:
 
     async def _round(self, waiting: Sequence[Request]) -> None:
         entries = [request.entries[place] for request in waiting for place in request.open_places]
-        picture = await self._shards.picture(entries, self._clock())
+        now = self._clock()
+        await self.before_round(now)
+        picture = await self._shards.picture(entries, now)
         await with_events(self._shards, picture, lambda: self._draft(picture, waiting))
         drafted = [request for request in waiting if request.steps]
         asked = questions(step for request in drafted for step in request.steps.values())
@@ -242,6 +246,8 @@ class Worker:
             self._shards.note(shard, answer.position, now)
         elif answer.verdict == "due":
             await self._shards.let_pass(shard, last_boundary(now))
+        elif answer.verdict == "breaks":
+            await self._shards.break_streaks(shard, answer.position)
         return answer
 
     async def _sent(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
@@ -283,6 +289,10 @@ class Worker:
 
     def _event_id(self, shard: int, recorded_at: int, position: int) -> str:
         return event_id(recorded_at, self._shards.whole_position(self._shards.all[shard], position))
+
+
+async def _nothing_due(now: int) -> None:
+    """Nothing ends by itself."""
 
 
 def _told(error: Exception, shard: int) -> PalmaresError:

@@ -31,8 +31,8 @@ async def test_an_entry_that_is_not_understood_is_refused_with_its_list(open_wor
 
 @pytest.mark.parametrize(
     "fields",
-    [{"late_events": "revise"}, {"finished_position": 1}, {"rank_by": "streak", "metric": None}],
-    ids=["revise", "finished", "streak"],
+    [{"late_events": "revise"}, {"finished_position": 1}],
+    ids=["revise", "finished"],
 )
 async def test_a_board_that_is_not_understood_is_not_followed(open_worker: Open, fields: dict[str, Any]) -> None:
     ledger = await open_worker([BOARD])

@@ -1,7 +1,7 @@
 #!lua
 -- Stores what a worker worked out for users of one shard, all of a unit or nothing of it, and counts for the answers.
 --
--- KEYS  1 head  2 log  3 users  4 names  5 used  6 notes  7 ignored  8 workers  9 revising
+-- KEYS  1 head  2 log  3 users  4 names  5 used  6 notes  7 ignored  8 workers  9 revising  10 breaks
 --       What follows is named by its place.
 -- ARGV  one string, of parts that follow their lengths in 4 bytes: the client takes longer over many arguments. They are
 --       worker, number of its commit, boards, now, the boundaries before and behind that, one up to which all is
@@ -17,13 +17,15 @@
 --   called then, without the number)
 --   moves (order left, member, order joined, member, values left, values joined, groups, field left, field joined, note)
 --   past (key, field, what was held, order), ignored fields, fields of runs that are to be revised
+--   leavings (entry of the breaks, and the instant; without one, the entry is to go)
 --
 -- A position is a number, or "~3" for the third line that this commit adds of the user.
 --
 -- Answers "done" with the time, the last position, for each unit its steps (number of the user, position of the event,
 -- or else of the last line; no steps where a version had moved), and the questions; "boards" when the boards of the
 -- shard are not those that the worker knows; "later" when the shard is beyond the boundary until which the work holds;
--- "due" when the one before has still to pass in the shard;
+-- "due" when the one before has still to pass in the shard; "breaks", with an instant, when streaks break until then
+-- whose users have not left yet;
 -- "damaged" with the position of the head and of the log when these differ: a key was lost.
 --
 -- A question is an order: its length, how many members come before each bound, how many distinct values do, the
@@ -98,6 +100,9 @@ local passed = is_new and boundary_before or tonumber(head[5] or 0)
 if passed < boundary_before then
   return {'due'}
 end
+if #redis.call('ZRANGE', KEYS[10], '-inf', text(recorded_at), 'BYSCORE', 'LIMIT', '0', '1') > 0 then
+  return {'breaks', recorded_at}
+end
 -- While the boundary that passed last has still to be kept, where users stood then is noted before they move.
 local noting = not is_new and passed > tonumber(head[6] or 0)
 
@@ -135,12 +140,16 @@ local function read_past()
   return {key = key(), field = take(), held = take(), order = key()}
 end
 
+local function read_leaving()
+  return {entry = take(), at = take()}
+end
+
 local function read_step()
   return {
     user = take(), number = number(), version = number(), writes = take() == '1', state = take(),
     used = list(take), event_line = number(), lines = list(read_line), events = list(read_event),
     gone = list(read_gone), erasure = list(read_erasure)[1], moves = list(read_move),
-    past = list(read_past), ignored = list(take), revising = list(take),
+    past = list(read_past), ignored = list(take), revising = list(take), leavings = list(read_leaving),
   }
 end
 
@@ -306,6 +315,13 @@ local function store(step, user)
   end
   for _, field in ipairs(step.revising) do
     redis.call('HSET', KEYS[9], field, text(position))
+  end
+  for _, leaving in ipairs(step.leavings) do
+    if leaving.at == '' then
+      redis.call('ZREM', KEYS[10], leaving.entry)
+    else
+      redis.call('ZADD', KEYS[10], leaving.at, leaving.entry)
+    end
   end
   return told
 end
