@@ -14,10 +14,10 @@ long ago, and keeps none again that the archive has: who was erased since has no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
@@ -29,13 +29,28 @@ from palmares.domain.run import Run
 from palmares.domain.snapshot import DAYS_KEPT
 from palmares.ledger.keeping import Archive
 from palmares.ledger.valkey.commit import Shard
-from palmares.ledger.valkey.keys import LedgerKeys, begun_member, run_group_of
+from palmares.ledger.valkey.keys import LedgerKeys, begun_member, run_group_of, run_of
 from palmares.ledger.valkey.lease import Lease, LeaseLost
-from palmares.ledger.valkey.moment import Ranked, columns, ranked_at
+from palmares.ledger.valkey.moment import Passed, Ranked, columns, passed, ranked_at
 from palmares.ledger.valkey.shards import Shards, by_present_boards
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
+
+
+class _Known(NamedTuple):
+    """What was seen of all boards behind a boundary, and the runs, by board and first day, of which days are kept."""
+
+    seen: Passed
+    begun: set[tuple[int, int]]
+
+
+@contextmanager
+def _unless_unwanted(board: Board) -> Iterator[None]:
+    try:
+        yield
+    except NotFound:
+        logger.info("what was kept is not wanted any more", leaderboard=board.key)
 
 
 class Keeper:
@@ -134,13 +149,22 @@ class Keeper:
         await self._clear_notes(token)
         await self._shards.let_pass_everywhere(target)
         while (due := self._shards.kept + BOUNDARY_STEP) <= target:
-            if not await self._anything():
+            if not await self._keep_boundary(due, target, token):
                 # Nothing can end: one step over all the boundaries that are left.
                 due = target
-            else:
-                for board in self._boards():
-                    await self._keep_board(board, due, target, token)
             await self._note_kept(due, token)
+
+    @by_present_boards
+    async def _keep_boundary(self, due: int, target: int, token: int) -> bool:
+        """Keep what ended at a boundary; may be done again. False when nothing can end, now or later."""
+        known = await self._known(due)
+        boards = self._boards()
+        for board in boards:
+            with _unless_unwanted(board):
+                if self._shards.all[0].boards.current(board.number).stopped is None:
+                    await self._keep_board(board, known, target, token)
+        fields = (some for by_generation in known.seen.fields.values() for some in by_generation.values())
+        return bool(known.begun) or any(fields) or any(self._may_have_left(board) for board in boards)
 
     def _boards(self) -> list[Board]:
         """The boards whose rankings can be read in all shards."""
@@ -152,54 +176,42 @@ class Keeper:
             if all(any(making.ready for making in shard.boards.of(board.number)) for shard in others)
         ]
 
-    @by_present_boards
-    async def _anything(self) -> bool:
-        """Whether anybody stands anywhere, or did on a day that was kept of a run, or may have left by now."""
-        [begun] = await self._shards.store.read([[b"SCARD", self._keys.begun]])
-        found = await asyncio.gather(
-            *(
-                self._shards.ask(
-                    shard.place, [[b"EXISTS", shard.keys.groups(making.generation)] for making in shard.boards]
-                )
-                for shard in self._shards.all
-            )
-        )
-        may_have_left = any(self._may_have_left(making.board) for making in self._shards.all[0].boards.streaks)
-        return begun > 0 or may_have_left or any(map(any, found))
-
-    @by_present_boards
-    async def _keep_board(self, board: Board, due: int, target: int, token: int) -> None:
-        try:
-            stopped = self._shards.all[0].boards.current(board.number).stopped
-            for run in await self._runs(board) if stopped is None else ():
-                if not ends_day(due):
-                    if final_at(run) <= due:
-                        await self._close(board, run, due, token)
-                elif final_at(run) > due:
-                    present = target if self.present is None else self.present
-                    is_wanted = day_of(due) > day_of(min(present, final_at(run))) - DAYS_KEPT
-                    await self._end_day(board, run, due, token, is_wanted)
-        except NotFound:
-            logger.info("what was kept is not wanted any more", leaderboard=board.key)
+    async def _keep_board(self, board: Board, known: _Known, target: int, token: int) -> None:
+        due = known.seen.boundary
+        for run in self._runs(board, known):
+            if not ends_day(due):
+                if final_at(run) <= due:
+                    await self._close(board, run, known, token)
+            elif final_at(run) > due:
+                present = target if self.present is None else self.present
+                is_wanted = day_of(due) > day_of(min(present, final_at(run))) - DAYS_KEPT
+                await self._end_day(board, run, known, token, is_wanted)
 
     @by_present_boards
     async def has_runs(self, board: Board) -> bool:
         """Whether a board has runs that are not closed."""
-        return bool(await self._runs(board))
+        return bool(self._runs(board, await self._known(self._shards.now)))
 
     @by_present_boards
     async def finish(self, board: Board, at: int, token: int) -> None:
         """Let all runs of a board end that has stopped counting. May be done again."""
-        for run in await self._runs(board):
-            await self._close(board, run, at, token)
+        known = await self._known(at)
+        for run in self._runs(board, known):
+            await self._close(board, run, known, token)
 
-    async def _runs(self, board: Board) -> list[Run]:
+    async def _known(self, boundary: int) -> _Known:
+        [members], seen = await asyncio.gather(
+            self._shards.store.read([[b"SMEMBERS", self._keys.begun]]), passed(self._shards, boundary)
+        )
+        return _Known(seen, set(map(run_of, members)))
+
+    def _runs(self, board: Board, known: _Known) -> list[Run]:
         """The runs that are not closed, in which anybody stands or stood at the end of a day, oldest first."""
-        starts = await self._begun(board)
+        starts = known.seen.runs(self._shards, board) | {
+            start for number, start in known.begun if number == board.number
+        }
         if self._may_have_left(board):
             starts.add(board.start)
-        for fields in await asyncio.gather(*(self._fields(shard, board) for shard in self._shards.all)):
-            starts.update(run_group_of(field)[0] for field in fields)
         return [run for start in sorted(starts) if (run := board.schedule.run_at(start)) is not None]
 
     def _may_have_left(self, board: Board) -> bool:
@@ -207,38 +219,35 @@ class Keeper:
         streaks break."""
         return board.rank_by == "streak" and final_at(Run(board.start, board.end)) > self._shards.kept
 
-    async def _fields(self, shard: Shard, board: Board) -> list[bytes]:
-        groups = shard.keys.groups(shard.boards.current(board.number).generation)
-        [fields] = await self._shards.ask(shard.place, [[b"HKEYS", groups]])
-        return list(fields)
-
-    async def _end_day(self, board: Board, run: Run, due: int, token: int, is_wanted: bool) -> None:
+    async def _end_day(self, board: Board, run: Run, known: _Known, token: int, is_wanted: bool) -> None:
         """Keep where everybody stood at a midnight. The first day is one with anybody ranked; days that nobody can ask
         for any more are passed over."""
-        has_begun = run.start in await self._begun(board)
+        due, has_begun = known.seen.boundary, (board.number, run.start) in known.begun
         if has_begun and not is_wanted:
             return
         if self.present is not None and await self.in_thread(self._has_day, board, run, day_of(due) - 1):
-            await self._begin(board, run)
+            await self._begin(board, run, known)
             return
-        ranked = await ranked_at(self._shards, board, run.start, due)
+        ranked = await ranked_at(self._shards, board, run.start, known.seen)
         if ranked.groups:
-            await self._begin(board, run)
+            await self._begin(board, run, known)
         if is_wanted and (has_begun or ranked.groups):
-            await self._write_day(board, run, due, day_of(due) - 1, ranked, token)
+            await self._write_day(board, run, day_of(due) - 1, ranked, token)
 
-    async def _close(self, board: Board, run: Run, due: int, token: int) -> None:
+    async def _close(self, board: Board, run: Run, known: _Known, token: int) -> None:
         """Let the archive have a run that is final, then let its orders go."""
         if await self.in_thread(self._archive.final_run, board.number, run.start) is None:
-            ranked = await ranked_at(self._shards, board, run.start, due)
-            if ranked.groups or run.start in await self._begun(board):
-                await self._write_day(board, run, due, day_of(min(due, final_at(run))), ranked, token)
+            ranked = await ranked_at(self._shards, board, run.start, known.seen)
+            if ranked.groups or (board.number, run.start) in known.begun:
+                day = day_of(min(known.seen.boundary, final_at(run)))
+                await self._write_day(board, run, day, ranked, token)
             await self._lease.check(token)
             await self.in_thread(self._write_run, board, run, ranked)
         await asyncio.gather(*(self._let_go(shard, board, run, token) for shard in self._shards.all))
         await self._shards.store.read([[b"SREM", self._keys.begun, begun_member(board.number, run.start)]])
+        known.begun.discard((board.number, run.start))
 
-    async def _write_day(self, board: Board, run: Run, due: int, day: int, ranked: Ranked, token: int) -> None:
+    async def _write_day(self, board: Board, run: Run, day: int, ranked: Ranked, token: int) -> None:
         await self._lease.check(token)
         await self.in_thread(self._write_places, board, run, day, ranked)
 
@@ -256,7 +265,8 @@ class Keeper:
 
     async def _let_go(self, shard: Shard, board: Board, run: Run, token: int) -> None:
         generation = shard.boards.current(board.number).generation
-        fields = [field for field in await self._fields(shard, board) if run_group_of(field)[0] == run.start]
+        [found] = await self._shards.ask(shard.place, [[b"HKEYS", shard.keys.groups(generation)]])
+        fields = [field for field in found if run_group_of(field)[0] == run.start]
         keys = [key for field in fields for key in shard.keys.of_group_field(generation, field)]
         names = [shard.keys.head, shard.keys.groups(generation), *keys, shard.keys.past(generation, run.start)]
         await self._fenced("let_go", names, [b"%d" % token, *fields])
@@ -289,8 +299,10 @@ class Keeper:
         pairs = [tuple(map(int, member.split(b":"))) for member in members]
         return {run_start for number, run_start in pairs if number == board.number}
 
-    async def _begin(self, board: Board, run: Run) -> None:
-        await self._shards.store.read([[b"SADD", self._keys.begun, begun_member(board.number, run.start)]])
+    async def _begin(self, board: Board, run: Run, known: _Known) -> None:
+        if (board.number, run.start) not in known.begun:
+            await self._shards.store.read([[b"SADD", self._keys.begun, begun_member(board.number, run.start)]])
+            known.begun.add((board.number, run.start))
 
     async def replace_begun(self, board: Board, begun: Iterable[int], instead_of: Iterable[int] | None = None) -> None:
         """Note of which runs days are kept, instead of some runs or all of the board."""

@@ -24,9 +24,10 @@ from palmares.domain.value import MOST
 from palmares.ledger.contract import Ranks
 from palmares.ledger.valkey.boards import Making
 from palmares.ledger.valkey.commit import Shard
-from palmares.ledger.valkey.keys import RunGroup, note_field, run_group_of, user_name
+from palmares.ledger.valkey.keys import note_field, run_group_of, user_name
 from palmares.ledger.valkey.member import Members
-from palmares.ledger.valkey.shards import Shards
+from palmares.ledger.valkey.shards import BoardsMoved, Shards
+from palmares.ledger.valkey.store import Command
 
 _LENGTH = struct.Struct(">I")
 _MEMBERS_AT_ONCE = 5_000
@@ -48,13 +49,52 @@ class Ranked(NamedTuple):
     numbers: Mapping[str, int]
 
 
-async def ranked_at(shards: Shards, board: Board, run_start: int, boundary: int) -> Ranked:
+class Passed(NamedTuple):
+    """What was there of all boards some time after a boundary had passed: the groups in each shard, by generation, and
+    the boundaries that have passed since, by place of the shard.
+
+    A group that comes later has nobody in it but who has moved, and stood elsewhere at the boundary.
+    """
+
+    boundary: int
+    fields: Mapping[int, Mapping[int, Sequence[bytes]]]
+    passes: Mapping[int, Sequence[bytes]]
+
+    def runs(self, shards: Shards, board: Board) -> set[int]:
+        """The first days of the runs in which anybody stands."""
+        fields = (self.of(shard, board) for shard in shards.all)
+        return {run_group_of(field)[0] for some in fields for field in some}
+
+    def of(self, shard: Shard, board: Board) -> Sequence[bytes]:
+        """The groups of a board in a shard. Raises `BoardsMoved` when it is made otherwise now."""
+        found = self.fields[shard.place].get(shard.boards.current(board.number).generation)
+        if found is None:
+            raise BoardsMoved
+        return found
+
+
+async def passed(shards: Shards, boundary: int) -> Passed:
+    """Look at all boards once. One round trip to each shard."""
+    fields: dict[int, dict[int, Sequence[bytes]]] = {}
+    passes: dict[int, Sequence[bytes]] = {}
+
+    async def look(shard: Shard) -> None:
+        generations = [making.generation for making in shard.boards]
+        commands = [[b"HKEYS", shard.keys.groups(generation)] for generation in generations]
+        *found, passes[shard.place] = await shards.ask(shard.place, [*commands, _passes(shard, boundary)])
+        fields[shard.place] = dict(zip(generations, found, strict=True))
+
+    await asyncio.gather(*map(look, shards.all))
+    return Passed(boundary, fields, passes)
+
+
+async def ranked_at(shards: Shards, board: Board, run_start: int, seen: Passed) -> Ranked:
     """Who stood in the groups of a run when a boundary passed, which it has in all shards.
 
     Raises `BoardsMoved` when boards change meanwhile. Cost: reading the run's orders, and everybody's number.
     """
     members = Members(board)
-    parts = await asyncio.gather(*(_part(shards, shard, board, run_start, boundary) for shard in shards.all))
+    parts = await asyncio.gather(*(_part(shards, shard, board, run_start, seen) for shard in shards.all))
     groups: dict[Group, list[bytes]] = {}
     for part in parts:
         for group, found in part.items():
@@ -68,49 +108,67 @@ async def ranked_at(shards: Shards, board: Board, run_start: int, boundary: int)
 
 
 async def _part(
-    shards: Shards, shard: Shard, board: Board, run_start: int, boundary: int
+    shards: Shards, shard: Shard, board: Board, run_start: int, seen: Passed
 ) -> dict[Group, Sequence[bytes]]:
     """What lies in one shard."""
     making, members = shard.boards.current(board.number), Members(board)
-    [fields] = await shards.ask(shard.place, [[b"HKEYS", shard.keys.groups(making.generation)]])
-    groups = [one for one in map(run_group_of, fields) if one[0] == run_start and one[1] is not None]
-    seen: dict[str, Stood] = {}
-    for run_group in groups:
-        for member in await _order(shards, shard, making, run_group):
-            seen[members.decode(member)[1]] = Stood(run_group[1], member)
-    for user_id, stood in (await _notes(shards, shard, making, run_start, boundary)).items():
-        if stood is None:
-            seen.pop(user_id, None)
+    run_groups = [one for one in map(run_group_of, seen.of(shard, board)) if one[0] == run_start and one[1] is not None]
+    orders, noted = await _orders(shards, shard, [shard.keys.order(making.generation, one) for one in run_groups], seen)
+    stood: dict[str, Stood] = {}
+    for (_, group), order in zip(run_groups, orders, strict=True):
+        for member in order:
+            stood[members.decode(member)[1]] = Stood(group, member)
+    notes = await _notes(shards, shard, making, run_start, seen.boundary) if noted else {}
+    for user_id, one in notes.items():
+        if one is None:
+            stood.pop(user_id, None)
         else:
-            seen[user_id] = stood
+            stood[user_id] = one
     found: dict[Group, list[bytes]] = {}
-    for group, member in seen.values():
+    for group, member in stood.values():
         if group is not None:
             found.setdefault(group, []).append(member)
     return {group: sorted(some) for group, some in found.items()}
 
 
-async def _order(shards: Shards, shard: Shard, making: Making, run_group: RunGroup) -> list[bytes]:
-    """All members of an order, in pieces; one that moves meanwhile may be missed or seen twice."""
-    key, found, first = shard.keys.order(making.generation, run_group), list[bytes](), b"-"
-    while True:
-        command = [b"ZRANGE", key, first, b"+", b"BYLEX", b"LIMIT", b"0", b"%d" % _MEMBERS_AT_ONCE]
-        [piece] = await shards.ask(shard.place, [command])
-        found += piece
-        if len(piece) < _MEMBERS_AT_ONCE:
-            return found
-        first = b"(" + piece[-1]
+async def _orders(shards: Shards, shard: Shard, keys: Sequence[bytes], seen: Passed) -> tuple[list[list[bytes]], bool]:
+    """All members of some orders, and whether anybody may have moved by then since the boundary passed.
+
+    Nearly always that is one moment, in which nobody had. An order of many is read in pieces: one that moves meanwhile
+    may be missed or seen twice.
+    """
+    passes = seen.passes[shard.place]
+    commands = [_piece(key, b"-") for key in keys]
+    commands += [[b"HLEN", shard.keys.notes(int(one))] for one in passes]
+    *found, since = await shards.ask(shard.place, [*commands, _passes(shard, seen.boundary)])
+    orders, noted = [list(order) for order in found[: len(keys)]], any(found[len(keys) :]) or since != passes
+    for key, order in zip(keys, orders, strict=True):
+        piece = order
+        while len(piece) == _MEMBERS_AT_ONCE:
+            noted = True
+            [piece] = await shards.ask(shard.place, [_piece(key, b"(" + order[-1])])
+            order += piece
+    return orders, noted
+
+
+def _piece(key: bytes, first: bytes) -> Command:
+    return [b"ZRANGE", key, first, b"+", b"BYLEX", b"LIMIT", b"0", b"%d" % _MEMBERS_AT_ONCE]
+
+
+def _passes(shard: Shard, boundary: int) -> Command:
+    """What asks for the boundaries that have passed since one, behind each of which there may be notes."""
+    return [b"ZRANGE", shard.keys.passes, b"%d" % boundary, b"+inf", b"BYSCORE"]
 
 
 async def _notes(
     shards: Shards, shard: Shard, making: Making, run_start: int, boundary: int
 ) -> dict[str, Stood | None]:
     """Where those stood, at a boundary, who have moved since; None is nowhere."""
-    [passes] = await shards.ask(shard.place, [[b"ZRANGE", shard.keys.passes, b"%d" % boundary, b"+inf", b"BYSCORE"]])
+    [passes] = await shards.ask(shard.place, [_passes(shard, boundary)])
     prefix = note_field(making.generation, run_start, "")
     found: dict[str, Stood | None] = {}
-    for passed in passes:
-        async for piece in shards.store.scan_hash(shard.keys.notes(int(passed)), prefix + b"*"):
+    for one in passes:
+        async for piece in shards.store.scan_hash(shard.keys.notes(int(one)), prefix + b"*"):
             for field, raw in piece:
                 found.setdefault(field[len(prefix) :].decode(), _stood(raw))
     return found
