@@ -3,9 +3,9 @@
 
 import os
 
-_EFFORT = int(os.environ.get("EFFORT") or "1")
+EFFORT = int(os.environ.get("EFFORT") or "1")
 
 
 def tries(number: int) -> int:
     """So many of the expensive tries at least."""
-    return number * _EFFORT
+    return number * EFFORT

@@ -14,6 +14,7 @@ from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.contract import Ledger
 from palmares.ledger.embedded.ledger import Limits
 from palmares.ledger.valkey.ledger import ValkeyLedger
+from tests.effort import EFFORT
 from tests.faults import write_wal_only
 from tests.ledger_world import BUSY, CALM, Clock, Home, LedgerWorld, memory_folder, open_embedded
 from tests.slow_ledger import SlowLedger
@@ -125,6 +126,7 @@ OTHERWISE: dict[str, tuple[Collection[str], str]] = {
 }
 
 
+# Several shards are on a cluster or on one server, as the same code does both; `EFFORT` above 1 takes both for all.
 # Long tests of what a cluster does like a server with as many shards.
 LONG = {"test_a_union_is_ranked_as_one", "test_every_kind_of_board_ranks_like_rank_all"}
 # Long tests in which four shards do all that one does, and more.
@@ -151,11 +153,15 @@ ON_A_CLUSTER: dict[str, Collection[str]] = {
 }
 
 
-def is_run(kind: str, file: str, test: str) -> bool:
-    """Whether a test is run over an adapter."""
-    if kind == "valkey, 1 shard":
-        return test not in LONG_ON_ONE_SHARD
-    return kind != "valkey cluster" or (test not in LONG and test in ON_A_CLUSTER.get(file, [test]))
+def kinds_of(file: str, test: str) -> list[str]:
+    """The adapters that a test is run with."""
+    if EFFORT > 1:
+        return list(ADAPTERS)
+    on_a_cluster = test not in LONG and test in ON_A_CLUSTER.get(file, [test])
+    left_out = {"valkey, 4 shards" if on_a_cluster else "valkey cluster"}
+    if test in LONG_ON_ONE_SHARD:
+        left_out.add("valkey, 1 shard")
+    return [kind for kind in ADAPTERS if kind not in left_out]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -163,9 +169,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     file, test = metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__
     left_out, reason = OTHERWISE.get(test, ((), ""))
-    kinds = [kind for kind in ADAPTERS if is_run(kind, file, test)]
     skipped = pytest.mark.skip(reason=reason)
-    worlds = [pytest.param(kind, marks=[skipped] if kind in left_out else []) for kind in kinds]
+    worlds = [pytest.param(kind, marks=[skipped] if kind in left_out else []) for kind in kinds_of(file, test)]
     metafunc.parametrize("world", worlds, indirect=True)
 
 
