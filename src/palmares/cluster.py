@@ -22,6 +22,7 @@ from palmares.domain.streak_settings import StreakSettings
 from palmares.lead import Lead
 from palmares.ledger.valkey.keys import ShardKeys
 from palmares.ledger.valkey.ledger import ValkeyLedger
+from palmares.ledger.valkey.lines import entries
 from palmares.ledger.valkey.promise import sentence
 from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.store import Glide, Store
@@ -185,20 +186,38 @@ def catalog_key(ledger: str) -> bytes:
 
 
 class Pulse:
-    """Whether Valkey answers, all shards of it, and has the ledger. `obstacle` says why not, in words."""
+    """Whether Valkey answers, all shards of it, and has the ledger whole, as far as shows at once. `obstacle` says why
+    not, in words."""
 
     def __init__(self, store: Store, ledger: str, shards: int) -> None:
         self._store = store
-        self._keys = [catalog_key(ledger), *(ShardKeys(ledger, place).head for place in range(shards))]
+        self._catalog = catalog_key(ledger)
+        self._shards = [ShardKeys(ledger, place) for place in range(shards)]
         self.obstacle: str | None = None
 
     async def look(self) -> None:
-        """Ask each shard for something small; raises `Unavailable` when one does not answer, or the ledger is gone."""
+        """Ask each shard for something small; raises `Unavailable` when one does not answer, or the ledger is gone or
+        has lost a part of a shard."""
         try:
-            [[made], *_] = await asyncio.gather(*(self._store.read([[b"EXISTS", key]]) for key in self._keys))
+            [made], *lines = await asyncio.gather(
+                self._store.read([[b"EXISTS", self._catalog]]), *(self._last_lines(keys) for keys in self._shards)
+            )
             if not made:
-                raise Unavailable("the ledger is gone from Valkey; stop the workers, and bring it back from a backup")
+                raise Unavailable("the ledger is gone from Valkey; stop the workers, and run `palmares rebuild`")
+            for place, (head, log) in enumerate(lines):
+                if head != log:
+                    raise Unavailable(
+                        f"shard {place} has lost a part of its data in Valkey: its head is at line {head}, its log at "
+                        f"{log}; stop the workers, and see docs/cluster.md"
+                    )
         except Unavailable as error:
             self.obstacle = error.message
             raise
         self.obstacle = None
+
+    async def _last_lines(self, keys: ShardKeys) -> tuple[int, int]:
+        """The last line of a shard, by its head and by its log."""
+        position, raw = await self._store.read(
+            [[b"HGET", keys.head, b"position"], [b"XREVRANGE", keys.log, b"+", b"-", b"COUNT", b"1"]]
+        )
+        return int(position or 0), next((line for line, _ in entries(raw)), 0)

@@ -10,6 +10,7 @@ from palmares.cluster import Pulse, catalog_key
 from palmares.config import load
 from palmares.databases import OtherDatabase
 from palmares.domain.errors import Unavailable
+from palmares.ledger.valkey.keys import ShardKeys
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.store import Glide
 from palmares.log_archive.sql import SqlLogArchive
@@ -138,6 +139,12 @@ async def test_the_pulse_tells_when_valkey_is_gone_or_has_lost_the_ledger(valkey
     store, name = await Glide.connect(valkey), fresh_name()
     pulse = Pulse(store, name, 3)
     await store.read([[b"SET", catalog_key(name), b"3"]])
+    await pulse.look()
+    assert pulse.obstacle is None
+    await store.read([[b"HSET", ShardKeys(name, 2).head, b"position", b"7"]])
+    with pytest.raises(Unavailable, match="shard 2 has lost a part"):
+        await pulse.look()
+    await store.read([[b"XADD", ShardKeys(name, 2).log, b"7-0", b"n", b"1"]])
     await pulse.look()
     assert pulse.obstacle is None
     await store.read([[b"DEL", catalog_key(name)]])

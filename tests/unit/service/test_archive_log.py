@@ -369,3 +369,25 @@ async def test_the_archiver_goes_on_by_itself_after_errors(world: World) -> None
     await archiver.close()
     assert waits == [2.0, 4.0, 1.0]
     assert sum(whole(await world.kept())) == len(USERS) * 2
+
+
+async def test_who_closes_the_archiver_can_be_cancelled(world: World) -> None:
+    """It is not taken for the end of the archiver."""
+    begun, asked_to_stop = asyncio.Event(), asyncio.Event()
+
+    async def be_stubborn() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            asked_to_stop.set()
+            await asyncio.Event().wait()
+
+    archiver = LogArchiver(world.ledger.stream, Stumbling(world.archive, "last", be_stubborn))
+    archiver.start(asyncio.sleep)
+    await begun.wait()
+    closing = asyncio.create_task(archiver.close())
+    await asked_to_stop.wait()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
