@@ -150,9 +150,9 @@ def call(server: ValkeyServer, *words: str | bytes) -> str:
     return _call(server, words).decode()
 
 
-def move_slot(slot: int, source: ValkeyServer, target: ValkeyServer, between: Callable[[], None]) -> int:
-    """Move a slot key by key, as every version can, and return how many keys there were; `between` is called after
-    each of them."""
+def move_slot(slot: int, source: ValkeyServer, target: ValkeyServer, amid: Callable[[], None]) -> int:
+    """Move a slot key by key, as every version can, and return how many keys there were; `amid` is called when the
+    first one has gone."""
     nodes = {server: call(server, "CLUSTER", "MYID").split("\r\n")[1] for server in (source, target)}
     number = str(slot)
     assert "OK" in call(target, "CLUSTER", "SETSLOT", number, "IMPORTING", nodes[source])
@@ -161,7 +161,8 @@ def move_slot(slot: int, source: ValkeyServer, target: ValkeyServer, between: Ca
     while key := _first_key(_call(source, ["CLUSTER", "GETKEYSINSLOT", number, "1"])):
         assert "OK" in call(source, "MIGRATE", target.host, str(target.port), "", "0", "5000", "KEYS", key)
         moved += 1
-        between()
+        if moved == 1:
+            amid()
     for server in (target, source):
         assert "OK" in call(server, "CLUSTER", "SETSLOT", number, "NODE", nodes[target])
     return moved

@@ -101,11 +101,6 @@ class Load:
             )
         )
 
-    def go_on(self) -> None:
-        """Wait until anybody was answered or refused."""
-        before = self.answered + self.refused
-        self._until(lambda: self.answered + self.refused > before)
-
     def be_refused(self) -> None:
         """Wait until somebody was to send something again."""
         before = self.refused

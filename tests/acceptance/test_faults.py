@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from palmares.catalog.contract import DEFAULT_SCOPE
+from palmares.ledger.valkey.keys import shard_of, user_name
 from tests.acceptance.calls import Caller
 from tests.acceptance.load import Load, until
 from tests.acceptance.process import ADMIN_KEY, Process
@@ -118,14 +120,14 @@ def world(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_a_slot_that_moves_under_load_loses_and_doubles_nothing(world: World) -> None:
-    """Key by key, with requests in between. What cannot be taken meanwhile is to come again."""
+    """Key by key, with requests while a part has gone. What cannot be taken meanwhile is to come again."""
     valkey, key = world.valkey, world.define()
-    tag = "{palmares.0}"
-    owner = valkey.owner(tag)
     with Load(world.addresses, key) as load:
-        moved = move_slot(valkey.slot(tag), valkey.primaries[owner], valkey.primaries[owner - 1], load.go_on)
+        tag = f"{{palmares.{shard_of(user_name(DEFAULT_SCOPE, load.writers[0].name), SHARDS)}}}"
+        owner = valkey.owner(tag)
+        moved = move_slot(valkey.slot(tag), valkey.primaries[owner], valkey.primaries[owner - 1], load.be_refused)
         world.heal(load)
-    assert moved > 0
+    assert moved > 10
     world.audit(load)
 
 
