@@ -19,8 +19,9 @@ import pytest
 
 from palmares.api.routes import ADMIN, APPLICATION
 from tests.acceptance.calls import Caller
+from tests.acceptance.forked import Forked
 from tests.acceptance.load import until
-from tests.acceptance.process import ADMIN_KEY, Process
+from tests.acceptance.process import ADMIN_KEY
 from tests.databases import Postgres
 from tests.valkey_servers import Address, fresh_name
 
@@ -94,19 +95,22 @@ class Side:
 def sides(tmp_path: Path, postgres: Postgres, valkey_cluster: list[Address]) -> Iterator[tuple[Side, Side]]:
     with ExitStack() as opened:
         database = opened.enter_context(postgres.database())
-        variables = {
-            "PALMARES_VALKEY_URL": "valkey://" + ",".join(f"{host}:{port}" for host, port in valkey_cluster),
-            "PALMARES_VALKEY_NAME": fresh_name(),
-            "PALMARES_VALKEY_SHARDS": "5",
+        cluster = {
+            "valkey_url": "valkey://" + ",".join(f"{host}:{port}" for host, port in valkey_cluster),
+            "valkey_name": fresh_name(),
+            "valkey_shards": "5",
             # So few that most of what reads the log reads it in PostgreSQL.
-            "PALMARES_VALKEY_LINES": "3",
-            "PALMARES_DATABASE_URL": database.url,
+            "valkey_lines": "3",
+            "database_url": database.url,
         }
-        settings = [{}, variables, variables]
-        processes = [opened.enter_context(Process(tmp_path / "data", **given)) for given in settings]
-        one, *others = (opened.enter_context(Caller(process.address, ADMIN_KEY)) for process in processes)
+        servers = [Forked(tmp_path / "data", admin_key=ADMIN_KEY, **given) for given in ({}, cluster, cluster)]
+        callers = []
+        for server in servers:
+            opened.callback(server.kill)
+            server.wait()
+            callers.append(opened.enter_context(Caller(server.address, ADMIN_KEY)))
         began = datetime.now(UTC)
-        yield Side(began, [one]), Side(began, others)
+        yield Side(began, callers[:1]), Side(began, callers[1:])
 
 
 def test_two_workers_on_a_cluster_answer_like_a_server_with_a_data_folder(sides: tuple[Side, Side]) -> None:
