@@ -77,8 +77,9 @@ class Process:
 
     def errors(self) -> str:
         """What it wrote to standard error."""
-        self._errors.seek(0)
-        return self._errors.read().decode()
+        # Without moving to another place in the file: the process goes on writing at the same one.
+        file = self._errors.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode()
 
     def __enter__(self) -> Self:
         return self
