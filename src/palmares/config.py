@@ -35,6 +35,8 @@ class Settings:
     valkey_url: Servers | None = field(repr=False)
     valkey_shards: int
     valkey_name: str
+    valkey_replicas: int
+    valkey_lines: int | None
     workers: int
     host: str
     port: int
@@ -206,11 +208,28 @@ SETTINGS: tuple[Setting, ...] = (
         "Parts of the events in Valkey, for the nodes of a cluster; settled when the data is made.",
     ),
     Setting("valkey_name", "palmares", ledger_name(), "What all keys in Valkey begin with; each installation its own."),
+    Setting(
+        "valkey_replicas",
+        "0",
+        whole_number(0, 5),
+        "Replicas of Valkey that have each event before it is answered, so that it outlives a failover.",
+    ),
+    Setting(
+        "valkey_lines",
+        None,
+        whole_number(0),
+        "Lines of the log that stay in Valkey, of each part, once they are kept in the database; without it, all do.",
+    ),
     Setting("workers", "1", whole_number(1, 64), "Processes that serve; more than one need valkey_url."),
     Setting("host", "127.0.0.1", host_name(), "The address to listen on."),
     Setting("port", "8787", whole_number(0, 65535), "The port to listen on; 0 takes a free one."),
     Setting("admin_key", None, admin_key(), "The admin key; without it, the first start makes one and prints it."),
-    Setting("queue_limit", "20000", whole_number(1), "Events that may wait for the disk; more are answered with 429."),
+    Setting(
+        "queue_limit",
+        "20000",
+        whole_number(1),
+        "Events that may wait for the disk or Valkey; more are answered with 429.",
+    ),
     Setting("max_body_bytes", "4194304", whole_number(1), "The largest request body, in bytes."),
     Setting("user_cache", "100000", whole_number(1), "Users held in memory; the others are read from disk."),
     Setting("checkpoint_events", "1000000", whole_number(1), "Events after which a checkpoint is taken."),

@@ -1,5 +1,6 @@
 """One server for all tests that only use it; those that stop or kill theirs start their own."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,15 +9,29 @@ import pytest
 
 from tests.acceptance.calls import Caller
 from tests.acceptance.process import ADMIN_KEY, Process
+from tests.valkey_servers import fresh_name
 
 Start = Callable[..., Process]
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """A running server that stays. Tests keep out of each other's way by the keys and ids that they use."""
-    with Process(tmp_path_factory.mktemp("server") / "data") as process:
-        yield process
+def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Process]:
+    """A running server that stays. Tests keep out of each other's way by the keys and ids that they use.
+
+    With TEST_SERVER=cluster, it is a worker on a Valkey Cluster and PostgreSQL.
+    """
+    with ExitStack() as opened:
+        variables = {}
+        if os.environ.get("TEST_SERVER") == "cluster":
+            nodes = request.getfixturevalue("valkey_cluster")
+            database = opened.enter_context(request.getfixturevalue("postgres").database())
+            variables = {
+                "PALMARES_VALKEY_URL": "valkey://" + ",".join(f"{host}:{port}" for host, port in nodes),
+                "PALMARES_VALKEY_NAME": fresh_name(),
+                "PALMARES_VALKEY_SHARDS": "4",
+                "PALMARES_DATABASE_URL": database.url,
+            }
+        yield opened.enter_context(Process(tmp_path_factory.mktemp("server") / "data", **variables))
 
 
 @pytest.fixture(scope="session")

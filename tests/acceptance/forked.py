@@ -12,7 +12,7 @@ _DEADLINE_SECONDS = 60
 
 
 class Forked:
-    """A server on a data folder, at `address` once `wait` has returned."""
+    """A server on a data folder, or a worker if the settings say so, at `address` once `wait` has returned."""
 
     def __init__(self, data: Path, **settings: str) -> None:
         """Start it, and wait for nothing."""

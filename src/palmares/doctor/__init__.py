@@ -22,7 +22,9 @@ async def examine(settings: Settings, clock: Callable[[], int]) -> list[Finding]
         # For clusters only: its client takes long to load.
         from palmares.doctor.valkey import examine_valkey
 
-        findings += await examine_valkey(settings.valkey_url, settings.valkey_name, settings.valkey_shards, clock)
+        findings += await examine_valkey(
+            settings.valkey_url, settings.valkey_name, settings.valkey_shards, settings.valkey_replicas, clock
+        )
     if settings.database_url is not None:
         findings += examine_postgresql(settings.database_url, clock)
     if settings.valkey_url is not None and settings.database_url is not None:

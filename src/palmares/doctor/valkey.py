@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -16,11 +17,14 @@ _LEAST_REDIS: Final = (7, 2)
 # Of what it may use, or of the machine where it may use all: writing the file anew takes memory as well.
 _DOUBTFUL_USE: Final = 0.6
 _WRONG_USE: Final = 0.85
+_REPLICA: Final = re.compile(r"slave\d+")
 
 Facts = Mapping[str, str]
 
 
-async def examine_valkey(servers: Servers, name: str, shards: int, clock: Callable[[], int]) -> list[Finding]:
+async def examine_valkey(
+    servers: Servers, name: str, shards: int, replicas: int, clock: Callable[[], int]
+) -> list[Finding]:
     """Ask every primary."""
     try:
         store = await Glide.connect(servers)
@@ -36,7 +40,7 @@ async def examine_valkey(servers: Servers, name: str, shards: int, clock: Callab
         return [Finding("wrong", "Valkey", str(error), "see that it runs, and that valkey_url leads to it")]
     findings = []
     for node, facts in told.items():
-        findings += judge(node, facts)
+        findings += judge(node, facts, replicas)
         if "server_time_usec" in facts:
             findings.append(skew(f"{node} clock", before, int(facts["server_time_usec"]), after))
     return [*findings, judge_persistence(kept_by), judge_shards(kept, shards)]
@@ -50,11 +54,11 @@ async def _persistence(store: Glide) -> Sequence[dict[str, str]] | None:
         return None
 
 
-def judge(node: str, facts: Facts) -> list[Finding]:
-    """What is good and bad about one primary, by its INFO."""
+def judge(node: str, facts: Facts, awaited: int = 0) -> list[Finding]:
+    """What is good and bad about one primary, by its INFO, where answers wait for so many replicas."""
     return [
         _version(node, facts),
-        *_role(node, facts),
+        *_role(node, facts, awaited),
         *_writing(node, facts),
         _eviction(node, facts),
         _memory(node, facts),
@@ -90,17 +94,32 @@ def _version(node: str, facts: Facts) -> Finding:
     return version_at_least(f"{node} Redis", facts.get("redis_version", "?"), _LEAST_REDIS)
 
 
-def _role(node: str, facts: Facts) -> list[Finding]:
+def _role(node: str, facts: Facts, awaited: int) -> list[Finding]:
     if facts.get("role") != "master":
         return [Finding("wrong", f"{node} role", "a replica", "let valkey_url lead to the primary")]
-    replicas = [facts[name] for name in facts if name.startswith("slave") and name[5:].isdigit()]
+    return [_replicas(f"{node} replicas", [facts[name] for name in facts if _REPLICA.fullmatch(name)], awaited)]
+
+
+def _replicas(what: str, replicas: Sequence[str], awaited: int) -> Finding:
+    online = sum("state=online" in replica for replica in replicas)
+    if online < awaited:
+        told = f"{online} up to date, and {awaited} are waited for: events are refused"
+        return Finding("wrong", what, told, "see to the replicas and their connection, or set valkey_replicas to fewer")
     if not replicas:
-        advice = "give it a replica on another machine, if losing this one must not lose the events"
-        return [Finding("doubtful", f"{node} replicas", "none", advice)]
-    behind = [replica for replica in replicas if "state=online" not in replica]
-    if behind:
-        return [Finding("doubtful", f"{node} replicas", f"{len(behind)} not up to date", "see to their connection")]
-    return [ok(f"{node} replicas", f"{len(replicas)}, asynchronous: a failover may lose what was just answered")]
+        return Finding(
+            "doubtful",
+            what,
+            "none",
+            "give it a replica on another machine, if losing this one must not lose the events",
+        )
+    if online < len(replicas):
+        return Finding("doubtful", what, f"{len(replicas) - online} not up to date", "see to their connection")
+    if online == awaited:
+        advice = "give it one more, so that events go on when one is away"
+        return Finding("doubtful", what, f"{online}, and all are waited for", advice)
+    if awaited:
+        return ok(what, f"{online}, of which {awaited} have what is answered")
+    return ok(what, f"{online}, asynchronous: a failover may lose what was just answered")
 
 
 def _writing(node: str, facts: Facts) -> list[Finding]:

@@ -54,8 +54,9 @@ class LogSource(Protocol):
     def shards(self) -> int:
         """How many shards the ledger has."""
 
-    async def lines(self, shard: int, after: int, limit: int) -> list[LogLine]:
-        """Lines of a shard that the ledger still has, in order, from the position behind `after`."""
+    async def lines(self, shard: int, after: int, limit: int, safe: bool = False) -> list[LogLine]:
+        """Lines of a shard that the ledger still has, in order, from the position behind `after`; with `safe`, they
+        are as sure to stay as an answer to whoever recorded them."""
 
     async def trim(self, shard: int, upto: int) -> None:
         """Let go of all lines in front of a position; the last line stays whatever is asked."""

@@ -136,7 +136,8 @@ class LogArchiver:
         with suppress(Overtaken):
             while True:
                 last = await self._archive.last(shard)
-                lines = await self._behind(shard, last, self._lines_per_batch)
+                # What a failover may take back must not be kept: the ledger would go on with other lines.
+                lines = await self._behind(shard, last, self._lines_per_batch, safe=True)
                 if lines:
                     await self._archive.add(shard, self._source.shards, _position(last), lines)
                     count += len(lines)
@@ -146,9 +147,9 @@ class LogArchiver:
                     break
         return count
 
-    async def _behind(self, shard: int, last: LogLine | None, limit: int) -> list[LogLine]:
+    async def _behind(self, shard: int, last: LogLine | None, limit: int, safe: bool = False) -> list[LogLine]:
         """The lines of the ledger that follow on the last one that is kept."""
-        found = await self._source.lines(shard, max(_position(last) - 1, 0), limit + 1)
+        found = await self._source.lines(shard, max(_position(last) - 1, 0), limit + 1, safe)
         if _begins_with(found, last):
             return found[0 if last is None else 1 :][:limit]
         if await self._archive.last(shard) != last:

@@ -55,6 +55,20 @@ def test_a_primary_of_valkey_is_judged_by_what_it_tells(facts: dict[str, str], f
     assert not_good(judge("n", GOOD_VALKEY | facts)) == found
 
 
+@pytest.mark.parametrize(
+    ("replicas", "awaited", "level"), [(0, 1, "wrong"), (1, 1, "doubtful"), (2, 1, "ok"), (1, 2, "wrong"), (1, 0, "ok")]
+)
+def test_as_many_replicas_as_are_waited_for_have_to_be_there_and_better_one_more(
+    replicas: int, awaited: int, level: str
+) -> None:
+    facts = {name: value for name, value in GOOD_VALKEY.items() if name != "slave0"}
+    facts |= {f"slave{number}": GOOD_VALKEY["slave0"] for number in range(replicas)}
+
+    [finding] = [finding for finding in judge("n", facts, awaited) if finding.what == "n replicas"]
+
+    assert finding.level == level
+
+
 def test_a_primary_without_a_replica_is_doubtful() -> None:
     alone = {name: value for name, value in GOOD_VALKEY.items() if name != "slave0"}
 

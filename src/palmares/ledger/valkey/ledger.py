@@ -69,6 +69,7 @@ from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
 from palmares.ledger.valkey.replay import Replay
+from palmares.ledger.valkey.replicas import Replicated
 from palmares.ledger.valkey.restore import Restorer
 from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.shards import Begun, Shards
@@ -98,6 +99,7 @@ class ValkeyLedger:
         streaks: Mapping[int, StreakSettings],
         promise: Promise,
         archive: Archive | None = None,
+        most_queued: int = _QUEUED_ENTRIES,
     ) -> None:
         self.promise = promise
         self._store = store
@@ -117,7 +119,7 @@ class ValkeyLedger:
         self.stream = self._reader.stream
         self._explorer = Explorer(shards, self.stream)
         self._erasing = Erasing(store, shards, self._reader, worker)
-        self._worker = Worker(shards, self._streaks, clock, worker, _QUEUED_ENTRIES)
+        self._worker = Worker(shards, self._streaks, clock, worker, most_queued)
         self._breaks = Breaks(shards, worker, self._worker.watch)
         self._worker.before_round = self._breaks.catch_up
         self._worker.on_taken = self._note
@@ -134,31 +136,35 @@ class ValkeyLedger:
         name: str = "palmares",
         shards: int = 1,
         timeout_seconds: float = 5.0,
+        replicas: int = 0,
+        most_queued: int = _QUEUED_ENTRIES,
         open_archive: Callable[[], Archive] | None = None,
         kept_log: KeptLog | None = None,
     ) -> ValkeyLedger:
         """Open the ledger of that name on a server or a cluster, making it when missing, and follow these boards.
 
         `worker` is a name that no other process has, and that this one had in no other life; what takes
-        longer than the timeout counts as lost. What is over goes to the archive; without one, runs that are final stay
-        where they are and nothing is kept of days. Lines of the log that were trimmed are read from `kept_log`.
+        longer than the timeout counts as lost. Nothing is answered before so many replicas have it; while they have
+        not, what is recorded is refused. Entries beyond `most_queued` are refused, too. What is over goes to the
+        archive; without one, runs that are final stay where they are and nothing is kept of days. Lines of the log
+        that were trimmed are read from `kept_log`.
         Raises `Invalid` when the ledger was made with another number of shards or Valkey may evict it, `Unavailable`
         when Valkey does not answer.
         """
-        store = await Glide.connect(servers, timeout_seconds)
+        store = await _connect(servers, timeout_seconds, replicas)
         async with AsyncExitStack() as opened:
             opened.push_async_callback(store.close)
             await _settle_shards(store, name, shards)
             _check_eviction(await _settings(store, "maxmemory-policy"))
             kept = await _settings(store, "append*")
             promise: Promise = "unknown" if kept is None else promise_of(kept)
-            logger.info("the ledger is on Valkey", promise=sentence(promise), shards=shards)
+            logger.info("the ledger is on Valkey", promise=sentence(promise, replicas), shards=shards)
             parts = Shards(store, name, shards, kept_log)
             await parts.refresh()
             # From now on, nothing happens before, whatever the clock says.
             parts.now = max(parts.now, clock())
             archive = None if open_archive is None else open_archive()
-            ledger = cls(store, parts, clock, worker, streaks or {}, promise, archive)
+            ledger = cls(store, parts, clock, worker, streaks or {}, promise, archive, most_queued)
             opened.pop_all()
             opened.push_async_callback(ledger.close)
             if archive is not None:
@@ -694,6 +700,12 @@ async def _persistently(do: Callable[[], Awaitable[object]]) -> None:
         else:
             return
     await do()
+
+
+async def _connect(servers: Servers | Sequence[tuple[str, int]], timeout_seconds: float, replicas: int) -> Glide:
+    if replicas:
+        return await Replicated.connect_both(servers, timeout_seconds, replicas)
+    return await Glide.connect(servers, timeout_seconds)
 
 
 async def _settings(store: Glide, pattern: str) -> list[dict[str, str]] | None:

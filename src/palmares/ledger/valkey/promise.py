@@ -27,9 +27,12 @@ def promise_of(configurations: Sequence[dict[str, str]]) -> Promise:
     return min((_promise(one) for one in configurations), key=_ORDER.index, default="memory")
 
 
-def sentence(promise: Promise) -> str:
-    """The promise in words, with the setting that would give a better one."""
-    return _SENTENCES[promise]
+def sentence(promise: Promise, replicas: int = 0) -> str:
+    """The promise in words, with the setting that would give a better one; and how many replicas have it as well."""
+    if not replicas:
+        return _SENTENCES[promise]
+    have = "one replica has it" if replicas == 1 else f"{replicas} replicas have it"
+    return f"{_SENTENCES[promise]}; {have} too: it outlives the loss of its server"
 
 
 def _promise(configuration: dict[str, str]) -> Promise:

@@ -6,6 +6,7 @@ Everything that is asked at once about one shard lies in one slot, so it is one 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from glide import (
     GlideClusterClientConfiguration,
     GlideError,
     NodeAddress,
+    RequestError,
     Script,
     ServerCredentials,
     TlsAdvancedConfiguration,
@@ -37,6 +39,8 @@ from palmares.ledger.valkey.servers import Servers
 Command = Sequence[bytes]
 T = TypeVar("T")
 _SCAN_COUNT = b"500"
+# How the client tells what a server answered; for what happened to itself, it has words such as BrokenPipe.
+_FROM_SERVER = re.compile(r"An error was signalled by the server|[A-Z]+:")
 
 
 class Lost(Unavailable):
@@ -57,6 +61,10 @@ class Store(Protocol):
     async def read(self, commands: Sequence[Command]) -> list[Any]:
         """Run commands on keys of one shard, all at one moment."""
 
+    async def read_replicated(self, commands: Sequence[Command]) -> list[Any]:
+        """Run commands on keys of one shard, and wait for what they tell as a script is waited for: whatever fails,
+        it stays so."""
+
     def scan_hash(self, key: bytes, pattern: bytes = b"*") -> AsyncIterator[list[tuple[bytes, bytes]]]:
         """The fields of a hash that match in pieces; each at least once, also while it changes."""
 
@@ -65,14 +73,14 @@ class Glide:
     """A `Store` over a client of Valkey GLIDE."""
 
     def __init__(self, client: GlideClient | GlideClusterClient) -> None:
-        self._client = client
+        self.client = client
         self._scripts: dict[str, Script] = {}
 
     @classmethod
     async def connect(cls, servers: Servers | Sequence[tuple[str, int]], timeout_seconds: float = 5.0) -> Glide:
         """Connect to a server, or to a cluster by any of its nodes: which of the two it is, is asked."""
         servers = servers if isinstance(servers, Servers) else Servers(tuple(servers))
-        with _translated():
+        with translated():
             single = await _first_that_answers(servers, timeout_seconds)
             try:
                 answer: Any = await single.custom_command(["HELLO"])
@@ -89,26 +97,35 @@ class Glide:
 
     async def script(self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         """See `Store.script`."""
+        script = self.loaded(name)
+        with translated():
+            return await to_its_end(self.client.invoke_script(script, keys=list(keys), args=list(arguments)))
+
+    def loaded(self, name: str) -> Script:
+        """A script as the client knows it."""
         script = self._scripts.get(name)
         if script is None:
             script = self._scripts[name] = Script(source(name))  # type: ignore[no-untyped-call]
-        with _translated():
-            return await _to_its_end(self._client.invoke_script(script, keys=list(keys), args=list(arguments)))
+        return script
 
     async def read(self, commands: Sequence[Command]) -> list[Any]:
         """See `Store.read`."""
         if not commands:
             return []
-        with _translated():
-            if isinstance(self._client, GlideClusterClient):
+        with translated():
+            if isinstance(self.client, GlideClusterClient):
                 cluster_batch = ClusterBatch(is_atomic=True)
                 for command in commands:
                     cluster_batch.custom_command(list(command))
-                return await _to_its_end(self._client.exec(cluster_batch, raise_on_error=True)) or []
+                return await to_its_end(self.client.exec(cluster_batch, raise_on_error=True)) or []
             batch = Batch(is_atomic=True)
             for command in commands:
                 batch.custom_command(list(command))
-            return await _to_its_end(self._client.exec(batch, raise_on_error=True)) or []
+            return await to_its_end(self.client.exec(batch, raise_on_error=True)) or []
+
+    async def read_replicated(self, commands: Sequence[Command]) -> list[Any]:
+        """See `Store.read_replicated`; here, nothing is waited for."""
+        return await self.read(commands)
 
     async def scan_hash(self, key: bytes, pattern: bytes = b"*") -> AsyncIterator[list[tuple[bytes, bytes]]]:
         """The fields of a hash that match in pieces; each at least once, also while it changes."""
@@ -122,30 +139,30 @@ class Glide:
 
     async def configuration(self, pattern: str) -> list[dict[str, str]]:
         """Settings of every primary. `Unavailable` where the server does not tell them."""
-        with _translated():
-            if isinstance(self._client, GlideClient):
-                found = [await self._client.config_get([pattern])]
+        with translated():
+            if isinstance(self.client, GlideClient):
+                found = [await self.client.config_get([pattern])]
             else:
                 from glide import AllPrimaries
 
-                answer: Any = await self._client.config_get([pattern], AllPrimaries())
+                answer: Any = await self.client.config_get([pattern], AllPrimaries())
                 found = list(answer.values())
         return [{name.decode(): value.decode() for name, value in one.items()} for one in found]
 
     async def information(self) -> dict[str, dict[str, str]]:
         """What every primary tells of itself, by its address; of a single server, which may be behind another name, by
         `Valkey`."""
-        with _translated():
-            told = await self._client.info()
+        with translated():
+            told = await self.client.info()
         by_node = {"Valkey": told} if isinstance(told, bytes) else {node.decode(): one for node, one in told.items()}
         return {node: _lines(one.decode()) for node, one in by_node.items()}
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._client.close()
+        await self.client.close()
 
 
-async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
+async def to_its_end(call: Coroutine[Any, Any, T]) -> T:
     """The answer to a call, which goes on when nobody waits for it any more.
 
     The client's core reads the arguments where they lie in Python's memory until it has answered, and a call that is
@@ -198,13 +215,16 @@ def _tls(servers: Servers) -> TlsAdvancedConfiguration | None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """The client's errors as ours."""
     try:
         yield
     except (GlideConnectionError, GlideTimeoutError, ClosingError) as error:
         raise Lost(f"Valkey does not answer: {error}") from error
     except GlideError as error:
+        # Other errors are the client's, which lost a connection in the middle or found none.
+        if not isinstance(error, RequestError) or not _FROM_SERVER.match(str(error)):
+            raise Lost(f"Valkey does not answer: {error}") from error
         # Errors from inside a script name the line.
         if "user_script" in str(error):
             raise Halted(f"Valkey stopped a script: {error}") from error

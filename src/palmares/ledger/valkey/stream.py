@@ -59,10 +59,10 @@ class Stream:
         earlier = [StreamEntry(line.position, line.user, line.recorded_at, line.content) for line in kept]
         return (earlier + found)[:limit]
 
-    async def lines(self, shard: int, after: int, limit: int) -> list[LogLine]:
+    async def lines(self, shard: int, after: int, limit: int, safe: bool = False) -> list[LogLine]:
         """See `LogSource.lines`: only what is in Valkey."""
         place = self._shards.all[shard]
-        return [self._line(place, entry) for entry in await self._present(shard, after, limit)]
+        return [self._line(place, entry) for entry in await self._present(shard, after, limit, safe)]
 
     async def trim(self, shard: int, upto: int) -> None:
         """See `LogSource.trim`. A commit compares the end of the stream with the head, so the last line stays."""
@@ -72,10 +72,10 @@ class Stream:
         if newest and upto > 1:
             await self._shards.store.read([[b"XTRIM", key, b"MINID", b"%d-0" % min(upto, *newest)]])
 
-    async def _present(self, place: int, after: int, limit: int) -> list[StreamEntry]:
-        key = self._shards.all[place].keys.log
+    async def _present(self, place: int, after: int, limit: int, safe: bool = False) -> list[StreamEntry]:
+        key, store = self._shards.all[place].keys.log, self._shards.store
         command = [b"XRANGE", key, b"%d-0" % (after + 1), b"+", b"COUNT", b"%d" % max(limit, 1)]
-        [found] = await self._shards.store.read([command])
+        [found] = await (store.read_replicated if safe else store.read)([command])
         return _entries(found)
 
     def _line(self, shard: Shard, entry: StreamEntry) -> LogLine:

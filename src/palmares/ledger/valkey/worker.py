@@ -29,6 +29,7 @@ from palmares.ledger.valkey.commit import Answer, Commit, Shard
 from palmares.ledger.valkey.correct import CorrectingDraft
 from palmares.ledger.valkey.counting import Counting
 from palmares.ledger.valkey.draft import Picture, Step
+from palmares.ledger.valkey.replicas import Unreplicated
 from palmares.ledger.valkey.shards import Shards, follower, with_events
 from palmares.ledger.valkey.store import Halted, Lost
 from palmares.ledger.valkey.tell import Question, Ranking, Teller, questions
@@ -62,7 +63,7 @@ class Request:
     def refuse(self, error: Exception) -> None:
         """Answer with an error."""
         self.refused = True
-        if self.outcomes and isinstance(error, PalmaresError):
+        if self.outcomes and isinstance(error, PalmaresError) and not isinstance(error, Unreplicated):
             error = Unavailable(f"{error.message}; {_PARTLY}")
         if not self.answer.done():
             self.answer.set_exception(error)
@@ -227,8 +228,11 @@ class Worker:
         refusals: list[tuple[Request, Exception]] = []
         found = await asyncio.gather(*sent, return_exceptions=True)
         for (place, some), answer in zip(units.items(), found, strict=True):
-            if isinstance(answer, Answer):
-                answers[place] = answer
+            if isinstance(answer, tuple):
+                answers[place], doubt = answer
+                if doubt is not None:
+                    stored = zip(some, answers[place].taken, strict=False)
+                    refusals += [(request, doubt) for (request, _), taken in stored if taken]
             elif isinstance(answer, Exception):
                 refusals += [(request, _told(answer, place)) for request, _ in some]
             else:
@@ -237,25 +241,29 @@ class Worker:
 
     async def _send(
         self, shard: Shard, now: int, units: Sequence[Sequence[Step]], asked: Mapping[Ranking, Question]
-    ) -> Answer:
+    ) -> tuple[Answer, Unreplicated | None]:
+        """The answer, and why those who asked must not be told it, if so."""
         commit = Commit(shard, len(self._shards), now, units, asked, self._shards.kept)
         self._numbers[shard.place] += 1
         arguments = commit.arguments(self.name, self._numbers[shard.place])
-        answer = commit.read(await self._sent(commit.keys, arguments))
+        reply, doubt = await self._sent(commit.keys, arguments)
+        answer = commit.read(reply)
         if answer.verdict == "done":
             self._shards.note(shard, answer.position, now)
         elif answer.verdict == "due":
             await self._shards.let_pass(shard, last_boundary(now))
         elif answer.verdict == "breaks":
             await self._shards.break_streaks(shard, answer.position)
-        return answer
+        return answer, doubt
 
-    async def _sent(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
-        """The answer to a commit, which is sent again while none comes."""
+    async def _sent(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> tuple[Any, Unreplicated | None]:
+        """The answer to a commit, which is sent again while none comes; and whether too few replicas have it."""
         sendings = 0
         while True:
             try:
-                return await self._shards.store.script("commit", keys, arguments)
+                return await self._shards.store.script("commit", keys, arguments), None
+            except Unreplicated as doubt:
+                return doubt.reply, doubt
             except Halted as error:
                 raise Unavailable(f"{error.message}; {_DOUBTFUL}") from error
             except Lost as error:

@@ -36,6 +36,11 @@ def test_a_lesser_promise_names_the_setting_that_gives_a_better_one() -> None:
     assert "appendonly yes" in sentence("memory")
 
 
+def test_replicas_that_are_waited_for_are_part_of_the_promise() -> None:
+    assert sentence("second", 1) == sentence("second") + "; one replica has it too: it outlives the loss of its server"
+    assert "2 replicas have it too" in sentence("always", 2)
+
+
 async def test_a_ledger_reads_its_promise_from_the_server(valkey: list[Address], valkey_cluster: list[Address]) -> None:
     """Also of every primary of a cluster."""
     promises = []

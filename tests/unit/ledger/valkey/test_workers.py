@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from palmares.domain.errors import Invalid, NotFound, Unavailable
+from palmares.domain.errors import Invalid, NotFound, Overloaded, Unavailable
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Outcome, Record
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.store import Glide, Lost
 from tests.ledger_world import Clock, run_on, swim
 from tests.unit.ledger.valkey.conftest import Open
+from tests.valkey_servers import Address, fresh_name
 from tests.world import LAPS, POOL, make_board
 
 pytestmark = pytest.mark.anyio
@@ -313,6 +314,17 @@ async def test_time_does_not_go_back_though_the_clocks_of_workers_differ(open_wo
     await late.record([swim("bob", 1)])
     times = [line.recorded_at for line in await ledger.records(0, 10)]
     assert times == sorted(times)
+
+
+async def test_what_does_not_fit_the_queue_is_refused_before_anything_is_stored(
+    valkey: list[Address], clock: Clock
+) -> None:
+    ledger = await ValkeyLedger.open(valkey, [BOARD], clock, "worker", name=fresh_name(), most_queued=10)
+    requests = (ledger.record([swim("ann", 1)]) for _ in range(15))
+    answers = await asyncio.gather(*requests, return_exceptions=True)
+    assert [isinstance(answer, Overloaded) for answer in answers] == [False] * 10 + [True] * 5
+    assert await laps_of(ledger, "ann") == 10
+    await ledger.close()
 
 
 async def test_a_server_that_is_not_there_is_told() -> None:
