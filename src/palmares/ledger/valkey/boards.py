@@ -55,6 +55,8 @@ class Boards:
         for making in self._by_generation.values():
             if making.board.counted is not None and making.counts:
                 self._by_metric.setdefault(making.board.counted.number, []).append(making)
+        ready = sorted((making for making in self if making.ready), key=lambda making: making.generation)
+        self._readable = {making.board.number: making for making in ready}
 
     def __iter__(self) -> Iterator[Making]:
         return iter(self._by_generation.values())
@@ -79,14 +81,18 @@ class Boards:
 
     def current(self, board_number: int) -> Making:
         """What is read of a board; `NotFound` when it is not followed."""
-        ready = [making for making in self.of(board_number) if making.ready]
-        if not ready:
+        making = self.readable(board_number)
+        if making is None:
             raise NotFound("the leaderboard has no rankings")
-        return ready[-1]
+        return making
+
+    def readable(self, board_number: int) -> Making | None:
+        """What is read of a board, if there is anything: the youngest generation that is ready."""
+        return self._readable.get(board_number)
 
     def is_current(self, making: Making) -> bool:
         """Whether a generation is what is read of its board."""
-        return making.ready and self.current(making.board.number) is making
+        return self._readable.get(making.board.number) is making
 
 
 def encode_board(board: Board, ready: bool, stopped: int | None) -> bytes:

@@ -168,7 +168,7 @@ class Worker:
         await with_events(self._shards, picture, lambda: self._draft(picture, waiting))
         drafted = [request for request in waiting if request.steps]
         asked = questions(step for request in drafted for step in request.steps.values())
-        answers, refusals = await self._commit(picture.now, drafted, asked)
+        answers, refusals = await self._commit(picture, drafted, asked)
         taken = [(request, step) for request in drafted for step in request.steps.values() if step.number]
         for _, step in taken:
             self.watch.note(step)
@@ -210,15 +210,15 @@ class Worker:
                 request.steps = dict(zip(places, steps, strict=True))
 
     async def _commit(
-        self, now: int, drafted: Sequence[Request], asked: Mapping[Ranking, Question]
+        self, picture: Picture, drafted: Sequence[Request], asked: Mapping[Ranking, Question]
     ) -> tuple[dict[int, Answer], list[tuple[Request, Exception]]]:
         """Send to each shard what concerns it; returns the answers by shard, and who is to be refused because a shard
         gave none."""
         units = _units(drafted)
         sent = [
-            self._send(self._shards.all[place], now, [unit for _, unit in some], asked)
+            self._send(self._packed(place, picture, [unit for _, unit in some], asked), picture.now)
             for place, some in units.items()
-        ]  # fmt: skip
+        ]
         answers: dict[int, Answer] = {}
         refusals: list[tuple[Request, Exception]] = []
         found = await asyncio.gather(*sent, return_exceptions=True)
@@ -231,10 +231,15 @@ class Worker:
                 raise answer
         return answers, refusals
 
-    async def _send(
-        self, shard: Shard, now: int, units: Sequence[Sequence[Step]], asked: Mapping[Ranking, Question]
-    ) -> Answer:
-        commit = Commit(shard, len(self._shards), now, units, asked, self._shards.kept)
+    def _packed(
+        self, place: int, picture: Picture, units: Sequence[Sequence[Step]], asked: Mapping[Ranking, Question]
+    ) -> Commit:
+        """What goes to a shard, by the boards that it was drafted for: there may be others by now."""
+        shard = Shard(place, self._shards.all[place].keys, picture.boards[place])
+        return Commit(shard, len(self._shards), picture.now, units, asked, self._shards.kept)
+
+    async def _send(self, commit: Commit, now: int) -> Answer:
+        shard = self._shards.all[commit.place]
         self._numbers[shard.place] += 1
         arguments = commit.arguments(self.name, self._numbers[shard.place])
         answer = commit.read(await self._sent(commit.keys, arguments))
