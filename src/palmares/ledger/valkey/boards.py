@@ -14,6 +14,7 @@ import msgspec
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
+from palmares.domain.effect import final_at
 from palmares.domain.errors import NotFound
 from palmares.ledger.points import Points, decode_schemes
 from palmares.ledger.valkey.member import Members
@@ -26,7 +27,7 @@ class Making:
     """One generation of a board's rankings. `ready` says that it has all that was recorded; `stopped`, that it counts
     no more, since the position at which the board was finished by hand (0 while that is still to be told)."""
 
-    __slots__ = ("board", "dense", "generation", "members", "plan", "ready", "stopped")
+    __slots__ = ("_finals", "board", "dense", "generation", "members", "plan", "ready", "stopped")
 
     def __init__(self, generation: int, board: Board, ready: bool, stopped: int | None = None) -> None:
         self.generation = generation
@@ -36,11 +37,20 @@ class Making:
         self.stopped = stopped
         self.members = Members(board)
         self.dense = board.numbering == "dense"
+        self._finals: dict[int, int] = {}
 
     @property
     def counts(self) -> bool:
         """Whether events and changes of users still change it."""
         return self.stopped is None
+
+    def is_live(self, run_start: int, now: int) -> bool:
+        """Whether events still count in the run that begins on a day. The ends of runs are remembered."""
+        final = self._finals.get(run_start)
+        if final is None:
+            run = self.board.schedule.run_at(run_start)
+            final = self._finals[run_start] = 0 if run is None else final_at(run)
+        return now < final and self.counts
 
 
 class Boards:

@@ -26,6 +26,7 @@ from palmares.ledger.valkey.draft import (
     Happened,
     PastEvent,
     Step,
+    UserBefore,
     event_member,
 )
 from palmares.ledger.valkey.keys import run_field, split_position, user_name
@@ -48,7 +49,7 @@ class CorrectingDraft(Draft):
         if where not in self.picture.voids and event.position not in self._void_by_draft(name):
             self._void(step, [event], entry.reason)
             self._repay(step, event)
-            self._settle(step, present.state.held)
+            self._settle(step, UserBefore(present.state.user, present.state.held))
             self._keep(step, entry)
         assert event.metric is not None
         step.total, step.streak = step.state.sums[event.metric].total, self.streak(name, step.state)

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, S
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from palmares.domain import local_time, tally, value
 from palmares.domain.effect import changes_past_days, is_late, is_live
 from palmares.domain.erased import check_new_id
@@ -49,6 +51,7 @@ from palmares.ledger.valkey.state import (
 DRAFTED = 2**62
 # Held values by generation and first day of the run.
 Holdings = dict[int, dict[int, Held]]
+_NOTHING: dict[int, Held] = {}
 
 
 class PastEvent(NamedTuple):
@@ -152,8 +155,7 @@ class Coming(NamedTuple):
     history: bool
 
 
-@dataclass(slots=True)
-class Step:
+class Step(msgspec.Struct, eq=False):
     """The consequences of one entry for its user. A replay has `replayed`: a use, or the step of the same batch.
 
     `event_line` is the place, from 1, of the line of its event; `targets` are by the place of their line, from 0, and
@@ -169,24 +171,24 @@ class Step:
     state: UserState
     created: bool = False
     writes: bool = False
-    lines: list[Line] = field(default_factory=list)
-    used: list[bytes] = field(default_factory=list)
-    events: list[EventMember] = field(default_factory=list)
+    lines: list[Line] = []
+    used: list[bytes] = []
+    events: list[EventMember] = []
     erases: Left | None = None
-    changes: list[Change] = field(default_factory=list)
-    past: list[Past] = field(default_factory=list)
-    ignored: list[bytes] = field(default_factory=list)
-    revising: list[bytes] = field(default_factory=list)
-    tells: list[Tell] = field(default_factory=list)
+    changes: list[Change] = []
+    past: list[Past] = []
+    ignored: list[bytes] = []
+    revising: list[bytes] = []
+    tells: list[Tell] = []
     replayed: Use | Step | None = None
     total: int = 0
     streak: Streak = NO_STREAK
     streak_extended: bool = False
     event_line: int = 0
-    targets: dict[int, int] = field(default_factory=dict)
-    awards: list[tuple[int, Award]] = field(default_factory=list)
+    targets: dict[int, int] = {}
+    awards: list[tuple[int, Award]] = []
     about: Logged | None = None
-    gone: list[tuple[EventMember, int]] = field(default_factory=list)
+    gone: list[tuple[EventMember, int]] = []
     # Given by the shard.
     number: int = 0
     position: int = 0
@@ -208,17 +210,16 @@ class UserBefore(NamedTuple):
         return held if former == group else None
 
 
-@dataclass(slots=True)
-class _Notes:
+class _Notes(msgspec.Struct):
     """What has been drafted: the last step of each user, keys, events, lines with their targets, and which events are
     void. `erased` counts how often a user was erased: keys and events are those of one life."""
 
-    users: dict[bytes, Stored | None] = field(default_factory=dict)
-    used: dict[tuple[int, bytes], Step] = field(default_factory=dict)
-    events: dict[tuple[bytes, int, int], list[PastEvent]] = field(default_factory=dict)
-    lines: dict[bytes, list[tuple[Line, int]]] = field(default_factory=dict)
-    voids: dict[bytes, set[int]] = field(default_factory=dict)
-    erased: dict[bytes, int] = field(default_factory=dict)
+    users: dict[bytes, Stored | None] = {}
+    used: dict[tuple[int, bytes], Step] = {}
+    events: dict[tuple[bytes, int, int], list[PastEvent]] = {}
+    lines: dict[bytes, list[tuple[Line, int]]] = {}
+    voids: dict[bytes, set[int]] = {}
+    erased: dict[bytes, int] = {}
 
     def take_over(self, other: _Notes) -> None:
         self.users.update(other.users)
@@ -267,7 +268,7 @@ class Draft:
         before = UserBefore() if present is None else UserBefore(present.state.user, present.state.held)
         if entry.metric is not None:
             self._count_or_tell(entry, entry.metric, step, before)
-        self._settle(step, before.held)
+        self._settle(step, before)
         self._keep(step, entry)
         return step
 
@@ -486,13 +487,13 @@ class Draft:
             if self._changes_what_is_over(making, run, step, coming):
                 continue
             group = making.plan.group_of(user.attributes)
-            runs = held.get(making.generation, {})
-            after = self._stepped(making, run, runs.get(run.start), metric, step, coming)
-            held[making.generation] = {**runs, run.start: Held(*after, group)}
+            runs = held.get(making.generation, _NOTHING)
+            after = Held(*self._stepped(making, run, runs.get(run.start), metric, step, coming), group)
+            held[making.generation] = {**runs, run.start: after}
             seen = _seen_group(making, user)
             if seen is not None and self._is_told(boards, making):
                 stood = before.stood_in(making, run, seen, user.hidden)
-                members = [_member(making, one, user) for one in (stood, Held(*after, group))]
+                members = [_member(making, one, user) for one in (stood, after)]
                 if is_counter(metric):
                     # Several awards of an event may count on one board, and are told as one.
                     step.tells = [told for told in step.tells if (told.making, told.run) != (making, run)]
@@ -532,8 +533,7 @@ class Draft:
         return boards.is_current(making) and making.plan.active_at(self.now)
 
     def _is_live(self, making: Making, run_start: int) -> bool:
-        run = making.board.schedule.run_at(run_start)
-        return run is not None and making.counts and is_live(run, self.now)
+        return making.is_live(run_start, self.now)
 
     def _events(self, name: bytes, metric: int) -> list[PastEvent]:
         """All events of a user on a metric that are not void, recorded or drafted, in no order."""
@@ -609,33 +609,41 @@ class Draft:
 
     # Keeping
 
-    def _settle(self, step: Step, before: Mapping[int, Mapping[int, Held]]) -> None:
+    def _settle(self, step: Step, before: UserBefore) -> None:
         """Work out what a step changes in the orders, and lay aside what is final or was let go."""
         boards, held = self._boards(step.name), step.state.held
-        user = step.state.user
         for making in boards:
-            first, last = before.get(making.generation, {}), held.get(making.generation, {})
+            first, last = before.held.get(making.generation, _NOTHING), held.get(making.generation, _NOTHING)
             if first is not last:
-                step.changes += [
-                    Change(making, start, _side(making, first.get(start), user), _side(making, last.get(start), user))
-                    for start in first.keys() | last.keys()
-                    if first.get(start) != last.get(start)
-                ]
+                self._note_changes(step, making, first, last)
         step.writes = step.writes or bool(step.lines or step.changes)
         if step.writes:
             step.state = self._pruned(step, boards)
 
+    @staticmethod
+    def _note_changes(step: Step, making: Making, first: Mapping[int, Held], last: Mapping[int, Held]) -> None:
+        user = step.state.user
+        for start, after in last.items():
+            former = first.get(start)
+            if former != after:
+                sides = _side(making, former, user), _side(making, after, user)
+                step.changes.append(Change(making, start, *sides))
+        for start, former in first.items():
+            if start not in last:
+                step.changes.append(Change(making, start, _side(making, former, user), None))
+
     def _pruned(self, step: Step, boards: Boards) -> UserState:
-        held: Holdings = {}
-        for generation, runs in step.state.held.items():
+        """The state but for what is final, or of boards that were let go."""
+        held, kept, now = step.state.held, {}, self.now
+        for generation, runs in held.items():
             making = boards.get(generation)
             if making is None:
                 continue
-            live = {start: found for start, found in runs.items() if self._is_live(making, start)}
-            step.past += [Past(generation, start, found) for start, found in runs.items() if start not in live]
-            held[generation] = live
+            over = [start for start in runs if not making.is_live(start, now)]
+            step.past += [Past(generation, start, runs[start]) for start in over]
+            kept[generation] = {start: runs[start] for start in runs if start not in over} if over else runs
         state = step.state
-        return UserState(state.user, state.sums, state.streak, held, state.generation)
+        return UserState(state.user, state.sums, state.streak, kept, state.generation)
 
     def _keep(self, step: Step, entry: Entry) -> None:
         """Let the entries behind this one see it."""

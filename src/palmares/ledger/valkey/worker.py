@@ -169,8 +169,8 @@ class Worker:
         drafted = [request for request in waiting if request.steps]
         asked = questions(step for request in drafted for step in request.steps.values())
         answers, refusals = await self._commit(picture, drafted, asked)
-        taken = [(request, step) for request in drafted for step in request.steps.values() if step.number]
-        for _, step in taken:
+        taken = [(request, place, step) for request in drafted for place, step in request.steps.items() if step.number]
+        for _, _, step in taken:
             self.watch.note(step)
             self.on_taken(step)
         if taken:
@@ -179,20 +179,23 @@ class Worker:
             request.refuse(error)
 
     async def _tell(
-        self, taken: Sequence[tuple[Request, Step]], asked: Mapping[Ranking, Question], answers: Mapping[int, Answer]
+        self,
+        taken: Sequence[tuple[Request, int, Step]],
+        asked: Mapping[Ranking, Question],
+        answers: Mapping[int, Answer],
     ) -> None:
         """Give each step that was taken its outcome."""
         try:
             counts = await self._counting.completed(asked, answers)
         except PalmaresError as error:
-            told = Unavailable(f"all or a part was stored, but where it led cannot be told: {error.message}")
-            for request, _ in taken:
-                request.refuse(told)
+            untold = Unavailable(f"all or a part was stored, but where it led cannot be told: {error.message}")
+            for request, _, _ in taken:
+                request.refuse(untold)
             return
-        teller = Teller([step for _, step in taken], asked, counts)
-        places = {id(step): place for request, _ in taken for place, step in request.steps.items()}
-        for request, step in taken:
-            request.outcomes[places[id(step)]] = self._outcome(step, teller.tell(step))
+        steps = [step for _, _, step in taken]
+        told = Teller(steps, asked, counts).told(steps)
+        for (request, place, step), boards in zip(taken, told, strict=True):
+            request.outcomes[place] = self._outcome(step, boards)
 
     def _draft(self, picture: Picture, waiting: Sequence[Request]) -> None:
         """Give each request its steps, or refuse it."""
