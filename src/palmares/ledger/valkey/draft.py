@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from palmares.domain import local_time, tally, value
-from palmares.domain.effect import changes_past_days, is_late, is_live
+from palmares.domain.effect import changes_past_days, is_live
 from palmares.domain.erased import check_new_id
 from palmares.domain.errors import NotFound, PalmaresError
 from palmares.domain.group import Group
@@ -310,10 +310,10 @@ class Draft:
         """Where the user stands on the boards that such an event would feed now."""
         boards, local = self._boards(name), local_time.local_at(self.now, state.user.tz)
         for making in boards.counting(metric.number):
-            run, group = making.plan.run_at(local), _seen_group(making, state.user)
+            run, group = making.plan.run_at(local), seen_group(making, state.user)
             if run is not None and group is not None and self._is_told(boards, making):
                 held = state.held.get(making.generation, {}).get(run.start)
-                member = _member(making, held, state.user)
+                member = member_of(making, held, state.user)
                 yield Tell(making, run, group, member, member)
 
     # Users
@@ -490,10 +490,10 @@ class Draft:
             runs = held.get(making.generation, _NOTHING)
             after = Held(*self._stepped(making, run, runs.get(run.start), metric, step, coming), group)
             held[making.generation] = {**runs, run.start: after}
-            seen = _seen_group(making, user)
+            seen = seen_group(making, user) if group is None else group
             if seen is not None and self._is_told(boards, making):
-                stood = before.stood_in(making, run, seen, user.hidden)
-                members = [_member(making, one, user) for one in (stood, after)]
+                stood = before.stood_in(making, run, seen, hidden=group is None)
+                members = member_of(making, stood, user), member_of(making, after, user)
                 if is_counter(metric):
                     # Several awards of an event may count on one board, and are told as one.
                     step.tells = [told for told in step.tells if (told.making, told.run) != (making, run)]
@@ -502,11 +502,11 @@ class Draft:
 
     def _changes_what_is_over(self, making: Making, run: Run, step: Step, coming: Coming) -> bool:
         """Whether an event comes to a run that is final; notes what becomes of it, and of days that are over."""
-        place, final = run_field(making.generation, run.start), is_late(run, self.now)
+        final = not making.is_live(run.start, self.now)
         if final and making.board.late_events == "ignore" and not coming.history:
-            step.ignored.append(place)
+            step.ignored.append(run_field(making.generation, run.start))
         elif final or changes_past_days(self.now, coming.event.occurred_at, coming.history):
-            step.revising.append(place)
+            step.revising.append(run_field(making.generation, run.start))
         return final
 
     def _stepped(
@@ -688,16 +688,17 @@ def streak_settings_for(streaks: Mapping[int, StreakSettings], user: User) -> St
 
 
 def _fitting(making: Making, found: tuple[int, int]) -> tuple[int, int]:
-    value.checked(found[0], f"the value on leaderboard {making.board.key!r}")
+    if not value.LEAST <= found[0] <= value.MOST:
+        value.checked(found[0], f"the value on leaderboard {making.board.key!r}")
     return found
 
 
-def _seen_group(making: Making, user: User) -> Group | None:
+def seen_group(making: Making, user: User) -> Group | None:
     """The group in which a user is told to stand: who is hidden has a place all the same."""
     return making.plan.own_group(user.attributes)
 
 
-def _member(making: Making, held: Held | None, user: User) -> bytes | None:
+def member_of(making: Making, held: Held | None, user: User) -> bytes | None:
     return None if held is None else making.members.encode(held[:2], user.id)
 
 

@@ -14,13 +14,14 @@ import struct
 import msgspec
 
 _LONG_HEAD = struct.Struct(">BI")
-_SHORT_HEADS = [bytes([0xA0 | length] if length < 32 else [0xD9, length]) for length in range(256)]
+_SHORT = 256
+_SHORT_HEADS = [bytes([0xA0 | length] if length < 32 else [0xD9, length]) for length in range(_SHORT)]
 
 
 def string(content: bytes) -> msgspec.Raw:
     """Bytes as a string."""
     length = len(content)
-    head = _SHORT_HEADS[length] if length < len(_SHORT_HEADS) else _LONG_HEAD.pack(0xDB, length)
+    head = _SHORT_HEADS[length] if length < _SHORT else _LONG_HEAD.pack(0xDB, length)
     return msgspec.Raw(head + content)
 
 

@@ -59,6 +59,11 @@ class Request:
         """The entries that are not stored yet."""
         return [place for place in range(len(self.entries)) if place not in self.outcomes]
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether all entries are."""
+        return len(self.outcomes) == len(self.entries)
+
     def refuse(self, error: Exception) -> None:
         """Answer with an error."""
         self.refused = True
@@ -158,9 +163,9 @@ class Worker:
         while waiting:
             await self._round(waiting)
             for request in waiting:
-                if not request.open_places and not request.refused:
+                if request.is_stored and not request.refused:
                     request.fulfil()
-            waiting = [request for request in waiting if not request.refused and request.open_places]
+            waiting = [request for request in waiting if not request.refused and not request.is_stored]
 
     async def _round(self, waiting: Sequence[Request]) -> None:
         entries = [request.entries[place] for request in waiting for place in request.open_places]
