@@ -61,6 +61,8 @@ class Boards:
         self.version = version
         self.points = Points() if points is None else points
         self._by_generation = {making.generation: making for making in makings}
+        # The youngest generation; 0 when there is none.
+        self.newest = max(self._by_generation, default=0)
         self._by_metric: dict[int, list[Making]] = {}
         for making in self._by_generation.values():
             if making.board.counted is not None and making.counts:
@@ -70,11 +72,6 @@ class Boards:
 
     def __iter__(self) -> Iterator[Making]:
         return iter(self._by_generation.values())
-
-    @property
-    def newest(self) -> int:
-        """The youngest generation; 0 when there is none."""
-        return max(self._by_generation, default=0)
 
     def get(self, generation: int) -> Making | None:
         """A generation, if it is still there."""

@@ -88,7 +88,7 @@ class Picture:
     voids: Collection[tuple[int, int]] = ()
 
 
-class Side(NamedTuple):
+class Side(msgspec.Struct, frozen=True):
     """The order that a user leaves or joins, and as what; the group None is the hidden one."""
 
     group: Group | None
@@ -104,7 +104,7 @@ class Change(NamedTuple):
     joined: Side | None
 
 
-class Tell(NamedTuple):
+class Tell(msgspec.Struct, frozen=True):
     """The outcome tells where the user stands in a group of a run, by the members before and after the step: None for
     who stood elsewhere or nowhere, or still has nothing there. Who is hidden has members that are in no order."""
 
@@ -132,7 +132,7 @@ class EventMember(NamedTuple):
     behind: bytes
 
 
-class Happened(NamedTuple):
+class Happened(msgspec.Struct, frozen=True):
     """What the line of an event says of itself. `target` is the position of the event that earned an award."""
 
     metric: int
@@ -145,7 +145,7 @@ class Happened(NamedTuple):
     history: bool = False
 
 
-class Coming(NamedTuple):
+class Coming(msgspec.Struct, frozen=True):
     """An event that is about to be drafted, whether it is late for its user, the sum with it, and if it is history,
     which takes effect when it happened."""
 
@@ -195,7 +195,7 @@ class Step(msgspec.Struct, eq=False):
     recorded_at: int = 0
 
 
-class UserBefore(NamedTuple):
+class UserBefore(msgspec.Struct, frozen=True):
     """A user before a step, and what the user held."""
 
     user: User | None = None

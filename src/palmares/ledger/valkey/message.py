@@ -25,7 +25,7 @@ def string(content: bytes) -> msgspec.Raw:
     return msgspec.Raw(head + content)
 
 
-class Order(msgspec.Struct, omit_defaults=True):
+class Order(msgspec.Struct, omit_defaults=True, gc=False):
     """An order that users leave or join, or that is asked about: the key, that of its groups and the field there, that
     of its distinct values, where there are any, and what comes before the user in a note."""
 
@@ -36,14 +36,14 @@ class Order(msgspec.Struct, omit_defaults=True):
     values: int = 0
 
 
-class Line(msgspec.Struct, omit_defaults=True):
+class Line(msgspec.Struct, omit_defaults=True, gc=False):
     """A line for the stream, and the position of the one that it is about."""
 
     content: msgspec.Raw
     target: int = 0
 
 
-class Event(msgspec.Struct, omit_defaults=True):
+class Event(msgspec.Struct, omit_defaults=True, gc=False):
     """An event as it is kept for its user: the position, what comes before it, and behind it.
 
     Of one that becomes void, `void` is the position of what says so, `moved_to` the key of the void ones.
@@ -58,14 +58,14 @@ class Event(msgspec.Struct, omit_defaults=True):
     voids: int = 0
 
 
-class Renamed(msgspec.Struct):
+class Renamed(msgspec.Struct, gc=False):
     """A key of a user who is erased, and what it is called then, without the number."""
 
     key: int
     to: msgspec.Raw
 
 
-class Erasure(msgspec.Struct):
+class Erasure(msgspec.Struct, gc=False):
     """Who is erased: the name without the number, what is left, and the keys that are called otherwise."""
 
     name: msgspec.Raw
@@ -74,7 +74,7 @@ class Erasure(msgspec.Struct):
     renamed: list[Renamed]
 
 
-class Move(msgspec.Struct, omit_defaults=True):
+class Move(msgspec.Struct, omit_defaults=True, gc=False):
     """A user leaves an order, or joins one, or both."""
 
     left: int = 0
@@ -83,7 +83,7 @@ class Move(msgspec.Struct, omit_defaults=True):
     member_joined: msgspec.Raw | None = None
 
 
-class Past(msgspec.Struct):
+class Past(msgspec.Struct, gc=False):
     """What a user had in a run that is final, in one of its orders."""
 
     key: int
@@ -91,7 +91,7 @@ class Past(msgspec.Struct):
     order: int
 
 
-class Step(msgspec.Struct, omit_defaults=True):
+class Step(msgspec.Struct, omit_defaults=True, gc=False):
     """The consequences of one entry for a user, whose number and version have to be these. Without a state, nothing is
     stored."""
 
@@ -111,7 +111,7 @@ class Step(msgspec.Struct, omit_defaults=True):
     revising: list[msgspec.Raw] = []
 
 
-class Question(msgspec.Struct, omit_defaults=True):
+class Question(msgspec.Struct, omit_defaults=True, gc=False):
     """What is to be counted in an order: the members before each bound, the distinct values before each of others. With
     `better`, the distinct values before that are listed, with `first` and `last`, the members of these rows."""
 
@@ -123,7 +123,7 @@ class Question(msgspec.Struct, omit_defaults=True):
     last: int | None = None
 
 
-class Message(msgspec.Struct):
+class Message(msgspec.Struct, gc=False):
     """A commit: of which worker, the how manieth, by which boards and at what time, and what is in it."""
 
     worker: msgspec.Raw

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import structlog
 
 from palmares.domain.effect import last_boundary
@@ -41,8 +42,7 @@ _DOUBTFUL = "whether this was stored is not known; send it again with the same i
 _PARTLY = "a part of the list was stored before; send it again with the same idempotency keys"
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct, eq=False):
     """Entries that stand or fall together, and who waits for them. `outcomes` are those of entries that are stored.
 
     Who asked may go away; what they asked for is recorded all the same, the rest of a list too.
@@ -50,8 +50,8 @@ class Request:
 
     entries: Sequence[Entry]
     answer: asyncio.Future[list[Outcome]]
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
-    steps: dict[int, Step] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = {}
+    steps: dict[int, Step] = {}
     refused: bool = False
 
     @property
