@@ -14,6 +14,7 @@ import msgspec
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
+from palmares.domain.effect import final_at
 from palmares.domain.errors import NotFound
 from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.points import Points, decode_schemes
@@ -41,7 +42,7 @@ class Making:
     ones, or has heard of them already, counts on it like all the others.
     """
 
-    __slots__ = ("board", "dense", "generation", "members", "plan", "ready", "stopped", "streaks")
+    __slots__ = ("_finals", "board", "dense", "generation", "members", "plan", "ready", "stopped", "streaks")
 
     def __init__(
         self,
@@ -59,11 +60,20 @@ class Making:
         self.streaks = streaks
         self.members = Members(board)
         self.dense = board.numbering == "dense"
+        self._finals: dict[int, int] = {}
 
     @property
     def counts(self) -> bool:
         """Whether events and changes of users still change it."""
         return self.stopped is None
+
+    def is_live(self, run_start: int, now: int) -> bool:
+        """Whether events still count in the run that begins on a day. The ends of runs are remembered."""
+        final = self._finals.get(run_start)
+        if final is None:
+            run = self.board.schedule.run_at(run_start)
+            final = self._finals[run_start] = 0 if run is None else final_at(run)
+        return now < final and self.counts
 
 
 class Boards:
@@ -74,19 +84,18 @@ class Boards:
         self.version = version
         self.points = Points() if points is None else points
         self._by_generation = {making.generation: making for making in makings}
+        # The youngest generation; 0 when there is none.
+        self.newest = max(self._by_generation, default=0)
         self._by_metric: dict[int, list[Making]] = {}
         for making in self._by_generation.values():
             if making.board.counted is not None and making.counts:
                 self._by_metric.setdefault(making.board.counted.number, []).append(making)
         self.streaks = [making for making in self if making.streaks is not None and making.counts]
+        ready = sorted((making for making in self if making.ready), key=lambda making: making.generation)
+        self._readable = {making.board.number: making for making in ready}
 
     def __iter__(self) -> Iterator[Making]:
         return iter(self._by_generation.values())
-
-    @property
-    def newest(self) -> int:
-        """The youngest generation; 0 when there is none."""
-        return max(self._by_generation, default=0)
 
     def get(self, generation: int) -> Making | None:
         """A generation, if it is still there."""
@@ -107,14 +116,18 @@ class Boards:
 
     def current(self, board_number: int) -> Making:
         """What is read of a board; `NotFound` when it is not followed."""
-        ready = [making for making in self.of(board_number) if making.ready]
-        if not ready:
+        making = self.readable(board_number)
+        if making is None:
             raise NotFound("the leaderboard has no rankings")
-        return ready[-1]
+        return making
+
+    def readable(self, board_number: int) -> Making | None:
+        """What is read of a board, if there is anything: the youngest generation that is ready."""
+        return self._readable.get(board_number)
 
     def is_current(self, making: Making) -> bool:
         """Whether a generation is what is read of its board."""
-        return making.ready and self.current(making.board.number) is making
+        return self._readable.get(making.board.number) is making
 
 
 def encode_board(board: Board, ready: bool, stopped: int | None, streaks: StreakSettings | None) -> bytes:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
+
+from msgspec import Raw
 
 from palmares.domain.effect import last_boundary, next_boundary
 from palmares.domain.errors import Unavailable
+from palmares.ledger.valkey import message
 from palmares.ledger.valkey.boards import Boards
-from palmares.ledger.valkey.draft import DRAFTED, Change, EventMember, Past, Side, Step
-from palmares.ledger.valkey.keys import ShardKeys, erased_prefix, note_field, run_group_field
+from palmares.ledger.valkey.draft import DRAFTED, Change, EventMember, Past, Step
+from palmares.ledger.valkey.keys import RunGroup, ShardKeys, erased_prefix, note_field, run_group_field
 from palmares.ledger.valkey.leaving import Leaving, encode_leaving
+from palmares.ledger.valkey.message import string
 from palmares.ledger.valkey.state import Left, encode_held, encode_left, encode_line, encode_state
 from palmares.ledger.valkey.tell import Count, Question, Ranking
 
 Unit = Sequence[Step]
-_LENGTH = struct.Struct(">I")
 Refusal = Literal["boards", "later", "due", "breaks"]
 _VERDICTS: dict[bytes, Refusal] = {
     b"boards": "boards", b"later": "later", b"due": "due", b"breaks": "breaks",
 }  # fmt: skip
-T = TypeVar("T")
 
 
 class Answer(NamedTuple):
@@ -59,18 +60,29 @@ class Commit:
     ) -> None:
         """`kept` is a boundary up to which all is known to be kept."""
         self._shard = shard
+        self._boards = shard.boards.version
+        self._shards = shards
+        self._now = now
+        self._kept = kept
         self._units = units
         self._asked = asked
         self._alone = shards == 1
-        self._keys: dict[bytes, bytes] = {}
-        names = shard.keys
-        notes = names.notes(last_boundary(now))
-        for key in (names.head, names.log, names.users, names.names, names.used, notes, names.ignored, names.workers):
+        names, before = shard.keys, last_boundary(now)
+        self._keys: dict[bytes, int] = {}
+        for key in (names.head, names.log, names.users, names.names, names.used, names.notes(before), names.ignored):
             self._key(key)
+        self._key(names.workers)
         self._key(names.revising)
         self._key(names.breaks)
-        header = (shard.boards.version, now, last_boundary(now), next_boundary(now), kept, shard.place, shards)
-        self._arguments = [*map(_number, header), *_list(units, self._unit), *_list(asked, self._question)]
+        self._orders: list[message.Order] = []
+        self._places: dict[tuple[int, RunGroup], int] = {}
+        self._packed_units = [[self._step(step) for step in unit] for unit in units]
+        self._questions = [self._question(ranking, question) for ranking, question in asked.items()]
+
+    @property
+    def place(self) -> int:
+        """The place of the shard."""
+        return self._shard.place
 
     @property
     def keys(self) -> list[bytes]:
@@ -79,85 +91,97 @@ class Commit:
 
     def arguments(self, worker: str, number: int) -> list[bytes]:
         """The arguments of the script, for the so many-th commit of a worker in this shard."""
-        parts = [worker.encode(), _number(number), *self._arguments]
-        return [b"".join([piece for part in parts for piece in (_LENGTH.pack(len(part)), part)])]
+        whole = message.Message(
+            string(worker.encode()), number, self._boards, self._now, last_boundary(self._now),
+            next_boundary(self._now), self._kept, self._shard.place, self._shards, self._orders, self._packed_units,
+            self._questions,
+        )  # fmt: skip
+        return [message.encode_message(whole)]
 
-    def _key(self, key: bytes | None) -> bytes:
-        """What a key is named by: its place, from 1; 0 is none."""
-        return b"0" if key is None else self._keys.setdefault(key, _number(len(self._keys) + 1))
+    def _key(self, key: bytes) -> int:
+        """What a key is named by."""
+        return self._keys.setdefault(key, len(self._keys) + 1)
 
-    def _unit(self, unit: Unit) -> Iterable[bytes]:
-        return _list(unit, self._step)
+    def _order(self, generation: int, run_group: RunGroup, dense: bool) -> int:
+        """What an order is named by."""
+        place = self._places.get((generation, run_group))
+        if place is None:
+            keys = self._shard.keys
+            values = self._key(keys.values(generation, run_group)) if dense else 0
+            self._orders.append(
+                message.Order(
+                    self._key(keys.order(generation, run_group)), self._key(keys.groups(generation)),
+                    string(run_group_field(run_group)), string(note_field(generation, run_group[0], "")), values,
+                )
+            )  # fmt: skip
+            place = self._places[generation, run_group] = len(self._orders)
+        return place
 
-    def _step(self, step: Step) -> Iterable[bytes]:
-        writes = step.writes
-        number = _number(step.state.user.number)
-        yield from (step.name, number, _number(step.version), b"1" if writes else b"0")
-        yield encode_state(step.state) if writes else b""
-        yield from _list(step.used if writes else (), lambda field: [field])
-        yield _number(step.event_line)
-        targets = step.targets
-        yield from _list(enumerate(step.lines), lambda line: [_position(targets.get(line[0], 0)), encode_line(line[1])])
-        yield from _list(step.events, lambda event: self._event(event, step.name))
-        yield from _list(step.gone, lambda gone: self._gone(*gone, step.name))
-        yield from _list([] if step.erases is None else [step.erases], lambda left: self._erased(left, step))
-        user_id = step.state.user.id if step.erases is None else step.erases.user_id
-        yield from _list(step.changes, lambda change: self._change(change, user_id))
-        yield from _list(step.past, lambda past: self._past(past, step.name))
-        yield from _list(step.ignored, lambda field: [field])
-        yield from _list(step.revising, lambda field: [field])
-        yield from _list(_leavings(step.changes), lambda leaving: leaving)
+    def _step(self, step: Step) -> message.Step:
+        number = step.state.user.number
+        if not step.writes:
+            return message.Step(string(step.name), number, step.version)
+        name, targets = step.name, step.targets
+        return message.Step(
+            string(name), number, step.version, string(encode_state(step.state)), _strings(step.used), step.event_line,
+            lines=[
+                message.Line(string(encode_line(line)), _position(targets.get(place, 0)))
+                for place, line in enumerate(step.lines)
+            ],
+            events=[self._event(event, name) for event in step.events],
+            gone=[self._gone(event, void, name) for event, void in step.gone],
+            erasure=None if step.erases is None else self._erasure(step.erases, step),
+            moves=[self._move(change) for change in step.changes],
+            past=[self._past(past) for past in step.past],
+            ignored=_strings(step.ignored),
+            revising=_strings(step.revising),
+            leavings=list(_leavings(step.changes)),
+        )  # fmt: skip
 
-    def _past(self, past: Past, name: bytes) -> Iterable[bytes]:
+    def _past(self, past: Past) -> message.Past:
         generation, run_start, held = past
-        order = self._shard.keys.order(generation, (run_start, held.group))
-        return [self._key(self._shard.keys.past(generation, run_start)), name, encode_held(held), self._key(order)]
+        making = self._shard.boards.get(generation)
+        order = self._order(generation, (run_start, held.group), making is not None and making.dense)
+        return message.Past(self._key(self._shard.keys.past(generation, run_start)), string(encode_held(held)), order)
 
-    def _event(self, event: EventMember, name: bytes) -> list[bytes]:
-        key = self._shard.keys.events(event.metric, name)
-        return [self._key(key), event.before, _position(event.position), event.behind]
+    def _event(self, event: EventMember, name: bytes) -> message.Event:
+        key = self._key(self._shard.keys.events(event.metric, name))
+        return message.Event(key, string(event.before), _position(event.position), string(event.behind))
 
-    def _erased(self, left: Left, step: Step) -> list[bytes]:
-        """What a user who is erased is called, but for the number, and which keys are called alike."""
+    def _gone(self, event: EventMember, void: int, name: bytes) -> message.Event:
+        keys, gone = self._shard.keys, self._event(event, name)
+        gone.void, gone.moved_to = _position(void), self._key(keys.void_events(event.metric, name))
+        gone.voids = self._key(keys.voids)
+        return gone
+
+    def _erasure(self, left: Left, step: Step) -> message.Erasure:
         keys, erased = self._shard.keys, erased_prefix(left.scope)
         renamed = [make for metric in step.state.sums for make in _both(keys, metric)]
-        return [
-            erased, self._key(keys.erasures), encode_left(left),
-            *_list(renamed, lambda make: [self._key(make(step.name)), make(erased)]),
-        ]  # fmt: skip
+        return message.Erasure(
+            string(erased), self._key(keys.erasures), string(encode_left(left)),
+            [message.Renamed(self._key(make(step.name)), string(make(erased))) for make in renamed],
+        )  # fmt: skip
 
-    def _gone(self, event: EventMember, void: int, name: bytes) -> list[bytes]:
-        keys = self._shard.keys
-        moved_to = self._key(keys.void_events(event.metric, name))
-        return [*self._event(event, name), moved_to, self._key(keys.voids), _position(void)]
+    def _move(self, change: Change) -> message.Move:
+        making, run_start, left, joined = change
+        move = message.Move()
+        if left is not None:
+            move.left = self._order(making.generation, (run_start, left.group), making.dense)
+            move.member_left = string(left.member)
+        if joined is not None:
+            move.joined = self._order(making.generation, (run_start, joined.group), making.dense)
+            move.member_joined = string(joined.member)
+        return move
 
-    def _change(self, change: Change, user_id: str) -> Iterable[bytes]:
-        left, joined = self._side(change, change.left), self._side(change, change.joined)
-        groups = self._key(self._shard.keys.groups(change.making.generation))
-        note = note_field(change.making.generation, change.run_start, user_id)
-        return [*left[:2], *joined[:2], left[2], joined[2], groups, left[3], joined[3], note]
-
-    def _side(self, change: Change, side: Side | None) -> tuple[bytes, bytes, bytes, bytes]:
-        """Order, member, distinct values, and field of the group."""
-        if side is None:
-            return b"0", b"", b"0", b""
-        making, keys, group = change.making, self._shard.keys, (change.run_start, side.group)
-        return (
-            self._key(keys.order(making.generation, group)),
-            side.member,
-            self._key(keys.values(making.generation, group) if making.dense else None),
-            run_group_field(group),
-        )
-
-    def _question(self, ranking: Ranking) -> Iterable[bytes]:
-        question = self._asked[ranking]
-        order, values = order_keys(self._shard, ranking)
-        yield self._key(order)
-        yield self._key(values)
-        yield from _list(question.bounds, lambda bound: [bound])
-        yield from _list(question.value_bounds if self._alone else (), lambda bound: [bound])
-        yield b"" if self._alone else max(question.value_bounds, default=b"")
-        yield from map(_number, (question.rows if self._alone else None) or (-1, -1))
+    def _question(self, ranking: Ranking, question: Question) -> message.Question:
+        generation, run_group = readable_generation(self._shard, ranking), (ranking.run_start, ranking.group)
+        order = self._order(generation, run_group, question.board.numbering == "dense")
+        bounds, value_bounds = _strings(question.bounds), question.value_bounds
+        if not self._alone:
+            better = string(max(value_bounds)) if value_bounds else None
+            return message.Question(order, bounds, better=better)
+        first, last = question.rows or (None, None)
+        return message.Question(order, bounds, _strings(value_bounds), first=first, last=last)
 
     def read(self, reply: list[Any]) -> Answer:
         """The answer; tells the steps that were taken what they have become."""
@@ -194,24 +218,28 @@ def damaged(shard: Shard, head: int, log: int) -> Unavailable:
     )
 
 
+def readable_generation(shard: Shard, ranking: Ranking) -> int:
+    """The generation of a ranking's board that is read in a shard; 0, of which there is nothing, where the shard is not
+    ready yet with a board that another shard tells of."""
+    making = shard.boards.readable(ranking.board)
+    return 0 if making is None else making.generation
+
+
 def order_keys(shard: Shard, ranking: Ranking) -> tuple[bytes, bytes]:
-    """The keys of a ranking's part in a shard: order and distinct values, which are there where ranks are dense.
-
-    Where the shard is not ready yet with a board that another shard tells of, these are keys of nothing.
-    """
-    ready = [making for making in shard.boards.of(ranking.board) if making.ready]
-    generation, group = ready[-1].generation if ready else 0, (ranking.run_start, ranking.group)
-    return shard.keys.order(generation, group), shard.keys.values(generation, group)
+    """The keys of a ranking's part in a shard: order and distinct values, which are there where ranks are dense."""
+    generation, run_group = readable_generation(shard, ranking), (ranking.run_start, ranking.group)
+    return shard.keys.order(generation, run_group), shard.keys.values(generation, run_group)
 
 
-def _leavings(changes: Iterable[Change]) -> Iterator[tuple[bytes, bytes]]:
+def _leavings(changes: Iterable[Change]) -> Iterator[message.Leaving]:
     """What is known of when users leave by themselves: what is not so any more, without an instant, and what is now."""
     for making, run_start, left, joined in changes:
         if left is not None and left.leaves_at is not None:
-            yield encode_leaving(Leaving(left.leaves_at, making.generation, run_start, left.group, left.member)), b""
+            former = Leaving(left.leaves_at, making.generation, run_start, left.group, left.member)
+            yield message.Leaving(string(encode_leaving(former)))
         if joined is not None and joined.leaves_at is not None:
             leaving = Leaving(joined.leaves_at, making.generation, run_start, joined.group, joined.member)
-            yield encode_leaving(leaving), _number(joined.leaves_at)
+            yield message.Leaving(string(encode_leaving(leaving)), joined.leaves_at)
 
 
 def _both(keys: ShardKeys, metric: int) -> list[Callable[[bytes], bytes]]:
@@ -219,16 +247,10 @@ def _both(keys: ShardKeys, metric: int) -> list[Callable[[bytes], bytes]]:
     return [partial(keys.events, metric), partial(keys.void_events, metric)]
 
 
-def _position(position: int) -> bytes:
-    """A position as the script reads it: of a line that is drafted, the how manieth of its user's in the commit."""
-    return b"%d" % position if position < DRAFTED else b"~%d" % (position - DRAFTED + 1)
+def _strings(contents: Iterable[bytes]) -> list[Raw]:
+    return [string(content) for content in contents]
 
 
-def _number(number: int) -> bytes:
-    return b"%d" % number
-
-
-def _list(items: Iterable[T], write: Callable[[T], Iterable[bytes]]) -> list[bytes]:
-    """A list as the script reads it: its length, then the items."""
-    held = list(items)
-    return [_number(len(held)), *(part for item in held for part in write(item))]
+def _position(position: int) -> int:
+    """A position as the script reads it."""
+    return position if position < DRAFTED else DRAFTED - position - 1

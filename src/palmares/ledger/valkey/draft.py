@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, S
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from palmares.domain import local_time, tally, value
-from palmares.domain.effect import changes_past_days, is_late, is_live
+from palmares.domain.effect import changes_past_days, is_live
 from palmares.domain.erased import check_new_id
 from palmares.domain.errors import NotFound, PalmaresError
 from palmares.domain.group import Group
@@ -49,6 +51,7 @@ from palmares.ledger.valkey.state import (
 DRAFTED = 2**62
 # Held values by generation and first day of the run.
 Holdings = dict[int, dict[int, Held]]
+_NOTHING: dict[int, Held] = {}
 
 
 class PastEvent(NamedTuple):
@@ -85,7 +88,7 @@ class Picture:
     voids: Collection[tuple[int, int]] = ()
 
 
-class Side(NamedTuple):
+class Side(msgspec.Struct, frozen=True):
     """The order that a user leaves or joins, and as what; the group None is the hidden one. With an instant, the user
     leaves it by then, unless something else is said before."""
 
@@ -103,7 +106,7 @@ class Change(NamedTuple):
     joined: Side | None
 
 
-class Tell(NamedTuple):
+class Tell(msgspec.Struct, frozen=True):
     """The outcome tells where the user stands in a group of a run, by the members before and after the step: None for
     who stood elsewhere or nowhere, or still has nothing there. Who is hidden has members that are in no order."""
 
@@ -131,7 +134,7 @@ class EventMember(NamedTuple):
     behind: bytes
 
 
-class Happened(NamedTuple):
+class Happened(msgspec.Struct, frozen=True):
     """What the line of an event says of itself. `target` is the position of the event that earned an award."""
 
     metric: int
@@ -144,7 +147,7 @@ class Happened(NamedTuple):
     history: bool = False
 
 
-class Coming(NamedTuple):
+class Coming(msgspec.Struct, frozen=True):
     """An event that is about to be drafted, whether it is late for its user, the sum with it, and if it is history,
     which takes effect when it happened."""
 
@@ -154,8 +157,7 @@ class Coming(NamedTuple):
     history: bool
 
 
-@dataclass(slots=True)
-class Step:
+class Step(msgspec.Struct, eq=False):
     """The consequences of one entry for its user. A replay has `replayed`: a use, or the step of the same batch.
 
     `event_line` is the place, from 1, of the line of its event; `targets` are by the place of their line, from 0, and
@@ -171,31 +173,31 @@ class Step:
     state: UserState
     created: bool = False
     writes: bool = False
-    lines: list[Line] = field(default_factory=list)
-    used: list[bytes] = field(default_factory=list)
-    events: list[EventMember] = field(default_factory=list)
+    lines: list[Line] = []
+    used: list[bytes] = []
+    events: list[EventMember] = []
     erases: Left | None = None
-    changes: list[Change] = field(default_factory=list)
-    past: list[Past] = field(default_factory=list)
-    ignored: list[bytes] = field(default_factory=list)
-    revising: list[bytes] = field(default_factory=list)
-    tells: list[Tell] = field(default_factory=list)
+    changes: list[Change] = []
+    past: list[Past] = []
+    ignored: list[bytes] = []
+    revising: list[bytes] = []
+    tells: list[Tell] = []
     replayed: Use | Step | None = None
     total: int = 0
     streak: Streak = NO_STREAK
     streak_extended: bool = False
     event_line: int = 0
-    targets: dict[int, int] = field(default_factory=dict)
-    awards: list[tuple[int, Award]] = field(default_factory=list)
+    targets: dict[int, int] = {}
+    awards: list[tuple[int, Award]] = []
     about: Logged | None = None
-    gone: list[tuple[EventMember, int]] = field(default_factory=list)
+    gone: list[tuple[EventMember, int]] = []
     # Given by the shard.
     number: int = 0
     position: int = 0
     recorded_at: int = 0
 
 
-class UserBefore(NamedTuple):
+class UserBefore(msgspec.Struct, frozen=True):
     """A user before a step, and what the user held."""
 
     user: User | None = None
@@ -211,17 +213,16 @@ class UserBefore(NamedTuple):
         return held if former == group else None
 
 
-@dataclass(slots=True)
-class _Notes:
+class _Notes(msgspec.Struct):
     """What has been drafted: the last step of each user, keys, events, lines with their targets, and which events are
     void. `erased` counts how often a user was erased: keys and events are those of one life."""
 
-    users: dict[bytes, Stored | None] = field(default_factory=dict)
-    used: dict[tuple[int, bytes], Step] = field(default_factory=dict)
-    events: dict[tuple[bytes, int, int], list[PastEvent]] = field(default_factory=dict)
-    lines: dict[bytes, list[tuple[Line, int]]] = field(default_factory=dict)
-    voids: dict[bytes, set[int]] = field(default_factory=dict)
-    erased: dict[bytes, int] = field(default_factory=dict)
+    users: dict[bytes, Stored | None] = {}
+    used: dict[tuple[int, bytes], Step] = {}
+    events: dict[tuple[bytes, int, int], list[PastEvent]] = {}
+    lines: dict[bytes, list[tuple[Line, int]]] = {}
+    voids: dict[bytes, set[int]] = {}
+    erased: dict[bytes, int] = {}
 
     def take_over(self, other: _Notes) -> None:
         self.users.update(other.users)
@@ -314,10 +315,10 @@ class Draft:
         """Where the user stands on the boards that such an event would feed now."""
         boards, local = self._boards(name), local_time.local_at(self.now, state.user.tz)
         for making in boards.counting(metric.number):
-            run, group = making.plan.run_at(local), _seen_group(making, state.user)
+            run, group = making.plan.run_at(local), seen_group(making, state.user)
             if run is not None and group is not None and self._is_told(boards, making):
                 held = state.held.get(making.generation, {}).get(run.start)
-                member = _member(making, held, state.user)
+                member = member_of(making, held, state.user)
                 yield Tell(making, run, group, member, member)
 
     # Users
@@ -491,13 +492,13 @@ class Draft:
             if self._changes_what_is_over(making, run, step, coming):
                 continue
             group = making.plan.group_of(user.attributes)
-            runs = held.get(making.generation, {})
-            after = self._stepped(making, run, runs.get(run.start), metric, step, coming)
-            held[making.generation] = {**runs, run.start: Held(*after, group)}
-            seen = _seen_group(making, user)
+            runs = held.get(making.generation, _NOTHING)
+            after = Held(*self._stepped(making, run, runs.get(run.start), metric, step, coming), group)
+            held[making.generation] = {**runs, run.start: after}
+            seen = seen_group(making, user) if group is None else group
             if seen is not None and self._is_told(boards, making):
-                stood = before.stood_in(making, run, seen, user.hidden)
-                members = [_member(making, one, user) for one in (stood, Held(*after, group))]
+                stood = before.stood_in(making, run, seen, hidden=group is None)
+                members = member_of(making, stood, user), member_of(making, after, user)
                 if is_counter(metric):
                     # Several awards of an event may count on one board, and are told as one.
                     step.tells = [told for told in step.tells if (told.making, told.run) != (making, run)]
@@ -506,11 +507,11 @@ class Draft:
 
     def _changes_what_is_over(self, making: Making, run: Run, step: Step, coming: Coming) -> bool:
         """Whether an event comes to a run that is final; notes what becomes of it, and of days that are over."""
-        place, final = run_field(making.generation, run.start), is_late(run, self.now)
+        final = not making.is_live(run.start, self.now)
         if final and making.board.late_events == "ignore" and not coming.history:
-            step.ignored.append(place)
+            step.ignored.append(run_field(making.generation, run.start))
         elif final or changes_past_days(self.now, coming.event.occurred_at, coming.history):
-            step.revising.append(place)
+            step.revising.append(run_field(making.generation, run.start))
         return final
 
     def _stepped(
@@ -537,8 +538,7 @@ class Draft:
         return boards.is_current(making) and making.plan.active_at(self.now)
 
     def _is_live(self, making: Making, run_start: int) -> bool:
-        run = making.board.schedule.run_at(run_start)
-        return run is not None and making.counts and is_live(run, self.now)
+        return making.is_live(run_start, self.now)
 
     def _events(self, name: bytes, metric: int) -> list[PastEvent]:
         """All events of a user on a metric that are not void, recorded or drafted, in no order."""
@@ -616,30 +616,38 @@ class Draft:
     def _settle(self, step: Step, before: UserBefore) -> None:
         """Work out what a step changes in the orders, and lay aside what is final or was let go."""
         boards, held = self._boards(step.name), step.state.held
-        user = step.state.user
         for making in boards:
-            first, last = before.held.get(making.generation, {}), held.get(making.generation, {})
+            first, last = before.held.get(making.generation, _NOTHING), held.get(making.generation, _NOTHING)
             if first is not last:
-                step.changes += [
-                    Change(making, start, _side(making, first.get(start), user), _side(making, last.get(start), user))
-                    for start in first.keys() | last.keys()
-                    if first.get(start) != last.get(start)
-                ]
+                self._note_changes(step, making, first, last)
         step.writes = step.writes or bool(step.lines or step.changes)
         if step.writes:
             step.state = self._pruned(step, boards)
 
+    @staticmethod
+    def _note_changes(step: Step, making: Making, first: Mapping[int, Held], last: Mapping[int, Held]) -> None:
+        user = step.state.user
+        for start, after in last.items():
+            former = first.get(start)
+            if former != after:
+                sides = _side(making, former, user), _side(making, after, user)
+                step.changes.append(Change(making, start, *sides))
+        for start, former in first.items():
+            if start not in last:
+                step.changes.append(Change(making, start, _side(making, former, user), None))
+
     def _pruned(self, step: Step, boards: Boards) -> UserState:
-        held: Holdings = {}
-        for generation, runs in step.state.held.items():
+        """The state but for what is final, or of boards that were let go."""
+        held, kept, now = step.state.held, {}, self.now
+        for generation, runs in held.items():
             making = boards.get(generation)
             if making is None:
                 continue
-            live = {start: found for start, found in runs.items() if self._is_live(making, start)}
-            step.past += [Past(generation, start, found) for start, found in runs.items() if start not in live]
-            held[generation] = live
+            over = [start for start in runs if not making.is_live(start, now)]
+            step.past += [Past(generation, start, runs[start]) for start in over]
+            kept[generation] = {start: runs[start] for start in runs if start not in over} if over else runs
         state = step.state
-        return UserState(state.user, state.sums, state.streak, held, state.generation)
+        return UserState(state.user, state.sums, state.streak, kept, state.generation)
 
     def _keep(self, step: Step, entry: Entry) -> None:
         """Let the entries behind this one see it."""
@@ -684,16 +692,17 @@ def streak_settings_for(streaks: Mapping[int, StreakSettings], user: User) -> St
 
 
 def _fitting(making: Making, found: tuple[int, int]) -> tuple[int, int]:
-    value.checked(found[0], f"the value on leaderboard {making.board.key!r}")
+    if not value.LEAST <= found[0] <= value.MOST:
+        value.checked(found[0], f"the value on leaderboard {making.board.key!r}")
     return found
 
 
-def _seen_group(making: Making, user: User) -> Group | None:
+def seen_group(making: Making, user: User) -> Group | None:
     """The group in which a user is told to stand: who is hidden has a place all the same."""
     return making.plan.own_group(user.attributes)
 
 
-def _member(making: Making, held: Held | None, user: User) -> bytes | None:
+def member_of(making: Making, held: Held | None, user: User) -> bytes | None:
     return None if held is None else making.members.encode(held[:2], user.id)
 
 

@@ -36,11 +36,17 @@ class Members:
     def __init__(self, board: Board) -> None:
         self._descending = board.order == "desc"
         self._later_first = board.ties == "last"
+        # What is written of a number is a sum: for each event there are several members.
+        self._value_base, self._value_sign = _written(self._descending)
+        self._time_base, self._time_sign = _written(self._later_first)
 
     def encode(self, tally: Tally | tuple[int, int], user_id: str) -> bytes:
         """The member of a user with a tally."""
         value, reached_at = tally
-        return _PAIR.pack(_flipped(value, self._descending), _flipped(reached_at, self._later_first)) + user_id.encode()
+        head = _PAIR.pack(
+            self._value_base + self._value_sign * value, self._time_base + self._time_sign * reached_at
+        )  # fmt: skip
+        return head + user_id.encode()
 
     def decode(self, member: bytes) -> tuple[int, str]:
         """The value and the user's id."""
@@ -81,5 +87,6 @@ def local_bound(local_at: int) -> bytes:
     return _ONE.pack(min(max(local_at, -_BIAS), MOST) + _BIAS)
 
 
-def _flipped(number: int, greater_first: bool) -> int:
-    return MOST - number if greater_first else number + _BIAS
+def _written(greater_first: bool) -> tuple[int, int]:
+    """From what a number is taken away, or to what it is added."""
+    return (MOST, -1) if greater_first else (_BIAS, 1)

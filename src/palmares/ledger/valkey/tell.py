@@ -84,16 +84,21 @@ def questions(steps: Iterable[Step]) -> dict[Ranking, Question]:
     steps = list(steps)
     for step in steps:
         for tell in step.tells:
-            question = found.setdefault(ranking_of(tell), Question(tell.making.board))
-            for member in (tell.before, tell.after):
+            ranking = ranking_of(tell)
+            question = found.get(ranking)
+            if question is None:
+                question = found[ranking] = Question(tell.making.board)
+            for member in {tell.before, tell.after}:
                 if member is not None:
                     _ask(question, member)
     for step in steps:
-        for ranking, members in _touched(step):
-            if ranking in found:
-                found[ranking].movers.add(step.name)
-                if found[ranking].board.numbering == "dense":
-                    _ask_holders(found[ranking], members)
+        for change in step.changes:
+            for ranking, before, after in _moves(change):
+                question = found.get(ranking)
+                if question is not None:
+                    question.movers.add(step.name)
+                    if question.board.numbering == "dense":
+                        _ask_holders(question, [member for member in (before, after) if member is not None])
     return found
 
 
@@ -116,12 +121,17 @@ def ranking_of(tell: Tell) -> Ranking:
     return Ranking(tell.making.board.number, tell.run.start, tell.group)
 
 
-def _touched(step: Step) -> Iterator[tuple[Ranking, list[bytes]]]:
-    """The rankings that a step changes, with the members that it takes or leaves there."""
-    for change in step.changes:
-        for side in (change.left, change.joined):
-            if side is not None and side.group is not None:
-                yield Ranking(change.making.board.number, change.run_start, side.group), [side.member]
+def _moves(change: Change) -> list[tuple[Ranking, bytes | None, bytes | None]]:
+    """The rankings that a change concerns, with the user's member there before and after it."""
+    making, start, left, joined = change
+    sides: list[tuple[Group | None, bytes | None, bytes | None]]
+    if left is not None and joined is not None and left.group == joined.group:
+        sides = [(left.group, left.member, joined.member)]
+    else:
+        sides = [] if left is None else [(left.group, left.member, None)]
+        sides += [] if joined is None else [(joined.group, None, joined.member)]
+    board = making.board.number
+    return [(Ranking(board, start, group), before, after) for group, before, after in sides if group is not None]
 
 
 class Teller:
@@ -129,46 +139,39 @@ class Teller:
 
     def __init__(self, steps: Sequence[Step], asked: Mapping[Ranking, Question], counts: Mapping[Ranking, Count]):
         self._tables = {ranking: Table(question, counts[ranking]) for ranking, question in asked.items()}
-        for step in steps:
-            for change in step.changes:
-                self._note(step, change)
+        # What each step moves is worked out once, and needed twice.
+        self._moves = [self._moves_of(step) for step in steps]
+        for step, moves in zip(steps, self._moves, strict=True):
+            for table, before, after in moves:
+                table.note(step.name, before, after)
         for table in self._tables.values():
             table.begin()
 
-    def tell(self, step: Step) -> list[BoardOutcome]:
-        """What one step did; the next one."""
+    def told(self, steps: Sequence[Step]) -> Iterator[list[BoardOutcome]]:
+        """What each of the steps did."""
+        return (self._tell(step, moves) for step, moves in zip(steps, self._moves, strict=True))
+
+    def _tell(self, step: Step, moves: Iterable[_Move]) -> list[BoardOutcome]:
         tables = [self._tables[ranking_of(tell)] for tell in step.tells]
-        before = [table.rank(tell.before) for tell, table in zip(step.tells, tables, strict=True)]
-        for change in step.changes:
-            self._move(change)
+        formers = [table.rank(tell.before) for tell, table in zip(step.tells, tables, strict=True)]
+        for table, before, after in moves:
+            table.move(before, after)
         return [
             BoardOutcome(
                 tell.making.board, tell.run, tell.group, table.rank(tell.after), former,
                 table.threshold(tell.making.members),
             )
-            for tell, table, former in zip(step.tells, tables, before, strict=True)
+            for tell, table, former in zip(step.tells, tables, formers, strict=True)
         ]  # fmt: skip
 
-    def _each(self, change: Change) -> Iterator[tuple[Table, bytes | None, bytes | None]]:
-        """The tables that a change concerns, with the user's member there before and after it."""
-        if not change.making.ready:
-            return
-        sides: dict[Group, list[bytes | None]] = {}
-        for place, side in enumerate((change.left, change.joined)):
-            if side is not None and side.group is not None:
-                sides.setdefault(side.group, [None, None])[place] = side.member
-        for group, (before, after) in sides.items():
-            table = self._tables.get(Ranking(change.making.board.number, change.run_start, group))
-            if table is not None:
-                yield table, before, after
-
-    def _note(self, step: Step, change: Change) -> None:
-        for table, before, after in self._each(change):
-            table.note(step.name, before, after)
-
-    def _move(self, change: Change) -> None:
-        for table, before, after in self._each(change):
-            table.move(before, after)
+    def _moves_of(self, step: Step) -> list[_Move]:
+        return [
+            (self._tables[ranking], before, after)
+            for change in step.changes
+            if change.making.ready
+            for ranking, before, after in _moves(change)
+            if ranking in self._tables
+        ]
 
 
 class Table:
@@ -215,8 +218,10 @@ class Table:
     def threshold(self, members: Members) -> int:
         """What the lowest ranked value is while the ranking is full, as sent on the wire."""
         cap = self._board.max_participants
+        if cap is None:
+            return 0
         size = self._count.size - len(self._final) + len(self._now)
-        if cap is None or size < cap:
+        if size < cap:
             return 0
         return threshold(self._board, size, members.decode(self._at(cap - 1))[0])
 
@@ -244,3 +249,7 @@ class Table:
         others = [member for member in self._count.rows if member not in own]
         skipped = self._first_row - (bisect_left(self._final, self._count.rows[0]) if self._count.rows else 0)
         return sorted([*others, *self._now])[row - skipped]
+
+
+# A table, and a user's member there before and after a change.
+_Move = tuple[Table, bytes | None, bytes | None]

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import structlog
 
 from palmares.domain.effect import last_boundary
@@ -42,8 +43,7 @@ _DOUBTFUL = "whether this was stored is not known; send it again with the same i
 _PARTLY = "a part of the list was stored before; send it again with the same idempotency keys"
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct, eq=False):
     """Entries that stand or fall together, and who waits for them. `outcomes` are those of entries that are stored.
 
     Who asked may go away; what they asked for is recorded all the same, the rest of a list too.
@@ -51,14 +51,19 @@ class Request:
 
     entries: Sequence[Entry]
     answer: asyncio.Future[list[Outcome]]
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
-    steps: dict[int, Step] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = {}
+    steps: dict[int, Step] = {}
     refused: bool = False
 
     @property
     def open_places(self) -> list[int]:
         """The entries that are not stored yet."""
         return [place for place in range(len(self.entries)) if place not in self.outcomes]
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether all entries are."""
+        return len(self.outcomes) == len(self.entries)
 
     def refuse(self, error: Exception) -> None:
         """Answer with an error."""
@@ -161,9 +166,9 @@ class Worker:
         while waiting:
             await self._round(waiting)
             for request in waiting:
-                if not request.open_places and not request.refused:
+                if request.is_stored and not request.refused:
                     request.fulfil()
-            waiting = [request for request in waiting if not request.refused and request.open_places]
+            waiting = [request for request in waiting if not request.refused and not request.is_stored]
 
     async def _round(self, waiting: Sequence[Request]) -> None:
         entries = [request.entries[place] for request in waiting for place in request.open_places]
@@ -173,9 +178,9 @@ class Worker:
         await with_events(self._shards, picture, lambda: self._draft(picture, waiting))
         drafted = [request for request in waiting if request.steps]
         asked = questions(step for request in drafted for step in request.steps.values())
-        answers, refusals = await self._commit(picture.now, drafted, asked)
-        taken = [(request, step) for request in drafted for step in request.steps.values() if step.number]
-        for _, step in taken:
+        answers, refusals = await self._commit(picture, drafted, asked)
+        taken = [(request, place, step) for request in drafted for place, step in request.steps.items() if step.number]
+        for _, _, step in taken:
             self.watch.note(step)
             self.on_taken(step)
         if taken:
@@ -184,20 +189,23 @@ class Worker:
             request.refuse(error)
 
     async def _tell(
-        self, taken: Sequence[tuple[Request, Step]], asked: Mapping[Ranking, Question], answers: Mapping[int, Answer]
+        self,
+        taken: Sequence[tuple[Request, int, Step]],
+        asked: Mapping[Ranking, Question],
+        answers: Mapping[int, Answer],
     ) -> None:
         """Give each step that was taken its outcome."""
         try:
             counts = await self._counting.completed(asked, answers)
         except PalmaresError as error:
-            told = Unavailable(f"all or a part was stored, but where it led cannot be told: {error.message}")
-            for request, _ in taken:
-                request.refuse(told)
+            untold = Unavailable(f"all or a part was stored, but where it led cannot be told: {error.message}")
+            for request, _, _ in taken:
+                request.refuse(untold)
             return
-        teller = Teller([step for _, step in taken], asked, counts)
-        places = {id(step): place for request, _ in taken for place, step in request.steps.items()}
-        for request, step in taken:
-            request.outcomes[places[id(step)]] = self._outcome(step, teller.tell(step))
+        steps = [step for _, _, step in taken]
+        told = Teller(steps, asked, counts).told(steps)
+        for (request, place, step), boards in zip(taken, told, strict=True):
+            request.outcomes[place] = self._outcome(step, boards)
 
     def _draft(self, picture: Picture, waiting: Sequence[Request]) -> None:
         """Give each request its steps, or refuse it."""
@@ -215,15 +223,15 @@ class Worker:
                 request.steps = dict(zip(places, steps, strict=True))
 
     async def _commit(
-        self, now: int, drafted: Sequence[Request], asked: Mapping[Ranking, Question]
+        self, picture: Picture, drafted: Sequence[Request], asked: Mapping[Ranking, Question]
     ) -> tuple[dict[int, Answer], list[tuple[Request, Exception]]]:
         """Send to each shard what concerns it; returns the answers by shard, and who is to be refused because a shard
         gave none."""
         units = _units(drafted)
         sent = [
-            self._send(self._shards.all[place], now, [unit for _, unit in some], asked)
+            self._send(self._packed(place, picture, [unit for _, unit in some], asked), picture.now)
             for place, some in units.items()
-        ]  # fmt: skip
+        ]
         answers: dict[int, Answer] = {}
         refusals: list[tuple[Request, Exception]] = []
         found = await asyncio.gather(*sent, return_exceptions=True)
@@ -239,11 +247,16 @@ class Worker:
                 raise answer
         return answers, refusals
 
-    async def _send(
-        self, shard: Shard, now: int, units: Sequence[Sequence[Step]], asked: Mapping[Ranking, Question]
-    ) -> tuple[Answer, Unreplicated | None]:
+    def _packed(
+        self, place: int, picture: Picture, units: Sequence[Sequence[Step]], asked: Mapping[Ranking, Question]
+    ) -> Commit:
+        """What goes to a shard, by the boards that it was drafted for: there may be others by now."""
+        shard = Shard(place, self._shards.all[place].keys, picture.boards[place])
+        return Commit(shard, len(self._shards), picture.now, units, asked, self._shards.kept)
+
+    async def _send(self, commit: Commit, now: int) -> tuple[Answer, Unreplicated | None]:
         """The answer, and why those who asked must not be told it, if so."""
-        commit = Commit(shard, len(self._shards), now, units, asked, self._shards.kept)
+        shard = self._shards.all[commit.place]
         self._numbers[shard.place] += 1
         arguments = commit.arguments(self.name, self._numbers[shard.place])
         reply, doubt = await self._sent(commit.keys, arguments)

@@ -73,6 +73,28 @@ async def test_numbers_of_users_are_given_once(open_worker: Open) -> None:
     assert [user.id for user in await workers[0].users(numbers)] == [f"user-{place}" for place in range(60)]
 
 
+async def test_a_board_that_is_heard_of_while_events_are_read_has_the_event(
+    open_worker: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was drafted for the boards before is not sent as if it had been for those of now."""
+    latest = make_board(3, "latest", aggregation="last")
+    first, second = await open_worker([latest]), await open_worker([latest])
+    await first.record([swim("ann", 5, at="2026-03-04T11:00:00Z")])
+    shards = first._shards
+    add_events = shards.add_events
+
+    async def hear_meanwhile(*needed: Any) -> None:
+        await add_events(*needed)
+        monkeypatch.undo()
+        await second.follow(BOARD)
+        await shards.refresh()
+
+    monkeypatch.setattr(shards, "add_events", hear_meanwhile)
+    late = swim("ann", 3, at="2026-03-04T10:00:00Z")
+    await asyncio.gather(first.record([late]), first.record([swim("bob", 1)]))
+    assert await standings(first) == [(1, "ann", 8), (2, "bob", 1)]
+
+
 async def test_each_shard_has_a_log_without_gaps(open_worker: Open) -> None:
     """Together they have each line once, whatever piece is asked for."""
     ledger = await open_worker(shards=4)
