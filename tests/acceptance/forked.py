@@ -11,12 +11,12 @@ from palmares.config import load
 from palmares.web import serve
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["palmares.web", "palmares.cluster"])
+_PROCESSES.set_forkserver_preload(["palmares.web"])
 _DEADLINE_SECONDS = 60
 
 
 class Forked:
-    """A server on a data folder, or a worker if the settings say so, at `address` once `wait` has returned."""
+    """A server on a data folder, at `address` once `wait` has returned."""
 
     def __init__(self, data: Path, **settings: str) -> None:
         """Start it, and wait for nothing."""

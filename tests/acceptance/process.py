@@ -77,9 +77,8 @@ class Process:
 
     def errors(self) -> str:
         """What it wrote to standard error."""
-        # Without moving to another place in the file: the process goes on writing at the same one.
-        file = self._errors.fileno()
-        return os.pread(file, os.fstat(file).st_size, 0).decode()
+        self._errors.seek(0)
+        return self._errors.read().decode()
 
     def __enter__(self) -> Self:
         return self
