@@ -11,7 +11,7 @@ from itertools import cycle
 import pytest
 
 from palmares.domain.errors import RateLimited
-from palmares.ledger.valkey.store import Glide
+from palmares.ledger.valkey.store import Glide, Lost
 from palmares.service.rate_limit import Buckets, RateLimiter, RouteClass
 from palmares.shared_buckets import SharedBuckets
 from tests.definitions import Clock
@@ -187,3 +187,14 @@ async def test_buckets_are_forgotten_by_themselves(valkey: list[Address]) -> Non
     await store.close()
 
     assert 0 < left <= 60_000
+
+
+async def test_nobody_passes_who_cannot_be_counted(valkey: list[Address]) -> None:
+    """All who came while a call was on its way are told so, and those who come afterwards."""
+    store = await Glide.connect(valkey)
+    limiter = SharedBuckets(store, fresh_name(), {"events": 7})
+    await store.close()
+
+    for _ in range(2):
+        told = await asyncio.gather(*(limiter.take("key-1", "events") for _ in range(3)), return_exceptions=True)
+        assert [type(error) for error in told] == [Lost] * 3

@@ -1,10 +1,12 @@
--- Take one request out of a bucket, as `Buckets` in service/rate_limit.py does, for all workers together.
+-- Take some requests out of a bucket, one after the other, as `Buckets` in service/rate_limit.py does, for all workers
+-- together.
 --
 -- KEYS[1]  the bucket of a key and a class of routes: "<missing> <at>", gone when it is full for long
 -- ARGV[1]  requests a second, at least 1
 -- ARGV[2]  the present instant in microseconds; empty for the one of this server, which all workers have in common
+-- ARGV[3]  how many
 --
--- Answers 1 when there was a request in the bucket, else 0. All numbers are whole and exact in a double: what is missing
+-- Answers how many there were in the bucket of these. All numbers are whole and exact in a double: what is missing
 -- is at most 10^12, and a product that is larger than 2^53 is larger than that in any case.
 
 local REQUEST = 1000000
@@ -25,9 +27,7 @@ if kept then
 end
 missing = math.max(missing - math.max(now - at, 0) * rate, 0)
 
-local passes = missing + REQUEST <= rate * REQUEST
-if passes then
-    missing = missing + REQUEST
-end
+local passing = math.max(math.min(tonumber(ARGV[3]), math.floor((rate * REQUEST - missing) / REQUEST)), 0)
+missing = missing + passing * REQUEST
 redis.call('SET', KEYS[1], string.format('%.0f %.0f', missing, now), 'PX', KEPT_MILLISECONDS)
-return passes and 1 or 0
+return passing
