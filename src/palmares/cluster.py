@@ -16,7 +16,7 @@ from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
 from palmares.databases import OtherDatabase, open_outbox
-from palmares.domain.errors import NotAllowed, Unavailable
+from palmares.domain.errors import NotAllowed, PalmaresError, Unavailable
 from palmares.domain.local_time import format_instant
 from palmares.domain.streak_settings import StreakSettings
 from palmares.lead import Lead
@@ -28,7 +28,7 @@ from palmares.ledger.valkey.servers import Servers
 from palmares.ledger.valkey.store import Glide, Store
 from palmares.log_archive.sql import SqlLogArchive
 from palmares.machine import new_id, new_secret, sleep, timer
-from palmares.parts import Clock, HeldClaim, Look, Parts, followed_boards, on_event_loop
+from palmares.parts import Clock, HeldClaim, Parts, followed_boards, on_event_loop
 from palmares.service.archive_log import LogArchiver, check_complete
 from palmares.service.context import Context
 from palmares.service.define_points import pay
@@ -90,12 +90,13 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     await timekeeper.keep_up()
     opened.push_async_callback(context.activations.close)
     pulse, held = Pulse(store, settings.valkey_name, settings.valkey_shards), HeldClaim(member)
-    refresh = _refresher(context, catalog)
+    hearing = Hearing(context, catalog, ledger)
+    opened.push_async_callback(hearing.close)
     return Parts(
         context=context,
         catalog=catalog,
         timekeeper=timekeeper,
-        looks=[pulse.look, refresh, held.look, lead.look, archiver.look],
+        looks=[pulse.look, hearing.look, held.look, lead.look, archiver.look],
         seconds_between_looks=_SECONDS_BETWEEN_LOOKS,
         obstacle=lambda: pulse.obstacle or archiver.obstacle or timekeeper.obstacle or held.lost,
         figures=lambda: None,
@@ -163,22 +164,49 @@ async def _settle(settings: Settings, context: Context) -> str | None:
         return await ensure_key(context, settings.admin_key)
 
 
-def _refresher(context: Context, catalog: SqlCatalog) -> Look:
-    """What has a worker follow what others define. Boards and points are with the ledger's shards; how streaks count,
-    each worker has to know."""
-    told: dict[int, StreakSettings] = {}
+class Hearing:
+    """Has a worker follow what others define. Boards and points are with the ledger's shards; how streaks count, each
+    worker has to know, and the one that leads makes the boards anew that rank by them, beside everything else."""
 
-    async def refresh() -> None:
-        if not await catalog.refresh() and told:
-            return
-        for scope in catalog.scopes():
-            streaks = catalog.definitions(scope).streaks
-            if told.get(scope) != streaks:
-                await context.ledger.set_streaks(scope, streaks)
-                told[scope] = streaks
-        await context.take_note()
+    def __init__(self, context: Context, catalog: SqlCatalog, ledger: ValkeyLedger) -> None:
+        self._context = context
+        self._catalog = catalog
+        self._ledger = ledger
+        # By which settings this worker has seen to the boards of a scope.
+        self._seen_to: dict[int, StreakSettings] = {}
+        self._task: asyncio.Task[None] | None = None
 
-    return refresh
+    async def look(self) -> None:
+        """Hear of what is new. What fails of the boards is tried again at the next look."""
+        is_new = await self._catalog.refresh()
+        for scope in self._catalog.scopes():
+            self._ledger.note_streaks(scope, self._settings(scope))
+        if self._context.leads() and self._open_scopes() and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._see_to_boards(), name="palmares-streaks")
+        if is_new:
+            await self._context.take_note()
+
+    async def close(self) -> None:
+        """Leave what is not done to the next one who leads."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _settings(self, scope: int) -> StreakSettings:
+        return self._catalog.definitions(scope).streaks
+
+    def _open_scopes(self) -> list[int]:
+        return [scope for scope in self._catalog.scopes() if self._seen_to.get(scope) != self._settings(scope)]
+
+    async def _see_to_boards(self) -> None:
+        for scope in self._open_scopes():
+            settings = self._settings(scope)
+            try:
+                await self._ledger.set_streaks(scope, settings)
+            except PalmaresError as error:
+                logger.warning("boards by streak are still to be made anew", scope=scope, reason=error.message)
+            else:
+                self._seen_to[scope] = settings
 
 
 def catalog_key(ledger: str) -> bytes:

@@ -91,14 +91,17 @@ class Breaks:
         known = [(leaving, _counting(shard, leaving)) for leaving in due]
         parts = [part for one in known for part in _parts(shard, *one, named)]
         arguments = [b"%d" % shard.boards.version, self._worker, b"%d" % boundary, b"%d" % due[-1].at, *parts]
-        answer = await self._shards.store.script("leave", [*keys, *places], arguments)
+        try:
+            answer = await self._shards.store.script("leave", [*keys, *places], arguments)
+        finally:
+            # It may be done though no answer comes.
+            for leaving, making in known:
+                if making is not None and making.ready and leaving.group is not None:
+                    self._watch.note_ranking(making.board, leaving.run_start, leaving.group)
         if answer == b"boards":
             await self._shards.reload(shard)
         elif answer == b"done":
             self._shards.now = max(self._shards.now, due[-1].at)
-            for leaving, making in known:
-                if making is not None and making.ready and leaving.group is not None:
-                    self._watch.note_ranking(making.board, leaving.run_start, leaving.group)
 
 
 def _counting(shard: Shard, leaving: Leaving) -> Making | None:

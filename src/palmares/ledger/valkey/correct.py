@@ -114,9 +114,11 @@ class CorrectingDraft(StreakDraft):
 
     def _ranking_streak_of(self, step: Step, event: Logged) -> Iterable[Making]:
         """The boards that rank by a streak to which an event may have mattered."""
-        scope = step.state.user.scope
-        minds = may_concern(self._settings(scope), event.metric or 0, event.amount or 0)
-        return self._boards(step.name).by_streak(scope) if minds else ()
+        return [
+            making
+            for making in self._boards(step.name).by_streak(step.state.user.scope)
+            if making.streaks is not None and may_concern(making.streaks, event.metric or 0, event.amount or 0)
+        ]
 
     def _recount(self, step: Step, making: Making, run_start: int, metric: int) -> None:
         """Let a step's user have in a run what the events that are left make there."""

@@ -57,17 +57,21 @@ class StreakDraft(Draft):
         """Let a step's user have on boards what the streak is worth, where a change of it or of the user matters; notes
         what is told of it."""
         user, state, boards = step.state.user, step.state, self._boards(step.name)
-        if not boards.streaks or (state.streak is before.streak and not _counts_otherwise(before.user, user)):
+        if not boards.streaks:
             return
+        as_before = state.streak is before.streak and not _counts_otherwise(before.user, user)
         held = dict(state.held)
         for making in boards.by_streak(user.scope):
+            assert making.streaks is not None
             run = making.plan.only_run
-            if not is_live(run, self.now):
+            # A board may count by settings that this worker has not heard of: then its streak does not tell.
+            if not is_live(run, self.now) or (as_before and making.streaks.version == state.streak.version):
                 continue
             held[making.generation] = after = self._worth(making, step.name, state)
             if run.start in after and step.streak_extended and self._is_told(boards, making):
                 self._tell(step, making, run, before, after[run.start])
-        step.state = replace(state, held=held)
+        if held != state.held:
+            step.state = replace(state, held=held)
 
     def _tell(self, step: Step, making: Making, run: Run, before: UserBefore, after: Held) -> None:
         """The event that extended a streak tells of the board, if it happened in the run."""
@@ -100,7 +104,8 @@ class StreakDraft(Draft):
         scope, event = step.state.user.scope, coming.event
         for making in self._boards(step.name).by_streak(scope):
             run = making.plan.run_concerned(event.local_at)
-            if run is not None and may_concern(self._settings(scope), metric, event.amount):
+            assert making.streaks is not None
+            if run is not None and may_concern(making.streaks, metric, event.amount):
                 self._changes_what_is_over(making, run, step, coming)
 
 

@@ -108,7 +108,7 @@ class Erasing:
         try:
             last, last_of_users = await self._copy(shard, copy, users)
             if last:
-                await self._store.script("replace_log", [keys.log, copy], [b"%d" % last])
+                await self._store.script("replace_log", [keys.log, copy, keys.rewriting], [b"%d" % last, attempt])
         finally:
             await self._store.read([[b"UNLINK", copy]])
         return last_of_users

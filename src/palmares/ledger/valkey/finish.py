@@ -55,8 +55,9 @@ class Finisher:
                 if position:
                     await _told(note, position)
                 else:
-                    before = await self._stop(board, _NOWHERE)
+                    before: dict[int, int] = {}
                     try:
+                        before = await self._stop(board, _NOWHERE)
                         position = await self._settle(board, before, note)
                     except BaseException:
                         missed = before != await self._stop(board, None)
@@ -69,7 +70,8 @@ class Finisher:
 
     async def go_on(self, board: Board, position: int) -> None:
         """Let runs end of which somebody who died had not got to the end."""
-        if await self._keeper.has_runs(board):
+        cut = await self.cut(board.number, position)
+        if not cut.ended and await self._keeper.has_runs(board):
             async with self._keeper.leading() as (token, _):
                 await self._end(board, position, token)
 

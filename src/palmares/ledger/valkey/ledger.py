@@ -533,6 +533,10 @@ class ValkeyLedger:
         """See `Ledger.days`."""
         return await self._reader.days(user, metric, first_day, last_day)
 
+    def note_streaks(self, scope: int, settings: StreakSettings) -> None:
+        """Count the streaks of users by other settings from now on; boards go on by those that they were made with."""
+        self._streaks[scope] = settings
+
     async def set_streaks(self, scope: int, settings: StreakSettings) -> None:
         """See `Ledger.set_streaks`. Streaks of older settings are worked out where they are asked for, and boards made
         anew by the first worker that hears of the new ones."""

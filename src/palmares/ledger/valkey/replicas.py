@@ -66,9 +66,18 @@ class Replicated(Glide):
             raise
 
     async def script(self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
-        """See `Store.script`."""
+        """See `Store.script`. Only of a commit it is told that it is stored (`Unreplicated`): who waits for something
+        that has to be done before one must not hear that."""
         if name in _READING:
             return await super().script(name, keys, arguments)
+        try:
+            return await self._script(name, keys, arguments)
+        except Unreplicated as doubt:
+            if name == "commit":
+                raise
+            raise Unavailable(f"too few of {self._replicas} replicas of Valkey are there") from doubt
+
+    async def _script(self, name: str, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         sent = [b"%d" % len(keys), *keys, *arguments]
         by_hash: Command = [b"EVALSHA", self.loaded(name).get_hash().encode(), *sent]
         try:

@@ -7,7 +7,7 @@ that was finished by hand is begun as it ended, when all lines are there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from palmares.domain.board import Board
 from palmares.domain.changes import Plan
@@ -19,6 +19,7 @@ from palmares.ledger.valkey.keys import run_field
 from palmares.ledger.valkey.past import Past
 from palmares.ledger.valkey.replay import REPLAYER
 from palmares.ledger.valkey.shards import Shards
+from palmares.ledger.valkey.streak_build import StreakPast
 from palmares.ledger.valkey.stream import Stream
 
 
@@ -54,7 +55,7 @@ class Restorer:
             return False
         lost = {shard.place: shard for shard in self._shards.all if not _has_finished(shard, board)}
         if lost:
-            past = Past(self._shards, self._stream, Plan(board), cut.upto, beyond=False)
+            past = self._past(board, cut.upto)
             await past.survey()
             for place, shard in lost.items():
                 making = await self._begun(shard, board)
@@ -64,6 +65,11 @@ class Restorer:
                     await self._shards.store.read([[b"HSET", shard.keys.ignored, field, b"%d" % count]])
                 await self._make_ready(shard, making)
         return True
+
+    def _past(self, board: Board, upto: Mapping[int, int]) -> Past:
+        if board.rank_by == "streak":
+            return StreakPast(self._shards, self._stream, Plan(board), upto, False, self._streaks(board.scope))
+        return Past(self._shards, self._stream, Plan(board), upto, beyond=False)
 
     async def _begun(self, shard: Shard, board: Board) -> Making:
         """The board in a shard, which a rebuild that was killed may have begun already."""

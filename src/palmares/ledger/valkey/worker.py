@@ -284,6 +284,9 @@ class Worker:
                 if sendings == _MOST_SENDINGS:
                     raise Lost(f"{error.message}; {_DOUBTFUL}") from error
                 logger.warning("a commit got no answer and is sent again", reason=error.message)
+            except Unavailable as error:
+                # What is true of this sending need not be of one before.
+                raise Lost(f"a commit got no answer; {_DOUBTFUL}") if sendings else error from error
 
     def _outcome(self, step: Step, boards: Sequence[BoardOutcome]) -> Outcome:
         """What one entry did."""

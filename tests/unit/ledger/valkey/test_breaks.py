@@ -15,7 +15,7 @@ from tests.ledger_world import Clock, run_on, swim
 from tests.plain_archive import PlainArchive
 from tests.unit.ledger.valkey.conftest import Open
 from tests.valkey_servers import Address, fresh_name
-from tests.world import POOL, day, make_board
+from tests.world import HOURS, LAPS, POOL, day, make_board
 
 pytestmark = pytest.mark.anyio
 
@@ -121,6 +121,22 @@ async def test_a_worker_that_has_not_heard_of_other_settings_counts_like_all(ope
     assert await lengths(one) == await lengths(other) == {"ann": 1, "bob": 1, "cat": 1}
     await other.set_streaks(DEFAULT_SCOPE, StreakSettings(frequency="weekly", version=1))
     assert await lengths(other) == {"ann": 1, "bob": 1, "cat": 1}
+
+
+async def test_a_worker_that_has_not_heard_of_a_metric_counts_it_for_streaks(open_worker: Open, clock: Clock) -> None:
+    """The event that it takes for nothing makes a streak on the board, though the user's own is as it was."""
+    by_laps = StreakSettings(metrics=((LAPS.number, MICROS),), version=1)
+    by_both = StreakSettings(metrics=((LAPS.number, MICROS), (HOURS.number, MICROS)), evaluation_mode="OR", version=2)
+    one, other = [await open_worker() for _ in range(2)]
+    for worker in (one, other):
+        await worker.set_streaks(DEFAULT_SCOPE, by_laps)
+    await one.follow(BOARD)
+    await one.record([swim("ann", 1)])
+    clock.set("2026-03-08T12:00:00Z")
+    await one.set_streaks(DEFAULT_SCOPE, by_both)
+    await other.record([swim("ann", 1, metric=HOURS)])
+
+    assert await lengths(one) == await lengths(other) == {"ann": 1}
 
 
 async def test_a_log_that_is_recorded_once_more_breaks_streaks_between_its_lines(
