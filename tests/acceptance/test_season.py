@@ -50,8 +50,8 @@ CONTESTS = [
 ]
 # The days that begin a year, a month, a week, or on which clocks are put forward.
 TURNS = [
-    *[date(2026, 1, 1), date(2026, 1, 31), date(2026, 2, 1), date(2026, 2, 28), date(2026, 3, 1), date(2026, 3, 2)],
-    *[date(2026, 3, 8), date(2026, 3, 29), date(2026, 4, 1)],
+    *[date(2026, 1, 1), date(2026, 1, 5), date(2026, 1, 31), date(2026, 2, 1), date(2026, 2, 28), date(2026, 3, 1)],
+    *[date(2026, 3, 2), date(2026, 3, 8), date(2026, 3, 9), date(2026, 3, 29), date(2026, 3, 30), date(2026, 4, 1)],
 ]
 # Before and after it is midnight somewhere, in the hours (UTC) from the day before to the day itself.
 DAY_BEFORE = ["09:59:59.999", "10:00", "15:00", "22:00", "23:00"]
@@ -213,7 +213,7 @@ def check_all(server: Season, log: LogFile) -> None:
         for first, _ in sorted(log.events_by_run(contest))
         for group in log.groups(contest)
     ]
-    assert len(rankings) > 100
+    assert len(rankings) > 130
     for contest, first, group in rankings:
         assert server.page(contest, first, group) == log.ranking(contest, first, group), (contest, first)
     [weeks] = [contest for contest in CONTESTS if contest.key == "club-weeks"]
