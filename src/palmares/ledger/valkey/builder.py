@@ -15,7 +15,6 @@ from typing import NamedTuple
 import structlog
 
 from palmares.domain.board import Board
-from palmares.domain.changes import Plan
 from palmares.domain.effect import is_live
 from palmares.domain.errors import Invalid, NotFound, PalmaresError
 from palmares.domain.group import Group
@@ -32,7 +31,7 @@ from palmares.ledger.valkey.keys import run_field, run_of
 from palmares.ledger.valkey.moment import ranks_of
 from palmares.ledger.valkey.past import Past
 from palmares.ledger.valkey.shards import Shards, by_present_boards
-from palmares.ledger.valkey.streak_build import StreakBuild, StreakPast
+from palmares.ledger.valkey.streak_build import StreakBuild, StreakPast, past_of
 from palmares.ledger.valkey.stream import Stream
 
 logger = structlog.get_logger(__name__)
@@ -140,7 +139,9 @@ class Builder:
         await self._keeper.reach(self._shards.now)
         starts = None if runs is None else {run.start for run in runs}
         cut = None if stopped is None else await self._finisher.cut(board.number, stopped)
-        past = self._past(board, streaks, upto if cut is None else cut.upto, starts, beyond=cut is None)
+        past = past_of(
+            self._shards, self._stream, board, streaks, upto if cut is None else cut.upto, starts, beyond=cut is None
+        )
         edition = await self._keeper.in_thread(self._archive.begin_edition, board.number)
         build = self._build(board, past, edition, runs)
         made = Made(board, past, build, edition, None if cut is None else cut.at)
@@ -159,18 +160,6 @@ class Builder:
         """By which settings a board ranks by streak that is made now; None for other boards."""
         return self._streaks.get(board.scope, StreakSettings()) if board.rank_by == "streak" else None
 
-    def _past(
-        self,
-        board: Board,
-        streaks: StreakSettings | None,
-        upto: Mapping[int, int],
-        runs: Collection[int] | None = None,
-        beyond: bool = True,
-    ) -> Past:
-        if streaks is not None:
-            return StreakPast(self._shards, self._stream, Plan(board), upto, beyond, streaks)
-        return Past(self._shards, self._stream, Plan(board), upto, runs, beyond)
-
     def _build(self, board: Board, past: Past, edition: int, runs: Collection[Run] | None) -> Build:
         if isinstance(past, StreakPast):
             return StreakBuild(board, past, self._archive, edition, self._keeper.in_thread, runs)
@@ -188,7 +177,7 @@ class Builder:
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
         """See `Ledger.ranks_as_of`."""
         upto = self._shards.places_upto(position)
-        past = self._past(board, self._present_settings(board), upto, beyond=False)
+        past = past_of(self._shards, self._stream, board, self._present_settings(board), upto, beyond=False)
         edition = await self._keeper.in_thread(self._archive.begin_edition, board.number)
         try:
             await past.survey()

@@ -7,19 +7,17 @@ that was finished by hand is begun as it ended, when all lines are there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from palmares.domain.board import Board
-from palmares.domain.changes import Plan
 from palmares.domain.streak_settings import StreakSettings
 from palmares.ledger.valkey.boards import Making
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.finish import Finisher
 from palmares.ledger.valkey.keys import run_field
-from palmares.ledger.valkey.past import Past
 from palmares.ledger.valkey.replay import REPLAYER
 from palmares.ledger.valkey.shards import Shards
-from palmares.ledger.valkey.streak_build import StreakPast
+from palmares.ledger.valkey.streak_build import past_of
 from palmares.ledger.valkey.stream import Stream
 
 
@@ -55,7 +53,7 @@ class Restorer:
             return False
         lost = {shard.place: shard for shard in self._shards.all if not _has_finished(shard, board)}
         if lost:
-            past = self._past(board, cut.upto)
+            past = past_of(self._shards, self._stream, board, self._settings(board), cut.upto, beyond=False)
             await past.survey()
             for place, shard in lost.items():
                 making = await self._begun(shard, board)
@@ -66,17 +64,15 @@ class Restorer:
                 await self._make_ready(shard, making)
         return True
 
-    def _past(self, board: Board, upto: Mapping[int, int]) -> Past:
-        if board.rank_by == "streak":
-            return StreakPast(self._shards, self._stream, Plan(board), upto, False, self._streaks(board.scope))
-        return Past(self._shards, self._stream, Plan(board), upto, beyond=False)
+    def _settings(self, board: Board) -> StreakSettings | None:
+        """By which settings a board ranks by streak; None for other boards."""
+        return self._streaks(board.scope) if board.rank_by == "streak" else None
 
     async def _begun(self, shard: Shard, board: Board) -> Making:
         """The board in a shard, which a rebuild that was killed may have begun already."""
         if not shard.boards.of(board.number):
-            streaks = self._streaks(board.scope) if board.rank_by == "streak" else None
             # Who begins a board remembers that by the number of the attempt: for one board it is the same.
-            await self._shards.begin(shard, board, streaks, REPLAYER, board.number)
+            await self._shards.begin(shard, board, self._settings(board), REPLAYER, board.number)
         return shard.boards.of(board.number)[-1]
 
     async def _make_ready(self, shard: Shard, making: Making) -> None:

@@ -94,6 +94,21 @@ class StreakPast(Past):
         return [] if raw is None else [metric for metric in decode_stored(raw).state.sums if not is_counter(metric)]
 
 
+def past_of(
+    shards: Shards,
+    stream: Stream,
+    board: Board,
+    streaks: StreakSettings | None,
+    upto: Mapping[int, int],
+    runs: Collection[int] | None = None,
+    beyond: bool = True,
+) -> Past:
+    """What is known of a board by its logs, see `Past`; one that ranks by streak does so by these settings."""
+    if streaks is not None:
+        return StreakPast(shards, stream, Plan(board), upto, beyond, streaks)
+    return Past(shards, stream, Plan(board), upto, runs, beyond)
+
+
 class StreakBuild(Build):
     """One making of what is over. A pass over the logs, and all events of a user where one comes out of order."""
 
