@@ -215,14 +215,14 @@ def _check(log: FolderLog) -> None:
 
 
 def _copy_parts(source: Path, source_url: str | None, target: Path, target_url: str | None) -> None:
-    parts = {"catalog": catalog_tables.metadata, "archive": archive_tables.metadata, "outbox": outbox_tables.metadata}
+    parts = {"catalog": catalog_tables, "archive": archive_tables, "outbox": outbox_tables}
     names: tuple[PartName, ...] = ("catalog", "archive", "outbox")
     for name in names:
-        part = Part(name, f"palmares.{name}:migrations")
+        part = Part(name, f"palmares.{name}:migrations", parts[name].VERSION_TABLE)
         from_there = Database(address_of(name, source, source_url), part)
         to_here = Database(address_of(name, target, target_url), part)
         try:
-            copy(from_there, to_here, parts[name], name)
+            copy(from_there, to_here, parts[name].metadata, name)
         finally:
             from_there.close()
             to_here.close()

@@ -18,6 +18,7 @@ from tests.effort import EFFORT
 from tests.faults import write_wal_only
 from tests.ledger_world import BUSY, CALM, Clock, Home, LedgerWorld, memory_folder, open_embedded
 from tests.slow_ledger import SlowLedger
+from tests.templates import empty_archive, place
 from tests.twins import copy_as_after_a_kill
 from tests.valkey_servers import Address, fresh_name
 
@@ -67,6 +68,7 @@ class ValkeyHome:
     def __init__(self, addresses: Sequence[Address], shards: int, folder: Path, clock: Clock) -> None:
         self._addresses = addresses
         self._archive = f"sqlite:///{folder / 'archive.sqlite3'}"
+        place(folder / "archive.sqlite3", empty_archive())
         self._shards = shards
         self._clock = clock
         self._name = fresh_name()

@@ -24,7 +24,7 @@ from palmares.domain.snapshot import DAYS_KEPT, DayStanding, FinalPlace, FinalRu
 from palmares.sql.database import Database, Part
 
 # Some builds of SQLite overwrite with zeros whatever is deleted, which would write every day that is let go once more.
-_PART = Part("archive", "palmares.archive:migrations", sqlite_pragmas={"secure_delete": "OFF"})
+_PART = Part("archive", "palmares.archive:migrations", tables.VERSION_TABLE, sqlite_pragmas={"secure_delete": "OFF"})
 # A chunk of either kind takes about 24 KiB in memory.
 _CHUNKS_REMEMBERED = 512
 _SHELVES_REMEMBERED = 128

@@ -56,7 +56,7 @@ Result = TypeVar("Result")
 
 _NOTHING = Definitions()
 _NOBODY = Tenants()
-_PART = Part("catalog", "palmares.catalog:migrations")
+_PART = Part("catalog", "palmares.catalog:migrations", tables.VERSION_TABLE)
 
 
 class SqlCatalog:

@@ -16,11 +16,11 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from palmares.domain.errors import Invalid, Unavailable
 from palmares.domain.log_line import LogLine
 from palmares.log_archive.contract import Overtaken
-from palmares.log_archive.tables import log_lines, log_shards
+from palmares.log_archive.tables import VERSION_TABLE, log_lines, log_shards
 from palmares.sql.database import Database, Part
 
 Result = TypeVar("Result")
-_PART = Part("log archive", "palmares.log_archive:migrations")
+_PART = Part("log archive", "palmares.log_archive:migrations", VERSION_TABLE)
 _LINE = [log_lines.c[name] for name in LogLine._fields]
 _LINES_PER_PIECE = 1_000
 # What PostgreSQL takes well as a list.

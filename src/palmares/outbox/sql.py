@@ -33,7 +33,7 @@ from palmares.outbox.contract import (
 from palmares.sql.database import Database, Part
 
 Result = TypeVar("Result")
-_PART = Part("outbox", "palmares.outbox:migrations")
+_PART = Part("outbox", "palmares.outbox:migrations", tables.VERSION_TABLE)
 _MOST_PRUNED = 10_000
 _MOST_REWRITTEN = 2_000
 # Written out, because a parameter would keep SQLite from the index of what is pending.

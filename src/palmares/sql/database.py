@@ -21,13 +21,14 @@ from palmares.sql.migrations import upgrade
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The tables of one adapter: what people call it, and where the migrations are that make it.
+    """The tables of one adapter: what people call it, where the migrations are that make it, and where they are noted.
 
     `sqlite_pragmas` are its own, besides those that all parts have.
     """
 
     name: str
     migrations: str
+    version_table: str
     sqlite_pragmas: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,7 +78,7 @@ class Database:
         """Bring the tables up to date, all steps and the note of them in the present transaction."""
         if self._is_shared:
             postgresql.check(writer)
-        upgrade(writer, self._part.migrations, self._part.name)
+        upgrade(writer, self._part.migrations, self._part.version_table, self._part.name)
 
     def load(self, writer: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
         """Add many rows in the present transaction, the fastest way; they have all columns in the order of the table.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from threading import Lock
 from typing import Final
 
 from alembic import command, context
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData
 
@@ -16,14 +19,17 @@ from palmares.domain.errors import Unavailable
 _ONE_AT_A_TIME: Final = Lock()
 
 
-def upgrade(writer: Connection, migrations: str, part: str) -> None:
+def upgrade(writer: Connection, migrations: str, version_table: str, part: str) -> None:
     """Run what has not run yet of the migrations in a package (`palmares.archive:migrations`).
 
     Raises `Unavailable` when a newer version has run some that this one does not know.
     """
-    config = Config()
-    config.set_main_option("script_location", migrations)
-    config.attributes["connection"] = writer
+    at = MigrationContext.configure(writer, opts={"version_table": version_table})
+    # Nearly always nothing is to be done, and to find that out takes Alembic longer than a server's whole start.
+    if at.get_current_heads() == (_newest(migrations),):
+        return
+    config = _config(migrations)
+    config.attributes |= {"connection": writer, "version_table": version_table}
     try:
         with _ONE_AT_A_TIME:
             command.upgrade(config, "head")
@@ -31,8 +37,19 @@ def upgrade(writer: Connection, migrations: str, part: str) -> None:
         raise Unavailable(f"the {part} was made by a newer version of Palmares") from error
 
 
-def run(metadata: MetaData, version_table: str) -> None:
+def run(metadata: MetaData) -> None:
     """All that the `env.py` of a part does. Parts may share a database, so each notes its migrations apart."""
-    connection = context.config.attributes["connection"]
-    context.configure(connection=connection, target_metadata=metadata, version_table=version_table)
+    given = context.config.attributes
+    context.configure(connection=given["connection"], target_metadata=metadata, version_table=given["version_table"])
     context.run_migrations()
+
+
+@cache
+def _newest(migrations: str) -> str | None:
+    return ScriptDirectory.from_config(_config(migrations)).get_current_head()
+
+
+def _config(migrations: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", migrations)
+    return config

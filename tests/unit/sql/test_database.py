@@ -11,7 +11,7 @@ from palmares.domain.errors import Unavailable
 from palmares.sql.database import Database, Part
 from tests.databases import Place, Postgres
 
-NUMBERS = Part("list of numbers", "palmares.nothing:migrations")
+NUMBERS = Part("list of numbers", "palmares.nothing:migrations", "nothing_version")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Alembic comes in here; `sql/migrations.py` called it, and does the rest."""
 
-from palmares.archive.tables import VERSION_TABLE, metadata
+from palmares.archive.tables import metadata
 from palmares.sql.migrations import run
 
-run(metadata, VERSION_TABLE)
+run(metadata)
