@@ -30,7 +30,7 @@ from tests.acceptance.forked import Forked
 from tests.acceptance.process import ADMIN_KEY
 from tests.effort import tries
 
-KILLS = tries(20)
+KILLS = tries(10)
 WRITERS = 5
 USERS = [f"u{number:02}" for number in range(16)]
 METRICS = ["laps", "hours"]

@@ -129,12 +129,24 @@ OTHERWISE: dict[str, tuple[Collection[str], str]] = {
 
 
 # Several shards are on a cluster or on one server, as the same code does both; `EFFORT` above 1 takes both for all.
-# Long tests of what a cluster does like a server with as many shards.
-LONG = {"test_a_union_is_ranked_as_one", "test_every_kind_of_board_ranks_like_rank_all"}
-# Long tests in which four shards do all that one does, and more.
-LONG_ON_ONE_SHARD = {
+# Long tests, in which four shards on one server do all that one shard does, and all that a cluster does.
+LONG = {
     "test_a_board_followed_late_is_a_board_that_was_there_from_the_start",
+    "test_a_board_that_was_followed_late_is_the_same_after_opening_again",
+    "test_a_day_tells_what_was_read_at_its_end",
+    "test_a_final_run_is_read_like_a_live_one",
+    "test_a_frozen_board_can_be_made_again",
+    "test_a_frozen_board_survives_a_restart",
+    "test_a_past_that_is_imported_is_like_one_that_was_lived_through",
+    "test_a_run_without_end_is_never_final",
     "test_a_story_goes_on_after_a_start",
+    "test_a_union_is_ranked_as_one",
+    "test_events_that_come_while_a_board_is_made_are_in_it",
+    "test_every_kind_of_board_ranks_like_rank_all",
+    "test_following_a_followed_board_again_changes_nothing",
+    "test_following_later_is_like_following_from_the_start",
+    "test_history_survives_opening_again",
+    "test_void_events_have_never_been",
 }
 # Of the longest files, what reaches each script in a cluster: the rest is the same with as many shards on one server.
 ON_A_CLUSTER: dict[str, Collection[str]] = {
@@ -159,11 +171,10 @@ def kinds_of(file: str, test: str) -> list[str]:
     """The adapters that a test is run with."""
     if EFFORT > 1:
         return list(ADAPTERS)
-    on_a_cluster = test not in LONG and test in ON_A_CLUSTER.get(file, [test])
-    left_out = {"valkey, 4 shards" if on_a_cluster else "valkey cluster"}
-    if test in LONG_ON_ONE_SHARD:
-        left_out.add("valkey, 1 shard")
-    return [kind for kind in ADAPTERS if kind not in left_out]
+    if test in LONG:
+        return [kind for kind in ADAPTERS if kind not in ("valkey, 1 shard", "valkey cluster")]
+    left_out = "valkey, 4 shards" if test in ON_A_CLUSTER.get(file, [test]) else "valkey cluster"
+    return [kind for kind in ADAPTERS if kind != left_out]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -219,7 +219,7 @@ actions = st.one_of(
     scheme=schemes,
     life=st.lists(actions, min_size=10, max_size=30),
 )
-@settings(max_examples=tries(40))
+@settings(max_examples=tries(18))
 async def test_any_life_is_told_like_the_slow_ledger_tells_it(
     made: list[Board], scheme: Scheme, life: list[Action]
 ) -> None:
@@ -319,7 +319,7 @@ boards_of_laps = boards.map(lambda board: replace(board, rank_by="metric", metri
 
 
 @given(made=st.lists(boards_of_laps, min_size=3, max_size=6).map(numbered), story=happened, data=st.data())
-@settings(max_examples=tries(25))
+@settings(max_examples=tries(12))
 async def test_the_order_of_arrival_does_not_matter(
     made: list[Board], story: list[tuple[str, int, int]], data: st.DataObject
 ) -> None:
@@ -358,7 +358,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     scheme=open_schemes,
     story=st.lists(requests, min_size=1, max_size=8),
 )
-@settings(max_examples=tries(25))
+@settings(max_examples=tries(12))
 async def test_recording_everything_twice_changes_nothing(
     made: list[Board], scheme: Scheme, story: list[list[dict[str, Any]]]
 ) -> None:

@@ -93,7 +93,7 @@ async def live(addresses: list[Address], shards: int, made: list[Board], life: l
 
 @pytest.mark.parametrize("shards", [1, 4])
 @given(**lives, with_past=st.booleans())
-@settings(max_examples=tries(12), phases=[Phase.generate])
+@settings(max_examples=tries(6), phases=[Phase.generate])
 async def test_any_life_is_the_same_after_it_was_rebuilt(
     valkey: list[Address], shards: int, made: list[Board], life: list[Action], with_past: bool
 ) -> None:

@@ -142,7 +142,7 @@ async def live(made: list[Board], life: list[Action], given: Mapping[str, Any], 
     counting=what_counts,
     limits=LIMITS,
 )
-@settings(max_examples=tries(60))
+@settings(max_examples=tries(24))
 async def test_any_life_of_streaks_is_told_like_the_slow_ledger_tells_it(
     made: list[Board], life: list[Action], counting: dict[str, Any], limits: Limits
 ) -> None:
@@ -157,7 +157,7 @@ async def test_any_life_of_streaks_is_told_like_the_slow_ledger_tells_it(
     ),
     limits=LIMITS,
 )
-@settings(max_examples=tries(40))
+@settings(max_examples=tries(16))
 async def test_settings_may_change_at_any_time(made: list[Board], life: list[Action], limits: Limits) -> None:
     """Boards that go on are by the newest."""
     await live(made, life, {}, limits)

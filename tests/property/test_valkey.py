@@ -299,7 +299,7 @@ async def live(addresses: list[Address], shards: int, made: list[Board], life: l
 
 @pytest.mark.parametrize("shards", [1, 4])
 @given(**lives)
-@settings(max_examples=tries(16), phases=[Phase.generate])
+@settings(max_examples=tries(10), phases=[Phase.generate])
 async def test_any_life_by_two_workers_is_told_like_the_slow_ledger_tells_it(
     valkey: list[Address], shards: int, made: list[Board], life: list[Action]
 ) -> None:

@@ -3,6 +3,7 @@
 Known keys and ids are added to what the documents say of paths, so that about half of the requests reach something.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
@@ -24,6 +25,7 @@ from palmares.api import routes
 from palmares.api.openapi import document
 from tests.acceptance.calls import Caller
 from tests.acceptance.process import ADMIN_KEY, Process
+from tests.effort import tries
 
 CHECKS = [
     not_a_server_error,
@@ -31,8 +33,9 @@ CHECKS = [
     content_type_conformance,
     response_headers_conformance,
     response_schema_conformance,
-    ignored_auth,
 ]
+# Whether an operation is open without a key does not depend on what else is sent, and to ask takes as long as the rest.
+CASES_WITHOUT_KEY = 5
 DOCUMENTS = {
     "/v1": document("Application", "/v1", routes.APPLICATION),
     "/admin/v1": document("Admin", "/admin/v1", routes.ADMIN),
@@ -58,7 +61,7 @@ KNOWN = {
 }
 # The same requests every time, and a bound on how many.
 BOUNDED = settings(
-    max_examples=12,
+    max_examples=tries(6),
     derandomize=True,
     deadline=None,
     database=None,
@@ -131,10 +134,14 @@ def check(case: schemathesis.Case, url: str, ids: dict[str, str]) -> None:
     """Send the request, with the key, and judge the answer."""
     for name, value in (case.path_parameters or {}).items():
         case.path_parameters[name] = ids.get(str(value), value)
-    case.call_and_validate(base_url=url, headers={"X-API-KEY": ADMIN_KEY}, checks=CHECKS)
+    CHECKED[case.operation.label] += 1
+    checks = [*CHECKS, ignored_auth] if CHECKED[case.operation.label] <= CASES_WITHOUT_KEY else CHECKS
+    case.call_and_validate(base_url=url, headers={"X-API-KEY": ADMIN_KEY}, checks=checks)
 
 
 APPLICATION, ADMIN = loaded("/v1"), loaded("/admin/v1")
+# How many requests of an operation were judged.
+CHECKED: Counter[str] = Counter()
 
 
 @pytest.mark.parametrize("base", DOCUMENTS)

@@ -26,7 +26,7 @@ from tests.world import HOURS, LAPS, LEVEL, POOL, make_board
 
 pytestmark = pytest.mark.anyio
 
-STEPS = tries(16)
+STEPS = tries(10)
 METRICS = [LAPS, HOURS]
 BOARDS = [
     make_board(1, "all"),

@@ -15,6 +15,7 @@ from palmares.domain.local_time import HOUR, day_of
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Entry
 from palmares.ledger.embedded.ledger import Limits
+from tests.effort import tries
 from tests.ledger_world import BUSY, CALM, Clock, memory_folder
 from tests.twins import Twins
 from tests.world import HOURS, LAPS, LEVEL, POOL, make_board
@@ -125,7 +126,7 @@ class Life:
 
 @pytest.mark.parametrize("limits", [CALM, BUSY], ids=["calm", "busy"])
 @pytest.mark.parametrize("changing", [False, True], ids=["ending", "changing"])
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(tries(4)))
 async def test_streaks_are_told_like_the_slow_ledger_tells_them(seed: int, changing: bool, limits: Limits) -> None:
     """Every outcome, every rank, every day, however the life goes."""
     with memory_folder() as folder:
