@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 
 import httpcore
 
@@ -30,21 +31,17 @@ class HttpSender:
     ) -> None:
         self._guard = Guard(allow_private)
         self._seconds = seconds
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=trusted or _trusted(),
-            max_connections=None,
-            max_keepalive_connections=_MOST_KEPT,
-            keepalive_expiry=_KEPT_SECONDS,
-            network_backend=self._guard,
-        )
+        self._trusted = trusted
+        self._opened: httpcore.AsyncConnectionPool | None = None
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send a body and wait for the answer."""
         sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+        pool = await self._pool()
         try:
             async with (
                 asyncio.timeout(self._seconds) as limit,
-                self._pool.stream("POST", url, headers=sent, content=body) as response,
+                pool.stream("POST", url, headers=sent, content=body) as response,
             ):
                 # The status has come: whatever happens to the rest does not matter any more.
                 limit.reschedule(None)
@@ -61,8 +58,25 @@ class HttpSender:
 
     async def close(self) -> None:
         """Let go of all connections."""
-        await self._pool.aclose()
+        if self._opened is not None:
+            await self._opened.aclose()
         self._guard.close()
+
+    async def _pool(self) -> httpcore.AsyncConnectionPool:
+        """The connections. To read the certificates takes a tenth of a second, which only those wait for who send."""
+        if self._opened is not None:
+            return self._opened
+        trusted = self._trusted or await asyncio.to_thread(_trusted)
+        # Others may have come first meanwhile.
+        if self._opened is None:
+            self._opened = httpcore.AsyncConnectionPool(
+                ssl_context=trusted,
+                max_connections=None,
+                max_keepalive_connections=_MOST_KEPT,
+                keepalive_expiry=_KEPT_SECONDS,
+                network_backend=self._guard,
+            )
+        return self._opened
 
 
 async def _drain(response: httpcore.Response) -> None:
@@ -76,6 +90,7 @@ async def _drain(response: httpcore.Response) -> None:
                     return
 
 
+@cache
 def _trusted() -> ssl.SSLContext:
     context = httpcore.default_ssl_context()
     context.load_default_certs()
