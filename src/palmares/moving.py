@@ -4,8 +4,9 @@ Whatever serves is stopped meanwhile. Nothing of the source is changed. The targ
 that was interrupted is begun again with an empty one. The log goes into the database as it is, and into Valkey by
 recording it once more, as when a cluster is rebuilt.
 
-Only a cluster with one shard has the same numbers of users and places in the log as a data folder: what refers to
-them, ids of events and the archive of final runs, could not be taken along otherwise.
+Users keep their numbers and lines their places in the log, so what refers to them stays as it is: ids of events, and
+the archive of final runs. A cluster of several shards numbers otherwise; it goes on so behind what it has taken over
+(`ledger/valkey/numbering.py`). Its own places would not fit a folder, so it cannot be moved back.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ from palmares.databases import Part as PartName
 from palmares.databases import address_of, check_folder, open_catalog
 from palmares.domain.board import Board
 from palmares.domain.errors import NotAllowed
+from palmares.domain.log_line import LogLine
 from palmares.ledger.embedded.transfer import FolderLog
+from palmares.ledger.valkey.keys import user_name
 from palmares.ledger.valkey.ledger import ValkeyLedger
-from palmares.ledger.valkey.transfer import check_compacted, log_line, whole_line
+from palmares.ledger.valkey.numbering import Inherited, Numbering
+from palmares.ledger.valkey.transfer import arrival, check_compacted, inherited_by, log_line, whole_line
 from palmares.log_archive.sql import SqlLogArchive
 from palmares.machine import new_id, system_clock
 from palmares.outbox import tables as outbox_tables
@@ -56,8 +60,10 @@ async def rebuild_cluster(settings: Settings, told: Told, lines_left: int | None
         opened.push_async_callback(catalog.close)
         archive = await SqlLogArchive.open(settings.database_url)
         opened.push_async_callback(archive.close)
-        first = await _first_recorded(archive)
-        ledger = await opened.enter_async_context(open_ledger(settings, catalog, archive, lambda: first))
+        first, inherited = await _first_recorded(archive), inherited_by(await archive.arrival())
+        ledger = await opened.enter_async_context(
+            open_ledger(settings, catalog, archive, lambda: first, inherited=inherited)
+        )
         with suppress(Damaged):
             # What a shard still has is kept first; what another one lost is what this is about.
             await LogArchiver(ledger.stream, archive).drain()
@@ -72,8 +78,6 @@ async def move_to_cluster(folder: Path, settings: Settings, told: Told) -> None:
     take it yet; then nothing is copied.
     """
     assert settings.database_url is not None
-    if settings.valkey_shards != 1:
-        raise NotAllowed("valkey_shards: a data folder can be moved to one shard only, and cannot be divided later")
     await asyncio.to_thread(check_folder, folder, None)
     async with AsyncExitStack() as opened:
         log = FolderLog(folder)
@@ -84,14 +88,13 @@ async def move_to_cluster(folder: Path, settings: Settings, told: Told) -> None:
         archive = await SqlLogArchive.open(settings.database_url)
         opened.push_async_callback(archive.close)
         await _check_new(settings, catalog, archive)
-        await asyncio.to_thread(_check, log)
+        inherited = await asyncio.to_thread(_check, log, settings.valkey_shards)
         await asyncio.to_thread(_copy_parts, folder, None, folder, settings.database_url)
-        after = 0
-        for lines in log.pieces():
-            await archive.add(0, 1, after, [log_line(line) for line in lines])
-            after = lines[-1].position
+        await _keep(log, archive, Numbering(settings.valkey_shards, inherited))
         first = await asyncio.to_thread(_first_of, log)
-        ledger = await opened.enter_async_context(open_ledger(settings, catalog, archive, lambda: first))
+        ledger = await opened.enter_async_context(
+            open_ledger(settings, catalog, archive, lambda: first, inherited=inherited)
+        )
         await _rebuild(ledger, archive, followed_boards(catalog), told, None, archived=True)
 
 
@@ -132,8 +135,10 @@ async def open_ledger(
     clock: Callable[[], int],
     boards: Sequence[Board] = (),
     with_archive: bool = True,
+    inherited: Inherited | None = None,
 ) -> AsyncIterator[ValkeyLedger]:
-    """The ledger of a cluster, with the settings of a catalog, and with the archive that it has."""
+    """The ledger of a cluster, with the settings of a catalog, and with the archive that it has. What it has
+    `inherited` is known to one that has something."""
     assert settings.valkey_url is not None
     url = settings.database_url
     assert url is not None
@@ -147,6 +152,7 @@ async def open_ledger(
         shards=settings.valkey_shards,
         open_archive=partial(SqlArchive.open, url, shared=True) if with_archive else None,
         kept_log=archive,
+        inherited=inherited,
     )
     try:
         yield ledger
@@ -163,9 +169,8 @@ async def _rebuild(
     archived: bool = False,
 ) -> int:
     replay = ledger.replay()
-    kept = [await archive.last(shard) for shard in range(replay.shards)]
-    total = sum(line.position for line in kept if line is not None)
-    done = sum([await replay.position(shard) for shard in range(replay.shards)])
+    total = sum([await archive.count(shard, 0) for shard in range(replay.shards)])
+    done = total - sum([await archive.count(shard, await replay.position(shard)) for shard in range(replay.shards)])
 
     def count(lines: int) -> None:
         nonlocal done
@@ -202,16 +207,43 @@ def _first_of(log: FolderLog) -> int:
     return next((lines[0].recorded_at for lines in log.pieces()), system_clock())
 
 
-def _check(log: FolderLog) -> None:
-    """Raise `NotAllowed` for lines that the cluster cannot take, and users whose numbers it would not give."""
+def _check(log: FolderLog, shards: int) -> Inherited:
+    """What the cluster will have inherited. Raises `NotAllowed` for lines that it cannot take, and users whose numbers
+    it would not give: a single shard numbers as a folder does, and inherits nothing."""
     users: set[int] = set()
     for lines in log.pieces():
         for line in lines:
             log_line(line)
-            if line.user not in users:
+            # Of nobody are the lines that say how points are paid.
+            if line.user and line.user not in users:
                 users.add(line.user)
-                if line.user != len(users):
+                if shards == 1 and line.user != len(users):
                     raise NotAllowed(f"line {line.position}: the users of the folder are not numbered one by one")
+    # One line more, which says so.
+    return Inherited() if shards == 1 or not users else Inherited(log.position + 1, max(users, default=0))
+
+
+async def _keep(log: FolderLog, archive: SqlLogArchive, numbering: Numbering) -> None:
+    """Keep each line as one of the shard that its user will be in, and those that are of no user in every shard."""
+    last = [0] * numbering.shards
+
+    async def add(place: int, lines: list[LogLine]) -> None:
+        await archive.add(place, numbering.shards, last[place], lines)
+        last[place] = lines[-1].position
+
+    recorded_at = 0
+    for lines in log.pieces():
+        by_shard: dict[int, list[LogLine]] = {}
+        for line in lines:
+            owner = numbering.shard_of(user_name(line.scope, line.user_id))
+            for place in [owner] if line.user else range(numbering.shards):
+                by_shard.setdefault(place, []).append(log_line(line))
+        for place, some in by_shard.items():
+            await add(place, some)
+        recorded_at = lines[-1].recorded_at
+    if numbering.inherited.lines:
+        for place in range(numbering.shards):
+            await add(place, [arrival(numbering.inherited, recorded_at)])
 
 
 def _copy_parts(source: Path, source_url: str | None, target: Path, target_url: str | None) -> None:

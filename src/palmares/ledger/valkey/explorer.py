@@ -19,7 +19,7 @@ from palmares.domain.value import MOST
 from palmares.ledger.contract import EventPage, StoredEvent, VoidNote, WantedEvents
 from palmares.ledger.event_id import event_id, position_of
 from palmares.ledger.valkey.commit import Shard
-from palmares.ledger.valkey.keys import split_position, used_field, user_name
+from palmares.ledger.valkey.keys import used_field, user_name
 from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.shards import Shards
 from palmares.ledger.valkey.state import Logged, decode_stored, decode_use
@@ -71,7 +71,8 @@ class Explorer:
 
     async def events_with(self, scope: int, ids: Sequence[str]) -> list[StoredEvent | None]:
         """The events with these ids."""
-        wanted = [split_position(position, len(self._shards)) for position in map(_position, ids)]
+        numbering = self._shards.numbering
+        wanted = [where for text in ids for where in numbering.split_position(_position(text))]
         lines = await self._shards.lines_at(wanted)
         places = [_Place(self._shards.all[where[0]], line) for where, line in lines.items()]
         told = await self._told([place for place in places if _is_event(place.line, scope)])
@@ -159,11 +160,10 @@ class Explorer:
 
     async def _backwards(self, shard: Shard, after: int, before: int) -> list[Logged]:
         """The last lines in front of a position, newest first, but none up to another."""
-        count = min(before - 1 - after, LINES_AT_ONCE)
-        if count <= 0:
+        if before - 1 <= after:
             return []
-        found = await self._stream.entries(shard.place, before - 1 - count, count)
-        return [entry.logged() for entry in reversed(found)]
+        found = await self._stream.last_entries(shard.place, after, before, LINES_AT_ONCE)
+        return [entry.logged() for entry in found]
 
     # Where to look
 
@@ -171,10 +171,13 @@ class Explorer:
         """The moment of the line in front of which to look; None for the end."""
         if wanted.before is None:
             return None
-        place, position = split_position(max(wanted.before, 1), len(self._shards))
-        shard = self._shards.all[place]
-        lines = await self._from(shard, position)
-        return self._moment(shard, lines[0]) if lines else None
+        places = self._shards.numbering.split_position(max(wanted.before, 1))
+        shards = self._shards.all
+        found = await asyncio.gather(*(self._from(shards[place], position) for place, position in places))
+        moments = [
+            self._moment(shards[place], line) for (place, _), lines in zip(places, found, strict=True) for line in lines
+        ]
+        return min(moments, default=None)
 
     async def _stretch(self, shard: Shard, wanted: WantedEvents, cursor: Moment | None) -> _Stretch:
         """Where in a shard that lies which is wanted."""
@@ -200,7 +203,7 @@ class Explorer:
         return past
 
     async def _from(self, shard: Shard, position: int) -> list[Logged]:
-        """The line at a position, or none."""
+        """The first line that is not in front of a position, or none."""
         return [entry.logged() for entry in await self._stream.entries(shard.place, position - 1, 1)]
 
     def _moment(self, shard: Shard, line: Logged) -> Moment:
