@@ -88,9 +88,9 @@ async def move_to_cluster(folder: Path, settings: Settings, told: Told) -> None:
         archive = await SqlLogArchive.open(settings.database_url)
         opened.push_async_callback(archive.close)
         await _check_new(settings, catalog, archive)
-        inherited = await asyncio.to_thread(_check, log, settings.valkey_shards)
+        inherited = await asyncio.to_thread(inherited_of, log, settings.valkey_shards)
         await asyncio.to_thread(_copy_parts, folder, None, folder, settings.database_url)
-        await _keep(log, archive, Numbering(settings.valkey_shards, inherited))
+        await keep_log(log, archive, Numbering(settings.valkey_shards, inherited))
         first = await asyncio.to_thread(_first_of, log)
         ledger = await opened.enter_async_context(
             open_ledger(settings, catalog, archive, lambda: first, inherited=inherited)
@@ -207,7 +207,7 @@ def _first_of(log: FolderLog) -> int:
     return next((lines[0].recorded_at for lines in log.pieces()), system_clock())
 
 
-def _check(log: FolderLog, shards: int) -> Inherited:
+def inherited_of(log: FolderLog, shards: int) -> Inherited:
     """What the cluster will have inherited. Raises `NotAllowed` for lines that it cannot take, and users whose numbers
     it would not give: a single shard numbers as a folder does, and inherits nothing."""
     users: set[int] = set()
@@ -220,10 +220,10 @@ def _check(log: FolderLog, shards: int) -> Inherited:
                 if shards == 1 and line.user != len(users):
                     raise NotAllowed(f"line {line.position}: the users of the folder are not numbered one by one")
     # One line more, which says so.
-    return Inherited() if shards == 1 or not users else Inherited(log.position + 1, max(users, default=0))
+    return Inherited() if shards == 1 or not log.position else Inherited(log.position + 1, max(users, default=0))
 
 
-async def _keep(log: FolderLog, archive: SqlLogArchive, numbering: Numbering) -> None:
+async def keep_log(log: FolderLog, archive: SqlLogArchive, numbering: Numbering) -> None:
     """Keep each line as one of the shard that its user will be in, and those that are of no user in every shard."""
     last = [0] * numbering.shards
 

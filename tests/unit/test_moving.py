@@ -208,23 +208,22 @@ async def test_a_cluster_is_rebuilt_after_valkey_lost_it(lived: Installations) -
 
 @pytest.mark.parametrize("both", [4], indirect=True)
 async def test_what_a_cluster_recorded_behind_a_move_is_rebuilt(lived: Installations) -> None:
-    """With numbers and ids that no folder would have given; and who was new, and what was kept, goes on."""
+    """With numbers and ids that no folder would have given; nearly all lines are only in the database then."""
     await move_to_cluster(lived.folder, lived.settings, deaf)
     async with AsyncPalmares.open(None, **lived.variables) as palmares:
         await pay_otherwise(palmares)
         await live(palmares, 4, 6)
         await palmares.record("laps", "fay", 100, idempotency_key="1")
         before, found = await boards(palmares), await events(palmares)
+    # What came last is kept, before it is lost.
+    assert await rebuild_cluster(lived.settings, deaf) == 0
     lived.variables["valkey_name"] = fresh_name()
-    # The archive of the log is a moment behind; what was kept is what is rebuilt, so nothing may be missing.
-    kept = lived.place.execute("SELECT count(*) FROM log_lines WHERE kind = 'event' AND metric > 0")
-    assert kept == [(len(found),)]
-    await rebuild_cluster(lived.settings, deaf)
+    assert await rebuild_cluster(lived.settings, deaf, lines_left=2) > 40
     async with AsyncPalmares.open(None, **lived.variables) as palmares:
         assert (await boards(palmares), await events(palmares)) == (before, found)
         again = await palmares.record("laps", "fay", 100, idempotency_key="1")
         assert (again["eventId"], again["idempotentReplayed"]) == (found[0]["id"], True)
-        await palmares.record("laps", "hal", 3)
+        await taken_back(palmares, found)
         await live(palmares, 6, 7)
 
 
@@ -253,7 +252,7 @@ async def test_a_worker_keeps_the_log_in_the_database(both: Installations) -> No
     async with AsyncPalmares.open(None, **both.variables) as palmares:
         await define(palmares)
         await live(palmares, 1, 3)
-        kept = "SELECT count(*) FROM log_lines WHERE kind = 'event'"
+        kept = "SELECT count(*) FROM log_lines WHERE kind = 'event' AND metric > 0"
         with fail_after(60):
             while both.place.execute(kept) != [(10,)]:
                 await checkpoint()
