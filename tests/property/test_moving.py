@@ -4,7 +4,9 @@ It is the life of `test_ledger.py` with boards of `test_streaks.py` and erasures
 `test_valkey.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from palmares.domain.board import Board
 from palmares.domain.erased import is_anonymous
 from palmares.ledger.contract import Entry, Ledger, Record, StoredEvent, WantedEvents
 from palmares.ledger.embedded.transfer import FolderLog
+from palmares.ledger.valkey import explorer
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.numbering import Numbering
 from palmares.ledger.valkey.transfer import inherited_by
@@ -46,6 +49,15 @@ before = st.one_of(
     test_ledger.crowds, test_ledger.crowds, test_ledger.crowds, test_ledger.waits, test_ledger.waits, test_ledger.pays,
     test_ledger.follows, test_ledger.ends, test_ledger.hides, st.builds(erase, st.sampled_from(USERS)),
 )  # fmt: skip
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+def kill_after(left: Iterator[int], _: int) -> None:
+    if not next(left):
+        raise Killed
 
 
 class Moved(test_valkey.Pair):
@@ -89,16 +101,16 @@ class Moved(test_valkey.Pair):
             log.close()
         await self.rebuild(archived=True)
 
-    async def rebuild(self, archived: bool = False) -> None:
-        """Fill an empty Valkey by the log that is kept; the archive has what the folder had, or the ledger."""
-        self._name = fresh_name()
+    async def rebuild(self, archived: bool = False, pieces: int = 1_000_000) -> None:
+        """Fill an empty Valkey by the log that is kept, or go on with that; it is killed after so many pieces. The
+        archive has what the folder had, or the ledger."""
         first = [line.recorded_at for shard in range(self._shards) for line in await self._kept.lines(shard, 0, 1)]
         inherited = inherited_by(await self._kept.arrival())
         ledger = await self._open([], min(first, default=self.clock()), inherited=inherited)
-        boards = list(self.boards.values())
+        boards, left = list(self.boards.values()), count(pieces, -1)
         try:
             await ledger.begin_anew(boards, self.clock())
-            await rebuild(ledger.replay(), ledger.stream, self._kept)
+            await rebuild(ledger.replay(), ledger.stream, self._kept, lambda lines: kill_after(left, lines))
             await ledger.finish_anew(boards, archived)
         finally:
             await ledger.close()
@@ -110,6 +122,9 @@ class Moved(test_valkey.Pair):
         await worker.compact([erasure.number for erasure in await worker.unfinished_erasures()])
         lines = await worker.records(0, 1_000_000)
         await self.close()
+        self._name = fresh_name()
+        with suppress(Killed):
+            await self.rebuild(pieces=3)
         await self.rebuild()
         await self.open()
         assert await self.workers[0].records(0, 1_000_000) == lines
@@ -125,11 +140,13 @@ def let_go(lines_left: int) -> test_valkey.Action:
 
 async def all_events(ledger: Ledger) -> list[StoredEvent]:
     """Page by page, and each by its id. A folder does not tell those of users who were erased."""
-    page = await ledger.events(WantedEvents(DEFAULT_SCOPE, 4))
-    found = list(page.events)
-    while page.before is not None:
-        page = await ledger.events(WantedEvents(DEFAULT_SCOPE, 4, page.before))
-        found += page.events
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(explorer, "LINES_AT_ONCE", 2)
+        page = await ledger.events(WantedEvents(DEFAULT_SCOPE, 4))
+        found = list(page.events)
+        while page.before is not None:
+            page = await ledger.events(WantedEvents(DEFAULT_SCOPE, 4, page.before))
+            found += page.events
     assert await ledger.events_with(DEFAULT_SCOPE, [event.id for event in found]) == found
     return [event for event in found if not is_anonymous(event.user_id)]
 
@@ -184,8 +201,10 @@ async def test_any_life_is_taken_over_and_goes_on(
             for action in later:
                 await action(moved)
             await moved.compare()
+            events = await all_events(moved.workers[0])
             await moved.begin_again()
             await moved.compare()
+            assert await all_events(moved.workers[0]) == events
         finally:
             await moved.close()
             await kept.close()
