@@ -9,11 +9,12 @@ was not enough, the page is short and says where to go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from palmares.domain.erased import is_anonymous
 from palmares.domain.user import User
 from palmares.domain.value import MOST
 from palmares.ledger.contract import EventPage, StoredEvent, VoidNote, WantedEvents
@@ -73,9 +74,11 @@ class Explorer:
         """The events with these ids."""
         numbering = self._shards.numbering
         wanted = [where for text in ids for where in numbering.split_position(_position(text))]
-        lines = await self._shards.lines_at(wanted)
+        gone, lines = await asyncio.gather(self._erased(), self._shards.lines_at(wanted))
         places = [_Place(self._shards.all[where[0]], line) for where, line in lines.items()]
-        told = await self._told([place for place in places if _is_event(place.line, scope)])
+        told = await self._told(
+            [place for place in places if _is_event(place.line, scope) and not _is_gone(place, gone)]
+        )
         found = {event.id: event for event in told}
         return [found.get(text.lower()) for text in ids]
 
@@ -120,7 +123,7 @@ class Explorer:
 
     async def _walk(self, wanted: WantedEvents) -> EventPage:
         """Through the newest lines of all shards, evenly."""
-        cursor = await self._cursor(wanted)
+        cursor, gone = await asyncio.gather(self._cursor(wanted), self._erased())
         shards = self._shards.all
         stretches = await asyncio.gather(*(self._stretch(shard, wanted, cursor) for shard in shards))
         open_before = {shard.place: one.before for shard, one in zip(shards, stretches, strict=True)}
@@ -137,7 +140,8 @@ class Explorer:
             )
             for place, lines in zip(list(open_before), pieces, strict=True):
                 shard = shards[place]
-                found += [(self._moment(shard, line), _Place(shard, line)) for line in lines if _fits(line, wanted)]
+                fitting = [_Place(shard, line) for line in lines if _fits(line, wanted)]
+                found += [(self._moment(*one), one) for one in fitting if not _is_gone(one, gone)]
                 looked_at += len(lines)
                 if len(lines) < LINES_AT_ONCE:
                     del open_before[place]
@@ -164,6 +168,12 @@ class Explorer:
             return []
         found = await self._stream.last_entries(shard.place, after, before, LINES_AT_ONCE)
         return [entry.logged() for entry in found]
+
+    async def _erased(self) -> list[set[int]]:
+        """Of each shard the erased users of whom its log may still say who they were."""
+        read, shards = self._shards.store.read, self._shards.all
+        told = await asyncio.gather(*(read([[b"HKEYS", shard.keys.erasures]]) for shard in shards))
+        return [{int(number) for number in numbers} for [numbers] in told]
 
     # Where to look
 
@@ -258,6 +268,11 @@ def _position(text: str) -> int:
 
 def _is_event(line: Logged, scope: int) -> bool:
     return line.line.kind == "event" and line.line.scope == scope and (line.metric or 0) > 0
+
+
+def _is_gone(place: _Place, gone: Sequence[Collection[int]]) -> bool:
+    """Whether an event is of a user who was erased: by the line, once that says no more who it was."""
+    return place.line.user in gone[place.shard.place] or is_anonymous(place.line.line.user_id)
 
 
 def _fits(line: Logged, wanted: WantedEvents) -> bool:
