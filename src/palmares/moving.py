@@ -6,16 +6,19 @@ recording it once more, as when a cluster is rebuilt.
 
 Users keep their numbers and lines their places in the log, so what refers to them stays as it is: ids of events, and
 the archive of final runs. A cluster of several shards numbers otherwise; it goes on so behind what it has taken over
-(`ledger/valkey/numbering.py`). Its own places would not fit a folder, so it cannot be moved back.
+(`ledger/valkey/numbering.py`). The log of a folder is in the order of recording, so lines of several shards get other
+places there; the folder notes of which the ids of events are made.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
+
+from sqlalchemy import select, update
 
 from palmares.archive import tables as archive_tables
 from palmares.archive.sql import SqlArchive
@@ -31,9 +34,10 @@ from palmares.ledger.embedded.transfer import FolderLog
 from palmares.ledger.valkey.keys import user_name
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.numbering import Inherited, Numbering
-from palmares.ledger.valkey.transfer import arrival, check_compacted, inherited_by, log_line, whole_line
+from palmares.ledger.valkey.transfer import arrival, check_compacted, inherited_by, log_line
 from palmares.log_archive.sql import SqlLogArchive
 from palmares.machine import new_id, system_clock
+from palmares.merging import put_together
 from palmares.outbox import tables as outbox_tables
 from palmares.parts import followed_boards
 from palmares.service.archive_log import Damaged, LogArchiver
@@ -44,7 +48,6 @@ from palmares.sql.database import Database, Part
 
 # Hears how many lines were done by now, and how many there are.
 Told = Callable[[int, int], None]
-_LINES_PER_PIECE = 5_000
 
 
 async def rebuild_cluster(settings: Settings, told: Told, lines_left: int | None = None) -> int:
@@ -82,6 +85,8 @@ async def move_to_cluster(folder: Path, settings: Settings, told: Told) -> None:
     async with AsyncExitStack() as opened:
         log = FolderLog(folder)
         opened.callback(log.close)
+        if log.is_put_together:
+            raise NotAllowed("the folder was put together from several shards, and cannot be moved to a cluster again")
         await claim(settings.database_url, opened)
         catalog = await open_catalog(folder)
         opened.push_async_callback(catalog.close)
@@ -101,13 +106,11 @@ async def move_to_cluster(folder: Path, settings: Settings, told: Told) -> None:
 async def move_to_folder(settings: Settings, folder: Path, told: Told) -> None:
     """Take an installation of a cluster over into a new data folder; a server makes the rankings when it starts.
 
-    Raises `DatabaseInUse` while a worker runs, `NotAllowed` when the folder has something, there are several shards, or
-    the log still says who was erased, and `Damaged` when the ledger is not the one whose log is kept.
+    Raises `DatabaseInUse` while a worker runs, `NotAllowed` when the folder has something or the log still says who was
+    erased, and `Damaged` when the ledger is not the one whose log is kept.
     """
     assert settings.database_url is not None
     await asyncio.to_thread(_check_empty, folder)
-    if settings.valkey_shards != 1:
-        raise NotAllowed("valkey_shards: only a cluster of one shard can be moved to a data folder")
     async with AsyncExitStack() as opened:
         await claim(settings.database_url, opened)
         catalog = await SqlCatalog.open(settings.database_url, system_clock)
@@ -116,15 +119,18 @@ async def move_to_folder(settings: Settings, folder: Path, told: Told) -> None:
         opened.push_async_callback(archive.close)
         ledger = await opened.enter_async_context(open_ledger(settings, catalog, archive, system_clock))
         await LogArchiver(ledger.stream, archive).drain()
-        check_compacted(await archive.erasures(0))
+        for shard in range(settings.valkey_shards):
+            check_compacted(await archive.erasures(shard))
         log = FolderLog(folder)
         opened.callback(log.close)
         await asyncio.to_thread(_copy_parts, folder, settings.database_url, folder, None)
-        last = await archive.last(0)
-        while last is not None and log.position < last.position:
-            lines = await archive.lines(0, log.position, _LINES_PER_PIECE)
-            await asyncio.to_thread(log.append, [whole_line(line) for line in lines])
-            told(log.position, last.position)
+        finished = [board for board in followed_boards(catalog) if board.finished_position is not None]
+        cuts = [await ledger.cut(board.number, board.finished_position or 0) for board in finished]
+        noted = await asyncio.to_thread(_noted_position, folder)
+        cuts.append({place: ledger.numbering.place_upto(place, noted) for place in range(settings.valkey_shards)})
+        found = await put_together(archive, ledger.numbering, log, cuts, told)
+        places = {board.number: place for board, place in zip(finished, found, strict=False)}
+        await asyncio.to_thread(_translate, folder, places, found[-1])
 
 
 @asynccontextmanager
@@ -246,18 +252,32 @@ async def keep_log(log: FolderLog, archive: SqlLogArchive, numbering: Numbering)
             await add(place, [arrival(numbering.inherited, recorded_at)])
 
 
+def _noted_position(folder: Path) -> int:
+    """Up to where webhooks were told of changes of ranks, by the copy in a folder."""
+    with closing(_part("outbox", folder, None)) as outbox, outbox.reading() as reader:
+        return reader.scalar(select(outbox_tables.watch.c.position)) or 0
+
+
+def _translate(folder: Path, finished: dict[int, int], noted: int) -> None:
+    """Let the copies in a folder have its places: at which boards were finished, and up to which webhooks were told."""
+    boards = catalog_tables.boards
+    with closing(_part("catalog", folder, None)) as catalog, catalog.writing() as writer:
+        for number, position in finished.items():
+            writer.execute(update(boards).where(boards.c.number == number).values(finished_position=position))
+    with closing(_part("outbox", folder, None)) as outbox, outbox.writing() as writer:
+        writer.execute(update(outbox_tables.watch).values(position=noted))
+
+
+def _part(name: PartName, folder: Path, url: str | None) -> Database:
+    return Database(address_of(name, folder, url), Part(name, f"palmares.{name}:migrations"))
+
+
 def _copy_parts(source: Path, source_url: str | None, target: Path, target_url: str | None) -> None:
     parts = {"catalog": catalog_tables.metadata, "archive": archive_tables.metadata, "outbox": outbox_tables.metadata}
     names: tuple[PartName, ...] = ("catalog", "archive", "outbox")
     for name in names:
-        part = Part(name, f"palmares.{name}:migrations")
-        from_there = Database(address_of(name, source, source_url), part)
-        to_here = Database(address_of(name, target, target_url), part)
-        try:
-            copy(from_there, to_here, parts[name], name)
-        finally:
-            from_there.close()
-            to_here.close()
+        with closing(_part(name, source, source_url)) as there, closing(_part(name, target, target_url)) as here:
+            copy(there, here, parts[name], name)
 
 
 def _check_empty(folder: Path) -> None:

@@ -4,8 +4,10 @@ It is the life of `test_ledger.py` with boards of `test_streaks.py` and erasures
 `test_valkey.py`.
 """
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -16,24 +18,26 @@ from hypothesis import strategies as st
 from palmares.archive.sql import SqlArchive
 from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.board import Board
-from palmares.domain.erased import is_anonymous
 from palmares.ledger.contract import Entry, Ledger, Record, StoredEvent, WantedEvents
+from palmares.ledger.embedded.ledger import EmbeddedLedger
 from palmares.ledger.embedded.transfer import FolderLog
 from palmares.ledger.valkey import explorer
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.numbering import Numbering
 from palmares.ledger.valkey.transfer import inherited_by
 from palmares.log_archive.sql import SqlLogArchive
+from palmares.merging import put_together
 from palmares.moving import inherited_of, keep_log
 from palmares.service.archive_log import LogArchiver
 from palmares.service.rebuild import rebuild
-from palmares.service.verify import _plain
+from palmares.service.verify import Verification, _plain
 from tests.effort import tries
-from tests.ledger_world import Clock, everything, memory_folder
+from tests.ledger_world import BUSY, Clock, everything, memory_folder, open_embedded
 from tests.property import test_ledger, test_valkey
 from tests.property.test_ledger import METRICS, USERS
 from tests.twins import Twins
 from tests.valkey_servers import Address, fresh_name
+from tests.world import HOURS, LAPS
 
 pytestmark = pytest.mark.anyio
 
@@ -120,7 +124,7 @@ class Moved(test_valkey.Pair):
         await self.let_go(None)
         worker = self.workers[0]
         await worker.compact([erasure.number for erasure in await worker.unfinished_erasures()])
-        lines = await worker.records(0, 1_000_000)
+        lines, events = await worker.records(0, 1_000_000), await all_events(worker)
         await self.close()
         self._name = fresh_name()
         with suppress(Killed):
@@ -128,6 +132,22 @@ class Moved(test_valkey.Pair):
         await self.rebuild()
         await self.open()
         assert await self.workers[0].records(0, 1_000_000) == lines
+        assert await all_events(self.workers[0]) == events
+
+    async def put_together(self, folder: Path) -> EmbeddedLedger:
+        """What a folder is that takes it over, as the command does it."""
+        await self.let_go(None)
+        finished = [board for board in self.boards.values() if board.finished_position is not None]
+        cuts = [await self.workers[0].cut(board.number, board.finished_position or 0) for board in finished]
+        log = FolderLog(folder)
+        try:
+            places = await put_together(self._kept, self.workers[0].numbering, log, cuts, lambda done, total: None)
+        finally:
+            log.close()
+        shutil.copy(self._data / "archive.sqlite3", folder)
+        there = [replace(board, finished_position=place) for board, place in zip(finished, places, strict=True)]
+        boards = self.boards | {board.number: board for board in there}
+        return await open_embedded(folder, self.clock, list(boards.values()), BUSY, self._streaks)
 
 
 def let_go(lines_left: int) -> test_valkey.Action:
@@ -139,7 +159,7 @@ def let_go(lines_left: int) -> test_valkey.Action:
 
 
 async def all_events(ledger: Ledger) -> list[StoredEvent]:
-    """Page by page, and each by its id. A folder does not tell those of users who were erased."""
+    """Page by page, and each by its id."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(explorer, "LINES_AT_ONCE", 2)
         page = await ledger.events(WantedEvents(DEFAULT_SCOPE, 4))
@@ -148,7 +168,21 @@ async def all_events(ledger: Ledger) -> list[StoredEvent]:
             page = await ledger.events(WantedEvents(DEFAULT_SCOPE, 4, page.before))
             found += page.events
     assert await ledger.events_with(DEFAULT_SCOPE, [event.id for event in found]) == found
-    return [event for event in found if not is_anonymous(event.user_id)]
+    return found
+
+
+async def put_together_again(moved: Moved, folder: Path) -> None:
+    worker, made = moved.workers[0], list(moved.boards.values())
+    ledger = await moved.put_together(folder)
+    try:
+        await ledger.advance(moved.clock())
+        await ledger.settle()
+        told = Verification(worker, ledger, same_places=not ledger.is_put_together)
+        assert [found async for found in told.differences(made, [LAPS, HOURS])] == []
+        expected = await everything(worker, made, USERS, METRICS)
+        assert await everything(ledger, made, USERS, METRICS) == expected
+    finally:
+        await ledger.close()
 
 
 async def lived(
@@ -201,10 +235,9 @@ async def test_any_life_is_taken_over_and_goes_on(
             for action in later:
                 await action(moved)
             await moved.compare()
-            events = await all_events(moved.workers[0])
             await moved.begin_again()
             await moved.compare()
-            assert await all_events(moved.workers[0]) == events
+            await put_together_again(moved, folder / "again")
         finally:
             await moved.close()
             await kept.close()

@@ -35,7 +35,8 @@ def migrate_command(
     What serves must be stopped, and the target must be empty. The source stays as it is. A move that was interrupted
     is begun again with an empty target. `palmares verify` compares the two afterwards.
 
-    A new cluster has as many shards as `--valkey-shards` says, for good; only one of a single shard can be moved back.
+    A new cluster has as many shards as `--valkey-shards` says, for good. A folder that was put together from several
+    shards cannot be moved into a cluster again.
     """
     if (source is None) == (target is None):
         raise click.UsageError(

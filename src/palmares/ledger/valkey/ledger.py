@@ -66,7 +66,7 @@ from palmares.ledger.valkey.kept_log import KeptLog
 from palmares.ledger.valkey.keys import LedgerKeys
 from palmares.ledger.valkey.lease import Lease
 from palmares.ledger.valkey.member import event_of
-from palmares.ledger.valkey.numbering import Inherited
+from palmares.ledger.valkey.numbering import Inherited, Numbering
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
 from palmares.ledger.valkey.replay import Replay
@@ -442,6 +442,16 @@ class ValkeyLedger:
             raise _not_yet("boards finished by hand without an archive")
         await self._breaks.reach_everywhere(self._shards.now)
         return await self._finisher.freeze(board, note, self.follow)
+
+    async def cut(self, board_number: int, position: int) -> dict[int, int]:
+        """The last line of each shard that counts on a board that was finished at a position. Needs an archive."""
+        assert self._finisher is not None
+        return (await self._finisher.cut(board_number, position)).upto
+
+    @property
+    def numbering(self) -> Numbering:
+        """How the lines and users of the shards are numbered in the whole."""
+        return self._shards.numbering
 
     # Reading rankings
 

@@ -19,7 +19,7 @@ _KINDS = {"event", "user", "void", "points", "erasure"}
 
 
 def whole_line(line: LogLine) -> WholeLine:
-    """A line of the kept log as any ledger may take it. Right for the log of a single shard."""
+    """A line of the kept log as any ledger may take it. Places are those in the log of the shard."""
     content, target = decode_line(line.content)
     told: dict[str, Any] = {name: getattr(content, name) for name in _FIELDS}
     return WholeLine(line.position, recorded_at=line.recorded_at, user=line.user, target=target, **told)
