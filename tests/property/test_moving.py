@@ -211,7 +211,7 @@ async def lived(
     life=st.lists(before, min_size=5, max_size=15),
     later=st.lists(st.one_of(test_valkey.actions, st.builds(let_go, st.integers(0, 9))), min_size=2, max_size=8),
 )
-@settings(max_examples=tries(6), phases=[Phase.generate])
+@settings(max_examples=tries(4), phases=[Phase.generate])
 async def test_any_life_is_taken_over_and_goes_on(
     valkey: list[Address],
     shards: int,

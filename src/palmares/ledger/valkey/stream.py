@@ -73,6 +73,8 @@ class Stream:
         first, raw = await self._shards.store.read([oldest, newest])
         found, let_go = _entries(raw)[::-1], let_go_upto(first)
         last = min(let_go, past - 1)
+        if found and len(found) < limit and found[-1].previous > max(let_go, after):
+            raise _missing(place, after)
         if len(found) == limit or last <= after:
             return found
         wanted = limit - len(found)
