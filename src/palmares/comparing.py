@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from palmares.catalog.sql import SqlCatalog
 from palmares.config import Settings
 from palmares.databases import open_archive, open_catalog
+from palmares.domain.board import Board
 from palmares.ledger.embedded.ledger import EmbeddedLedger
 from palmares.log_archive.sql import SqlLogArchive
 from palmares.machine import system_clock, timer
@@ -37,7 +39,7 @@ async def differences(
         archive = await SqlLogArchive.open(settings.database_url)
         opened.push_async_callback(archive.close)
         boards = followed_boards(here)
-        if boards != followed_boards(there):
+        if [*map(_anywhere, boards)] != [*map(_anywhere, followed_boards(there))]:
             yield "the leaderboards of the two are defined differently"
         metrics = [metric for scope in here.scopes() for metric in here.definitions(scope).metrics]
         if metrics != [metric for scope in there.scopes() for metric in there.definitions(scope).metrics]:
@@ -50,8 +52,14 @@ async def differences(
         for ledger in (one, other):
             await ledger.advance(now)
             await ledger.settle()
-        async for found in Verification(one, other, told).differences(boards, metrics):
+        verification = Verification(one, other, told, same_places=not one.is_put_together)
+        async for found in verification.differences(boards, metrics):
             yield found
+
+
+def _anywhere(board: Board) -> Board:
+    """A board, wherever in a log it was finished."""
+    return board if board.finished_position is None else replace(board, finished_position=1)
 
 
 async def _open_embedded(folder: Path, catalog: SqlCatalog, clock: Callable[[], int]) -> EmbeddedLedger:

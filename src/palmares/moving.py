@@ -4,17 +4,22 @@ Whatever serves is stopped meanwhile. Nothing of the source is changed. The targ
 that was interrupted is begun again with an empty one. The log goes into the database as it is, and into Valkey by
 recording it once more, as when a cluster is rebuilt.
 
-Only a cluster with one shard has the same numbers of users and places in the log as a data folder: what refers to
-them, ids of events and the archive of final runs, could not be taken along otherwise.
+Users keep their numbers and lines their places in the log, so what refers to them stays as it is: ids of events, and
+the archive of final runs. A cluster of several shards numbers otherwise; it goes on so behind what it has taken over
+(`ledger/valkey/numbering.py`). The log of a folder is in the order of recording, so lines of several shards get other
+places there; the folder notes of which the ids of events are made.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
+from types import ModuleType
+
+from sqlalchemy import select, update
 
 from palmares.archive import tables as archive_tables
 from palmares.archive.sql import SqlArchive
@@ -25,11 +30,15 @@ from palmares.databases import Part as PartName
 from palmares.databases import address_of, check_folder, open_catalog
 from palmares.domain.board import Board
 from palmares.domain.errors import NotAllowed
+from palmares.domain.log_line import LogLine
 from palmares.ledger.embedded.transfer import FolderLog
+from palmares.ledger.valkey.keys import user_name
 from palmares.ledger.valkey.ledger import ValkeyLedger
-from palmares.ledger.valkey.transfer import check_compacted, log_line, whole_line
+from palmares.ledger.valkey.numbering import Inherited, Numbering
+from palmares.ledger.valkey.transfer import arrival, check_compacted, inherited_by, log_line
 from palmares.log_archive.sql import SqlLogArchive
 from palmares.machine import new_id, system_clock
+from palmares.merging import put_together
 from palmares.outbox import tables as outbox_tables
 from palmares.parts import followed_boards
 from palmares.service.archive_log import Damaged, LogArchiver
@@ -40,7 +49,8 @@ from palmares.sql.database import Database, Part
 
 # Hears how many lines were done by now, and how many there are.
 Told = Callable[[int, int], None]
-_LINES_PER_PIECE = 5_000
+# What is copied table by table.
+_PARTS: dict[PartName, ModuleType] = {"catalog": catalog_tables, "archive": archive_tables, "outbox": outbox_tables}
 
 
 async def rebuild_cluster(settings: Settings, told: Told, lines_left: int | None = None) -> int:
@@ -56,8 +66,10 @@ async def rebuild_cluster(settings: Settings, told: Told, lines_left: int | None
         opened.push_async_callback(catalog.close)
         archive = await SqlLogArchive.open(settings.database_url)
         opened.push_async_callback(archive.close)
-        first = await _first_recorded(archive)
-        ledger = await opened.enter_async_context(open_ledger(settings, catalog, archive, lambda: first))
+        first, inherited = await _first_recorded(archive), inherited_by(await archive.arrival())
+        ledger = await opened.enter_async_context(
+            open_ledger(settings, catalog, archive, lambda: first, inherited=inherited)
+        )
         with suppress(Damaged):
             # What a shard still has is kept first; what another one lost is what this is about.
             await LogArchiver(ledger.stream, archive).drain()
@@ -72,39 +84,36 @@ async def move_to_cluster(folder: Path, settings: Settings, told: Told) -> None:
     take it yet; then nothing is copied.
     """
     assert settings.database_url is not None
-    if settings.valkey_shards != 1:
-        raise NotAllowed("valkey_shards: a data folder can be moved to one shard only, and cannot be divided later")
     await asyncio.to_thread(check_folder, folder, None)
     async with AsyncExitStack() as opened:
         log = FolderLog(folder)
         opened.callback(log.close)
+        if log.is_put_together:
+            raise NotAllowed("the folder was put together from several shards, and cannot be moved to a cluster again")
         await claim(settings.database_url, opened)
         catalog = await open_catalog(folder)
         opened.push_async_callback(catalog.close)
         archive = await SqlLogArchive.open(settings.database_url)
         opened.push_async_callback(archive.close)
         await _check_new(settings, catalog, archive)
-        await asyncio.to_thread(_check, log)
+        inherited = await asyncio.to_thread(inherited_of, log, settings.valkey_shards)
         await asyncio.to_thread(_copy_parts, folder, None, folder, settings.database_url)
-        after = 0
-        for lines in log.pieces():
-            await archive.add(0, 1, after, [log_line(line) for line in lines])
-            after = lines[-1].position
+        await keep_log(log, archive, Numbering(settings.valkey_shards, inherited))
         first = await asyncio.to_thread(_first_of, log)
-        ledger = await opened.enter_async_context(open_ledger(settings, catalog, archive, lambda: first))
+        ledger = await opened.enter_async_context(
+            open_ledger(settings, catalog, archive, lambda: first, inherited=inherited)
+        )
         await _rebuild(ledger, archive, followed_boards(catalog), told, None, archived=True)
 
 
 async def move_to_folder(settings: Settings, folder: Path, told: Told) -> None:
     """Take an installation of a cluster over into a new data folder; a server makes the rankings when it starts.
 
-    Raises `DatabaseInUse` while a worker runs, `NotAllowed` when the folder has something, there are several shards, or
-    the log still says who was erased, and `Damaged` when the ledger is not the one whose log is kept.
+    Raises `DatabaseInUse` while a worker runs, `NotAllowed` when the folder has something or the log still says who was
+    erased, and `Damaged` when the ledger is not the one whose log is kept.
     """
     assert settings.database_url is not None
     await asyncio.to_thread(_check_empty, folder)
-    if settings.valkey_shards != 1:
-        raise NotAllowed("valkey_shards: only a cluster of one shard can be moved to a data folder")
     async with AsyncExitStack() as opened:
         await claim(settings.database_url, opened)
         catalog = await SqlCatalog.open(settings.database_url, system_clock)
@@ -113,15 +122,18 @@ async def move_to_folder(settings: Settings, folder: Path, told: Told) -> None:
         opened.push_async_callback(archive.close)
         ledger = await opened.enter_async_context(open_ledger(settings, catalog, archive, system_clock))
         await LogArchiver(ledger.stream, archive).drain()
-        check_compacted(await archive.erasures(0))
+        for shard in range(settings.valkey_shards):
+            check_compacted(await archive.erasures(shard))
         log = FolderLog(folder)
         opened.callback(log.close)
         await asyncio.to_thread(_copy_parts, folder, settings.database_url, folder, None)
-        last = await archive.last(0)
-        while last is not None and log.position < last.position:
-            lines = await archive.lines(0, log.position, _LINES_PER_PIECE)
-            await asyncio.to_thread(log.append, [whole_line(line) for line in lines])
-            told(log.position, last.position)
+        finished = [board for board in followed_boards(catalog) if board.finished_position is not None]
+        cuts = [await ledger.cut(board.number, board.finished_position or 0) for board in finished]
+        noted = await asyncio.to_thread(_noted_position, folder)
+        cuts.append({place: ledger.numbering.place_upto(place, noted) for place in range(settings.valkey_shards)})
+        found = await put_together(archive, ledger.numbering, log, cuts, told)
+        places = {board.number: place for board, place in zip(finished, found, strict=False)}
+        await asyncio.to_thread(_translate, folder, places, found[-1])
 
 
 @asynccontextmanager
@@ -132,8 +144,10 @@ async def open_ledger(
     clock: Callable[[], int],
     boards: Sequence[Board] = (),
     with_archive: bool = True,
+    inherited: Inherited | None = None,
 ) -> AsyncIterator[ValkeyLedger]:
-    """The ledger of a cluster, with the settings of a catalog, and with the archive that it has."""
+    """The ledger of a cluster, with the settings of a catalog, and with the archive that it has. What it has
+    `inherited` is known to one that has something."""
     assert settings.valkey_url is not None
     url = settings.database_url
     assert url is not None
@@ -147,6 +161,7 @@ async def open_ledger(
         shards=settings.valkey_shards,
         open_archive=partial(SqlArchive.open, url, shared=True) if with_archive else None,
         kept_log=archive,
+        inherited=inherited,
     )
     try:
         yield ledger
@@ -163,9 +178,8 @@ async def _rebuild(
     archived: bool = False,
 ) -> int:
     replay = ledger.replay()
-    kept = [await archive.last(shard) for shard in range(replay.shards)]
-    total = sum(line.position for line in kept if line is not None)
-    done = sum([await replay.position(shard) for shard in range(replay.shards)])
+    total = sum([await archive.count(shard, 0) for shard in range(replay.shards)])
+    done = total - sum([await archive.count(shard, await replay.position(shard)) for shard in range(replay.shards)])
 
     def count(lines: int) -> None:
         nonlocal done
@@ -202,30 +216,70 @@ def _first_of(log: FolderLog) -> int:
     return next((lines[0].recorded_at for lines in log.pieces()), system_clock())
 
 
-def _check(log: FolderLog) -> None:
-    """Raise `NotAllowed` for lines that the cluster cannot take, and users whose numbers it would not give."""
+def inherited_of(log: FolderLog, shards: int) -> Inherited:
+    """What the cluster will have inherited. Raises `NotAllowed` for lines that it cannot take, and users whose numbers
+    it would not give: a single shard numbers as a folder does, and inherits nothing."""
     users: set[int] = set()
     for lines in log.pieces():
         for line in lines:
             log_line(line)
-            if line.user not in users:
+            # Of nobody are the lines that say how points are paid.
+            if line.user and line.user not in users:
                 users.add(line.user)
-                if line.user != len(users):
+                if shards == 1 and line.user != len(users):
                     raise NotAllowed(f"line {line.position}: the users of the folder are not numbered one by one")
+    # One line more, which says so.
+    return Inherited() if shards == 1 or not log.position else Inherited(log.position + 1, max(users, default=0))
+
+
+async def keep_log(log: FolderLog, archive: SqlLogArchive, numbering: Numbering) -> None:
+    """Keep each line as one of the shard that its user will be in, and those that are of no user in every shard."""
+    last = [0] * numbering.shards
+
+    async def add(place: int, lines: list[LogLine]) -> None:
+        await archive.add(place, numbering.shards, last[place], lines)
+        last[place] = lines[-1].position
+
+    recorded_at = 0
+    for lines in log.pieces():
+        by_shard: dict[int, list[LogLine]] = {}
+        for line in lines:
+            owner = numbering.shard_of(user_name(line.scope, line.user_id))
+            for place in [owner] if line.user else range(numbering.shards):
+                by_shard.setdefault(place, []).append(log_line(line))
+        for place, some in by_shard.items():
+            await add(place, some)
+        recorded_at = lines[-1].recorded_at
+    if numbering.inherited.lines:
+        for place in range(numbering.shards):
+            await add(place, [arrival(numbering.inherited, recorded_at)])
+
+
+def _noted_position(folder: Path) -> int:
+    """Up to where webhooks were told of changes of ranks, by the copy in a folder."""
+    with closing(_part("outbox", folder, None)) as outbox, outbox.reading() as reader:
+        return reader.scalar(select(outbox_tables.watch.c.position)) or 0
+
+
+def _translate(folder: Path, finished: dict[int, int], noted: int) -> None:
+    """Let the copies in a folder have its places: at which boards were finished, and up to which webhooks were told."""
+    boards = catalog_tables.boards
+    with closing(_part("catalog", folder, None)) as catalog, catalog.writing() as writer:
+        for number, position in finished.items():
+            writer.execute(update(boards).where(boards.c.number == number).values(finished_position=position))
+    with closing(_part("outbox", folder, None)) as outbox, outbox.writing() as writer:
+        writer.execute(update(outbox_tables.watch).values(position=noted))
+
+
+def _part(name: PartName, folder: Path, url: str | None) -> Database:
+    part = Part(name, f"palmares.{name}:migrations", _PARTS[name].VERSION_TABLE)
+    return Database(address_of(name, folder, url), part)
 
 
 def _copy_parts(source: Path, source_url: str | None, target: Path, target_url: str | None) -> None:
-    parts = {"catalog": catalog_tables, "archive": archive_tables, "outbox": outbox_tables}
-    names: tuple[PartName, ...] = ("catalog", "archive", "outbox")
-    for name in names:
-        part = Part(name, f"palmares.{name}:migrations", parts[name].VERSION_TABLE)
-        from_there = Database(address_of(name, source, source_url), part)
-        to_here = Database(address_of(name, target, target_url), part)
-        try:
-            copy(from_there, to_here, parts[name].metadata, name)
-        finally:
-            from_there.close()
-            to_here.close()
+    for name in _PARTS:
+        with closing(_part(name, source, source_url)) as there, closing(_part(name, target, target_url)) as here:
+            copy(there, here, _PARTS[name].metadata, name)
 
 
 def _check_empty(folder: Path) -> None:

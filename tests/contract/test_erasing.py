@@ -8,7 +8,7 @@ from palmares.catalog.contract import DEFAULT_SCOPE
 from palmares.domain.erased import anonymous_id
 from palmares.domain.errors import Invalid, NotFound
 from palmares.domain.value import MICROS
-from palmares.ledger.contract import Entry
+from palmares.ledger.contract import Entry, WantedEvents
 from tests.ledger_world import LedgerWorld, placed, run_on, swim
 from tests.world import LEVEL, POOL, make_board
 
@@ -83,6 +83,19 @@ async def test_a_run_that_was_final_keeps_its_ranks_with_an_anonymous_row(world:
         assert await world.order(board, group, on="2026-03-05") == ["ann"]
     assert await world.ledger.user(DEFAULT_SCOPE, erased) is None
     assert [user.id for user in await world.ledger.users([bob.number, cat.number])] == [erased, "cat"]
+
+
+async def test_events_of_an_erased_user_are_not_told(world: LedgerWorld) -> None:
+    """At once, and when nothing is left any more; neither by looking for them nor by their ids."""
+    outcomes = await world.record(swim("ann", 3), swim("bob", 5))
+    ids = [outcome.event_id or "" for outcome in outcomes]
+    await world.erase("ann")
+    for _ in range(2):
+        page = await world.ledger.events(WantedEvents(DEFAULT_SCOPE, 10))
+        assert [event.user_id for event in page.events] == ["bob"]
+        told = await world.ledger.events_with(DEFAULT_SCOPE, ids)
+        assert [event and event.user_id for event in told] == [None, "bob"]
+        await world.ledger.compact([erasure.number for erasure in await world.ledger.unfinished_erasures()])
 
 
 async def test_nobody_can_take_the_id_of_an_erased_user(world: LedgerWorld) -> None:

@@ -20,7 +20,7 @@ from palmares.moving import move_to_cluster, move_to_folder
 @click.option("--to-database", metavar="URL", help="With --from, the address of an empty PostgreSQL database.")
 @click.option("--from-valkey", metavar="URL", help="With --to, the address of Valkey.")
 @click.option("--from-database", metavar="URL", help="With --to, the address of the PostgreSQL database.")
-@setting_options("valkey_name", "log_level", "log_format")
+@setting_options("valkey_shards", "valkey_name", "log_level", "log_format")
 def migrate_command(
     source: str | None,
     target: str | None,
@@ -34,6 +34,9 @@ def migrate_command(
 
     What serves must be stopped, and the target must be empty. The source stays as it is. A move that was interrupted
     is begun again with an empty target. `palmares verify` compares the two afterwards.
+
+    A new cluster has as many shards as `--valkey-shards` says, for good. A folder that was put together from several
+    shards cannot be moved into a cluster again.
     """
     if (source is None) == (target is None):
         raise click.UsageError(

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# The kind of the line that ends what a log has taken over from another one.
+ARRIVAL = "arrival"
+
 
 class LogLine(NamedTuple):
     """One line of the log of one shard.
 
-    `position` counts from 1 in the shard, without gaps. `user`, `recorded_at` and `content` are the line itself, and
-    only the ledger can read the content. The rest is what the ledger reads in it, so that others can look for it.
+    `position` counts from 1 in the shard, without gaps but for those among lines that were taken over. `user`,
+    `recorded_at` and `content` are the line itself, and only the ledger can read the content. The rest is what the
+    ledger reads in it, so that others can look for it.
     """
 
     position: int

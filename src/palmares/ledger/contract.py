@@ -352,7 +352,7 @@ class Ledger(Protocol):
         """The live rankings, as board number, run and group, that changed since the last call; at first none."""
 
     async def users(self, numbers: Sequence[int]) -> list[User]:
-        """The users with these numbers, which were given to somebody."""
+        """The users with these numbers, those that there are."""
 
     def position(self) -> int:
         """The place of the last line of the log."""
@@ -412,7 +412,8 @@ class Ledger(Protocol):
         """The log in order, from the position behind `after`."""
 
     async def events(self, wanted: WantedEvents) -> EventPage:
-        """Events of users as they were recorded, newest first, void ones too; the last to be answered are there.
+        """Events of users who are there as they were recorded, newest first, void ones too; the last to be answered are
+        among them.
 
         A page may be short, even empty, and not be the last: only so much is looked through for one.
         """

@@ -34,6 +34,15 @@ class LogArchive(Protocol):
     async def lines(self, shard: int, after: int, limit: int) -> list[LogLine]:
         """Lines of a shard in order, from the position behind `after`. O(limit)."""
 
+    async def lines_before(self, shard: int, before: int, limit: int) -> list[LogLine]:
+        """The last lines of a shard in front of a position, newest first. O(limit)."""
+
+    async def count(self, shard: int, after: int) -> int:
+        """How many lines there are of a shard behind a position. O(lines)."""
+
+    async def arrival(self) -> LogLine | None:
+        """The line that ends what was taken over from a data folder, if anything was: every shard has it. O(lines)."""
+
     async def rewrite(
         self, shard: int, users: Collection[int], upto: int, change: Callable[[LogLine], LogLine]
     ) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from palmares.domain.errors import Invalid, Unavailable
-from palmares.domain.log_line import LogLine
+from palmares.domain.log_line import ARRIVAL, LogLine
 from palmares.log_archive.contract import Overtaken
 from palmares.log_archive.tables import VERSION_TABLE, log_lines, log_shards
 from palmares.sql.database import Database, Part
@@ -68,6 +68,18 @@ class SqlLogArchive:
         """See `LogArchive.lines`."""
         return await self._run(lambda: self._read_lines(shard, after, limit))
 
+    async def lines_before(self, shard: int, before: int, limit: int) -> list[LogLine]:
+        """See `LogArchive.lines_before`."""
+        return await self._run(lambda: self._read_before(shard, before, limit))
+
+    async def count(self, shard: int, after: int) -> int:
+        """See `LogArchive.count`."""
+        return await self._run(lambda: self._count(shard, after))
+
+    async def arrival(self) -> LogLine | None:
+        """See `LogArchive.arrival`."""
+        return await self._run(self._read_arrival)
+
     async def rewrite(
         self, shard: int, users: Collection[int], upto: int, change: Callable[[LogLine], LogLine]
     ) -> None:
@@ -117,6 +129,24 @@ class SqlLogArchive:
         )
         with self._database.reading() as reader:
             return [LogLine(*row) for row in reader.execute(query)]
+
+    def _read_before(self, shard: int, before: int, limit: int) -> list[LogLine]:
+        row = log_lines.c
+        query = select(*_LINE).where(row.shard == shard, row.position < before).order_by(row.position.desc())
+        with self._database.reading() as reader:
+            return [LogLine(*one) for one in reader.execute(query.limit(limit))]
+
+    def _count(self, shard: int, after: int) -> int:
+        row = log_lines.c
+        query = select(func.count()).where(row.shard == shard, row.position > after)
+        with self._database.reading() as reader:
+            return reader.scalar(query) or 0
+
+    def _read_arrival(self) -> LogLine | None:
+        query = select(*_LINE).where(log_lines.c.kind == ARRIVAL).limit(1)
+        with self._database.reading() as reader:
+            row = reader.execute(query).first()
+        return None if row is None else LogLine(*row)
 
     def _add(self, shard: int, shards: int, after: int, lines: Sequence[LogLine]) -> None:
         with self._database.writing() as writer:

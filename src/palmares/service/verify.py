@@ -1,33 +1,44 @@
-"""Comparing two ledgers that are to be the same: every line, user, total, streak, and every row of every run."""
+"""Comparing two ledgers that are to be the same: every line, user, total, streak, and every row of every run.
+
+Where one was put together from the shards of the other, lines have other places: then every event is compared by its
+id, and of other lines how many there are.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 from palmares.domain.board import Board
 from palmares.domain.errors import NotFound
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
-from palmares.ledger.contract import Ledger, Record
+from palmares.ledger.contract import Ledger, Record, StoredEvent, WantedEvents
 
 _LINES_PER_PIECE = 1_000
 _ROWS_PER_PAGE = 1_000
 _USERS_PER_PIECE = 500
+_EVENTS_PER_PAGE = 500
 
 
 class Verification:
     """Two ledgers at a standstill, and what differs between them. `compared` counts what was looked at."""
 
-    def __init__(self, one: Ledger, other: Ledger, told: Callable[[int], None] = lambda count: None) -> None:
+    def __init__(
+        self, one: Ledger, other: Ledger, told: Callable[[int], None] = lambda count: None, same_places: bool = True
+    ) -> None:
         self.compared = 0
+        self._same_places = same_places
         self._both = (one, other)
         self._told = told
 
     async def differences(self, boards: Iterable[Board], metrics: Sequence[Metric]) -> AsyncIterator[str]:
         """Each difference as a sentence. Linear in everything there is: lines, users and standings."""
         newest = 0
-        async for found, met in self._lines():
+        scopes = sorted({metric.scope for metric in metrics})
+        async for found, met in self._lines() if self._same_places else self._lines_elsewhere(scopes):
             newest = max(newest, met)
             if found:
                 yield found
@@ -48,6 +59,20 @@ class Verification:
             if not one or not other or found:
                 return
             after = one[-1].position
+
+    async def _lines_elsewhere(self, scopes: Sequence[int]) -> AsyncIterator[tuple[str | None, int]]:
+        """The same where the two have lines at different places."""
+        (one, met), (other, met_there) = [await _counted(ledger) for ledger in self._both]
+        yield self._compare("the numbers of lines by kind", one, other, 1), min(met, met_there)
+        for scope in scopes:
+            here, there = [_moments(ledger, scope) for ledger in self._both]
+            found = None
+            while found is None:
+                events, others = [await anext(moments, None) for moments in (here, there)]
+                found = self._compare("the events", events, others, len(events or ()))
+                if events is None and others is None:
+                    break
+            yield found, 0
 
     async def _users(self, newest: int, metrics: Sequence[Metric]) -> AsyncIterator[str]:
         for first in range(1, newest + 1, _USERS_PER_PIECE):
@@ -109,6 +134,30 @@ class Verification:
             pairs = zip([*one, None], [*other, None], strict=False)
             one, other = next((pair for pair in pairs if pair[0] != pair[1]), (one, other))
         return f"{what} differ: {_shown(one)} here, {_shown(other)} there"
+
+
+async def _counted(ledger: Ledger) -> tuple[dict[str, int], int]:
+    """How many lines there are of each kind, and up to which number users; schemes of points are with every shard."""
+    counts: Counter[str] = Counter()
+    after = newest = 0
+    while lines := await ledger.records(after, _LINES_PER_PIECE):
+        after, newest = lines[-1].position, max([newest, *(line.user for line in lines)])
+        counts.update(line.kind for line in lines if line.kind != "points")
+    return dict(sorted(counts.items())), newest
+
+
+async def _moments(ledger: Ledger, scope: int) -> AsyncIterator[list[StoredEvent]]:
+    """All events of users who are there, newest first, and of one instant together; without their places."""
+    before, waiting, more = None, list[StoredEvent](), True
+    while more:
+        page = await ledger.events(WantedEvents(scope, _EVENTS_PER_PAGE, before))
+        waiting += [event._replace(position=0) for event in page.events]
+        before, more = page.before, page.before is not None
+        moments = [sorted(some) for _, some in groupby(waiting, key=lambda event: event.recorded_at)]
+        # The oldest may go on with the next page.
+        waiting = moments.pop() if more and moments else []
+        for moment in moments:
+            yield moment
 
 
 def _plain(line: Record) -> Record:

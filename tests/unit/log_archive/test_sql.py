@@ -63,6 +63,19 @@ async def test_lines_are_told_in_pieces(open_archive: Open) -> None:
     assert [found.content for found in await archive.lines(1, 0, 30)] == [b"other"]
 
 
+async def test_lines_are_told_and_counted_from_either_end(open_archive: Open) -> None:
+    """Some of a log that was taken over have gaps between them, and behind these is the line that says so."""
+    archive = await open_archive()
+    assert await archive.arrival() is None
+    arrival = line(9)._replace(kind="arrival", user=0)
+    for shard in (0, 1):
+        await archive.add(shard, 2, 0, [line(2), line(3), line(7), arrival, line(10)])
+    assert [found.position for found in await archive.lines_before(1, 9, 2)] == [7, 3]
+    assert [found.position for found in await archive.lines_before(1, 3, 2)] == [2]
+    assert [await archive.count(1, after) for after in (0, 3, 8, 10)] == [5, 3, 2, 0]
+    assert await archive.arrival() == arrival
+
+
 async def test_lines_follow_on_what_is_kept_or_are_refused(open_archive: Open) -> None:
     """Who stood still and comes with what was read long ago changes nothing."""
     archive = await open_archive()

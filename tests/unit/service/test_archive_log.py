@@ -308,7 +308,8 @@ async def test_a_hole_in_the_middle_is_told(world: World) -> None:
     """By whoever reads across it, and nothing is kept that lies behind."""
     await world.record()
     await world.ledger._store.read([[b"XDEL", world.ledger._shards.all[0].keys.log, b"3-0"]])
-    for act in (world.ledger.records(0, 10_000), world.archiver(per_batch=100).drain()):
+    across = world.ledger.records(0, 10_000), world.ledger.events(WantedEvents(DEFAULT_SCOPE, 100))
+    for act in (*across, world.archiver(per_batch=100).drain()):
         with pytest.raises(Unavailable, match="has holes in Valkey between lines 1 and"):
             await act
     assert (await world.kept())[0] == []

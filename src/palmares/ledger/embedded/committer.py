@@ -343,7 +343,7 @@ class Committer:
 
     def _tell_void(self, step: Step, event: Line, outcome: Outcome) -> None:
         assert event.metric is not None
-        outcome.event_id = event_id(event.recorded_at, event.position)
+        outcome.event_id = event_id(event.recorded_at, self._log.origin_of(event.position))
         outcome.total = step.state.sums[event.metric].total
         outcome.streak = self._streaks.of(step.state)
 
@@ -413,6 +413,6 @@ class Committer:
             if run is not None and group is not None and rankings.plan.active_at(now):
                 look = rankings.look_hidden if user.hidden else rankings.look
                 boards.append(look(run, group, user.number))
-        identifier = event_id(use.recorded_at, use.position)
+        identifier = event_id(use.recorded_at, self._log.origin_of(use.position))
         streak = self._streaks.of(state)
         return Outcome(user, False, identifier, state.sums[metric].total, True, boards, streak)

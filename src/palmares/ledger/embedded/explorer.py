@@ -27,10 +27,16 @@ MOST_LOOKED_AT = 20_000
 
 
 class Found(NamedTuple):
-    """The line of an event, and of what says that it is void."""
+    """The line of an event, of what says that it is void, and the place of which its id is made."""
 
     line: Line
     void: VoidNote | None
+    origin: int
+
+    @property
+    def id(self) -> str:
+        """The id of the event."""
+        return event_id(self.line.recorded_at, self.origin)
 
 
 class FoundPage(NamedTuple):
@@ -52,23 +58,19 @@ def explore(projection: Path, log: Path, upto: int, wanted: WantedEvents) -> Fou
 
 def look_up(projection: Path, log: Path, upto: int, scope: int, ids: list[str]) -> list[Found | None]:
     """The events with these ids; None for an id that no event of the scope has."""
-    positions = [_position(text, upto) for text in ids]
+    origins = sorted({_origin(text) for text in ids})
     with closing(_connect(projection, log)) as connection:
-        found = {one.line.position: one for one in _stored(connection, scope, [*{*positions}])}
-    events = [found.get(position) for position in positions]
-    return [one if one and _id_of(one) == text.lower() else None for one, text in zip(events, ids, strict=True)]
+        rows = connection.execute(query("positions_of_origins"), (str(origins),))
+        positions = {position for _, position in rows if position <= upto}
+        found = {one.id: one for one in _stored(connection, scope, [*positions])}
+    return [found.get(text.lower()) for text in ids]
 
 
-def _position(text: str, upto: int) -> int:
+def _origin(text: str) -> int:
     try:
-        position = position_of(text)
+        return position_of(text)
     except ValueError:
         return 0
-    return position if position <= upto else 0
-
-
-def _id_of(one: Found) -> str:
-    return event_id(one.line.recorded_at, one.line.position)
 
 
 class _Search:
@@ -146,7 +148,7 @@ class _Search:
 
 def _stored(connection: sqlite3.Connection, scope: int, positions: list[int]) -> list[Found]:
     rows = connection.execute(query("stored_events"), {"positions": str(positions), "scope": scope})
-    return [Found(Line(*line), _note(voided_at, body)) for *line, voided_at, body in rows]
+    return [Found(Line(*line), _note(voided_at, body), origin) for *line, voided_at, body, origin in rows]
 
 
 def _note(voided_at: int | None, body: str | None) -> VoidNote | None:

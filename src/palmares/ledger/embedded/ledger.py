@@ -357,6 +357,11 @@ class EmbeddedLedger:
         stored = iter(self._reader.stored_events([one for one in found if one is not None]))
         return [None if one is None else next(stored) for one in found]
 
+    @property
+    def is_put_together(self) -> bool:
+        """Whether the log was put together from several, in which lines had other places."""
+        return self._log.last_origin > 0
+
     async def checkpoint(self) -> None:
         """Write a checkpoint now, without waiting until one is due."""
         await self._upkeep.checkpoint()

@@ -69,7 +69,11 @@ def past_event(line: Line) -> PastEvent:
 
 
 class Log:
-    """The log file. `position` and `recorded_at` are those of the last durable line; 0 when there is none."""
+    """The log file. `position` and `recorded_at` are those of the last durable line; 0 when there is none.
+
+    A log that was put together from several has the ids of events that these gave: up to `last_origin`, they are made
+    of places in those logs.
+    """
 
     def __init__(self, path: Path) -> None:
         self._writer = _connect(path)
@@ -82,15 +86,35 @@ class Log:
         for column in ("history", "streak", "target"):
             if (column,) not in present:
                 self._writer.execute(query(f"add_{column}"))
+        self._writer.execute(query("create_origins"))
         self._reader = _connect(path)
         last: tuple[int, int] | None = self._writer.execute(query("last_record")).fetchone()
         self.position, self.recorded_at = last or (0, 0)
+        self.last_origin = int(self._reader.execute(query("last_origin")).fetchone()[0])
 
     def append(self, lines: Sequence[Line]) -> None:
         """Begin a transaction with these lines; `Unavailable` when the disk takes none, and then none is in."""
         with _translated(self):
             self._writer.execute("BEGIN IMMEDIATE")
             self._writer.executemany(query("append"), lines)
+
+    def append_origins(self, origins: Sequence[tuple[int, int]]) -> None:
+        """Note in the same transaction at which places in other logs some lines were."""
+        with _translated(self):
+            self._writer.executemany(query("add_origin"), origins)
+        self.last_origin = max([self.last_origin, *(position for position, _ in origins)])
+
+    def origin_of(self, position: int) -> int:
+        """The place of which the id of an event is made."""
+        if position > self.last_origin:
+            return position
+        row = self._reader.execute(query("origin_of"), (position,)).fetchone()
+        return int(row[0]) if row else position
+
+    def position_of_origin(self, origin: int) -> int | None:
+        """Where the event is that was at a place in another log."""
+        row = self._reader.execute(query("position_of_origin"), (origin,)).fetchone()
+        return int(row[0]) if row else None
 
     def commit(self) -> None:
         """Make the appended lines durable: write and flush. `Unavailable` when that failed; then none is in."""

@@ -44,6 +44,30 @@ ALTER TABLE log ADD COLUMN streak TEXT
 -- For logs that were begun before lines could be about others.
 ALTER TABLE log ADD COLUMN target INTEGER
 
+-- name: create_origins
+-- Where events were in the logs from which this one was put together: their ids are made of that.
+CREATE TABLE IF NOT EXISTS origins (position INTEGER PRIMARY KEY, origin INTEGER NOT NULL UNIQUE)
+
+-- name: add_origin
+INSERT INTO origins VALUES (?, ?)
+
+-- name: last_origin
+-- Up to here, events have other places than those of which their ids are made.
+SELECT coalesce(max(position), 0) FROM origins
+
+-- name: origin_of
+SELECT origin FROM origins WHERE position = ?
+
+-- name: position_of_origin
+SELECT position FROM origins WHERE origin = ?
+
+-- name: positions_of_origins
+-- Where events may be whose ids are made of these places, a JSON array of them: their own place, if it is behind all
+-- that was put together, and that of which it was the origin.
+SELECT value AS origin, value AS position FROM json_each(?1)
+WHERE value > (SELECT coalesce(max(position), 0) FROM source.origins)
+UNION SELECT origin, position FROM source.origins WHERE origin IN (SELECT value FROM json_each(?1))
+
 -- name: append
 -- One line of the log.
 INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -416,8 +440,11 @@ WHERE totals.user = :user AND totals.metric > 0 AND (:metric IS NULL OR totals.m
     AND position > :after AND position < :before
 
 -- name: stored_events
--- Events by position, newest first, each with when and why it was taken back; the positions are a JSON array.
-SELECT log.*, void.recorded_at, void.body FROM source.log AS log
+-- Events by position, newest first, each with when and why it was taken back, and of which place its id is made; the
+-- positions are a JSON array.
+SELECT log.*, void.recorded_at, void.body,
+    coalesce((SELECT origin FROM source.origins WHERE origins.position = log.position), log.position)
+FROM source.log AS log
 LEFT JOIN voids ON voids.user = log.user AND voids.metric = log.metric AND voids.target = log.position
 LEFT JOIN source.log AS void ON void.position = voids.position
 WHERE log.position IN (SELECT value FROM json_each(:positions)) AND log.kind = 1 AND log.scope = :scope AND log.metric > 0

@@ -29,7 +29,6 @@ from palmares.ledger.embedded.rankings import Rankings
 from palmares.ledger.embedded.streaks import Streaks
 from palmares.ledger.embedded.timeline import Timeline
 from palmares.ledger.embedded.users import Users
-from palmares.ledger.event_id import event_id
 from palmares.ledger.keeping import Order
 from palmares.ledger.points import award_of
 from palmares.ledger.union import Union
@@ -161,7 +160,7 @@ class Reader:
 
     def users(self, numbers: Sequence[int]) -> list[User]:
         """See `Ledger.users`."""
-        return [self._users.get(number).user for number in numbers]
+        return [state.user for number in numbers if (state := self._users.numbered(number)) is not None]
 
     def user(self, scope: int, user_id: str) -> User | None:
         """See `Ledger.user`."""
@@ -190,7 +189,8 @@ class Reader:
     def awards(self, user: User, system: Metric, limit: int) -> list[Award]:
         """See `Ledger.awards`."""
         newest = self._users.newest(user.number, system.number, limit)
-        return [award_of(line) for line in self._log.lines([event.position for event in newest])]
+        lines = self._log.lines([event.position for event in newest])
+        return [award_of(line._replace(position=self._log.origin_of(line.position))) for line in lines]
 
     def records(self, after: int, limit: int) -> list[Record]:
         """See `Ledger.records`."""
@@ -287,7 +287,7 @@ def _stored_event(found: Found, user_id: str) -> StoredEvent:
     assert line.total is not None
     attributes = {} if line.body is None else msgspec.json.decode(line.body, type=dict[str, str])
     return StoredEvent(
-        event_id(line.recorded_at, line.position), line.position, user_id, line.metric, event.amount, line.total,
+        found.id, line.position, user_id, line.metric, event.amount, line.total,
         attributes, line.idempotency_key, event.occurred_at, line.recorded_at, bool(line.history), found.void,
     )  # fmt: skip
 

@@ -41,9 +41,20 @@ class FolderLog:
             after = lines[-1].position
             yield [_whole(line, ids) for line in lines]
 
-    def append(self, lines: Sequence[WholeLine]) -> None:
-        """Add lines behind the last; durable on return."""
+    @property
+    def is_put_together(self) -> bool:
+        """Whether ids of events are made of places in other logs."""
+        return self._log.last_origin > 0
+
+    def position_of_origin(self, origin: int) -> int | None:
+        """Where an event is that was at a place in another log."""
+        return self._log.position_of_origin(origin)
+
+    def append(self, lines: Sequence[WholeLine], origins: Sequence[tuple[int, int]] = ()) -> None:
+        """Add lines behind the last; durable on return. Where events were at other places, `origins` has both, and ids
+        are made of those."""
         self._log.append([_line(line) for line in lines])
+        self._log.append_origins(origins)
         self._log.commit()
         self._log.position = lines[-1].position
 

@@ -127,6 +127,12 @@ class Users:
 
     def get(self, number: int) -> UserState:
         """The state of the user with that number, which was given to somebody."""
+        state = self.numbered(number)
+        assert state is not None, f"user {number} is in a ranking but not in the log"
+        return state
+
+    def numbered(self, number: int) -> UserState | None:
+        """The state of the user with that number, if somebody has it."""
         for layer in (self._unprojected, self._filling, self._young):
             state = layer.by_number.get(number)
             if state is not None:
@@ -137,8 +143,7 @@ class Users:
         if number in self.erased:
             return self._load_erased(number)
         row = self._projection.user_by_number(number)
-        assert row is not None, f"user {number} is in a ranking but not in the log"
-        return self._load(number, *row)
+        return None if row is None else self._load(number, *row)
 
     def named(self, numbers: Sequence[int]) -> list[tuple[str, str | None]]:
         """The id and name of each user, in the same order; one disk read for all who were not seen lately."""

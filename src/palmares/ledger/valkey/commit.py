@@ -17,6 +17,7 @@ from palmares.ledger.valkey.draft import DRAFTED, Change, EventMember, Past, Ste
 from palmares.ledger.valkey.keys import RunGroup, ShardKeys, erased_prefix, note_field, run_group_field
 from palmares.ledger.valkey.leaving import Leaving, encode_leaving
 from palmares.ledger.valkey.message import string
+from palmares.ledger.valkey.numbering import Numbering
 from palmares.ledger.valkey.state import Left, encode_held, encode_left, encode_line, encode_state
 from palmares.ledger.valkey.tell import Count, Question, Ranking
 
@@ -52,7 +53,7 @@ class Commit:
     def __init__(
         self,
         shard: Shard,
-        shards: int,
+        numbering: Numbering,
         now: int,
         units: Sequence[Unit],
         asked: Mapping[Ranking, Question],
@@ -61,12 +62,12 @@ class Commit:
         """`kept` is a boundary up to which all is known to be kept."""
         self._shard = shard
         self._boards = shard.boards.version
-        self._shards = shards
+        self._numbering = numbering
         self._now = now
         self._kept = kept
         self._units = units
         self._asked = asked
-        self._alone = shards == 1
+        self._alone = numbering.shards == 1
         names, before = shard.keys, last_boundary(now)
         self._keys: dict[bytes, int] = {}
         for key in (names.head, names.log, names.users, names.names, names.used, names.notes(before), names.ignored):
@@ -93,8 +94,8 @@ class Commit:
         """The arguments of the script, for the so many-th commit of a worker in this shard."""
         whole = message.Message(
             string(worker.encode()), number, self._boards, self._now, last_boundary(self._now),
-            next_boundary(self._now), self._kept, self._shard.place, self._shards, self._orders, self._packed_units,
-            self._questions,
+            next_boundary(self._now), self._kept, self._shard.place, self._numbering.shards,
+            self._numbering.inherited.users, self._orders, self._packed_units, self._questions,
         )  # fmt: skip
         return [message.encode_message(whole)]
 
@@ -122,7 +123,7 @@ class Commit:
         if not step.writes:
             return message.Step(string(step.name), number, step.version)
         name, targets = step.name, step.targets
-        return message.Step(
+        packed = message.Step(
             string(name), number, step.version, string(encode_state(step.state)), _strings(step.used), step.event_line,
             lines=[
                 message.Line(string(encode_line(line)), _position(targets.get(place, 0)))
@@ -137,6 +138,11 @@ class Commit:
             revising=_strings(step.revising),
             leavings=list(_leavings(step.changes)),
         )  # fmt: skip
+        if step.given is not None:
+            packed.given = step.given.number
+            for line, position in zip(packed.lines, step.given.positions, strict=True):
+                line.at = position
+        return packed
 
     def _past(self, past: Past) -> message.Past:
         generation, run_start, held = past

@@ -29,7 +29,7 @@ from palmares.ledger.valkey.draft import (
     event_member,
 )
 from palmares.ledger.valkey.draft_streaks import StreakDraft
-from palmares.ledger.valkey.keys import run_field, split_position, user_name
+from palmares.ledger.valkey.keys import run_field, user_name
 from palmares.ledger.valkey.state import Held, Line, Logged, Stored, Sum, UserState
 from palmares.ledger.voids import consequence
 
@@ -42,7 +42,7 @@ class CorrectingDraft(StreakDraft):
 
     def _add_void(self, entry: Entry, position: int) -> Step:
         """Take back an event; one that is void already stays so, and nothing changes."""
-        where = split_position(position, len(self.picture.boards))
+        where = self._where(position)
         event, name, present = self._event_at(entry.scope, where)
         state = self._caught_up(name, present.state)
         step = Step(entry, name, where[0], present.version, state, about=event)
@@ -54,6 +54,11 @@ class CorrectingDraft(StreakDraft):
         assert event.metric is not None
         step.total, step.streak = step.state.sums[event.metric].total, self.streak(name, step.state)
         return step
+
+    def _where(self, position: int) -> tuple[int, int]:
+        """The shard of an event and its position there; of several shards where it may be, one has it."""
+        places, lines = self.picture.numbering.split_position(position), self.picture.lines
+        return next((where for where in places if where in lines and lines[where].line.kind == "event"), places[0])
 
     def _event_at(self, scope: int, where: tuple[int, int]) -> tuple[Logged, bytes, Stored]:
         """The line of an event that was recorded in a scope, and its user."""

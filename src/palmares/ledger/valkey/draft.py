@@ -33,6 +33,7 @@ from palmares.ledger.points import encode_award
 from palmares.ledger.valkey.boards import Boards, Making
 from palmares.ledger.valkey.keys import run_field, used_field, user_name
 from palmares.ledger.valkey.member import event_of, event_parts
+from palmares.ledger.valkey.numbering import Numbering
 from palmares.ledger.valkey.state import (
     Held,
     Left,
@@ -83,6 +84,7 @@ class Picture:
     users: Mapping[bytes, Stored]
     used: Mapping[bytes, Use]
     shard_of: Mapping[bytes, int]
+    numbering: Numbering
     events: Mapping[tuple[bytes, int], Sequence[bytes]] = field(default_factory=dict)
     lines: Mapping[tuple[int, int], Logged] = field(default_factory=dict)
     voids: Collection[tuple[int, int]] = ()
@@ -157,6 +159,13 @@ class Coming(msgspec.Struct, frozen=True):
     history: bool
 
 
+class Given(NamedTuple):
+    """A number and positions that a shard does not give itself."""
+
+    number: int
+    positions: Sequence[int]
+
+
 class Step(msgspec.Struct, eq=False):
     """The consequences of one entry for its user. A replay has `replayed`: a use, or the step of the same batch.
 
@@ -191,6 +200,8 @@ class Step(msgspec.Struct, eq=False):
     awards: list[tuple[int, Award]] = []
     about: Logged | None = None
     gone: list[tuple[EventMember, int]] = []
+    # What its user and lines are numbered, where that was taken over.
+    given: Given | None = None
     # Given by the shard.
     number: int = 0
     position: int = 0

@@ -130,10 +130,10 @@ class Erasing:
 
 def _added(key: bytes, position: int, fields: dict[bytes, bytes], users: Collection[int]) -> Command:
     """What adds a line to a stream, without what it says of a person, if it is of one of these users."""
-    number, content = fields[b"n"], fields[b"l"]
-    if int(number) in users:
-        content = anonymous_content(int(number), content)
-    return [b"XADD", key, b"%d-0" % position, b"n", number, b"t", fields[b"t"], b"l", content]
+    number = int(fields[b"n"])
+    if number in users:
+        fields = {**fields, b"l": anonymous_content(number, fields[b"l"])}
+    return [b"XADD", key, b"%d-0" % position, *(part for pair in fields.items() for part in pair)]
 
 
 def anonymous_content(number: int, content: bytes) -> bytes:

@@ -9,17 +9,18 @@ was not enough, the page is short and says where to go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from palmares.domain.erased import is_anonymous
 from palmares.domain.user import User
 from palmares.domain.value import MOST
 from palmares.ledger.contract import EventPage, StoredEvent, VoidNote, WantedEvents
 from palmares.ledger.event_id import event_id, position_of
 from palmares.ledger.valkey.commit import Shard
-from palmares.ledger.valkey.keys import split_position, used_field, user_name
+from palmares.ledger.valkey.keys import used_field, user_name
 from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.shards import Shards
 from palmares.ledger.valkey.state import Logged, decode_stored, decode_use
@@ -71,10 +72,13 @@ class Explorer:
 
     async def events_with(self, scope: int, ids: Sequence[str]) -> list[StoredEvent | None]:
         """The events with these ids."""
-        wanted = [split_position(position, len(self._shards)) for position in map(_position, ids)]
-        lines = await self._shards.lines_at(wanted)
+        numbering = self._shards.numbering
+        wanted = [where for text in ids for where in numbering.split_position(_position(text))]
+        gone, lines = await asyncio.gather(self._erased(), self._shards.lines_at(wanted))
         places = [_Place(self._shards.all[where[0]], line) for where, line in lines.items()]
-        told = await self._told([place for place in places if _is_event(place.line, scope)])
+        told = await self._told(
+            [place for place in places if _is_event(place.line, scope) and not _is_gone(place, gone)]
+        )
         found = {event.id: event for event in told}
         return [found.get(text.lower()) for text in ids]
 
@@ -119,7 +123,7 @@ class Explorer:
 
     async def _walk(self, wanted: WantedEvents) -> EventPage:
         """Through the newest lines of all shards, evenly."""
-        cursor = await self._cursor(wanted)
+        cursor, gone = await asyncio.gather(self._cursor(wanted), self._erased())
         shards = self._shards.all
         stretches = await asyncio.gather(*(self._stretch(shard, wanted, cursor) for shard in shards))
         open_before = {shard.place: one.before for shard, one in zip(shards, stretches, strict=True)}
@@ -136,7 +140,8 @@ class Explorer:
             )
             for place, lines in zip(list(open_before), pieces, strict=True):
                 shard = shards[place]
-                found += [(self._moment(shard, line), _Place(shard, line)) for line in lines if _fits(line, wanted)]
+                fitting = [_Place(shard, line) for line in lines if _fits(line, wanted)]
+                found += [(self._moment(*one), one) for one in fitting if not _is_gone(one, gone)]
                 looked_at += len(lines)
                 if len(lines) < LINES_AT_ONCE:
                     del open_before[place]
@@ -159,11 +164,16 @@ class Explorer:
 
     async def _backwards(self, shard: Shard, after: int, before: int) -> list[Logged]:
         """The last lines in front of a position, newest first, but none up to another."""
-        count = min(before - 1 - after, LINES_AT_ONCE)
-        if count <= 0:
+        if before - 1 <= after:
             return []
-        found = await self._stream.entries(shard.place, before - 1 - count, count)
-        return [entry.logged() for entry in reversed(found)]
+        found = await self._stream.last_entries(shard.place, after, before, LINES_AT_ONCE)
+        return [entry.logged() for entry in found]
+
+    async def _erased(self) -> list[set[int]]:
+        """Of each shard the erased users of whom its log may still say who they were."""
+        read, shards = self._shards.store.read, self._shards.all
+        told = await asyncio.gather(*(read([[b"HKEYS", shard.keys.erasures]]) for shard in shards))
+        return [{int(number) for number in numbers} for [numbers] in told]
 
     # Where to look
 
@@ -171,10 +181,13 @@ class Explorer:
         """The moment of the line in front of which to look; None for the end."""
         if wanted.before is None:
             return None
-        place, position = split_position(max(wanted.before, 1), len(self._shards))
-        shard = self._shards.all[place]
-        lines = await self._from(shard, position)
-        return self._moment(shard, lines[0]) if lines else None
+        places = self._shards.numbering.split_position(max(wanted.before, 1))
+        shards = self._shards.all
+        found = await asyncio.gather(*(self._from(shards[place], position) for place, position in places))
+        moments = [
+            self._moment(shards[place], line) for (place, _), lines in zip(places, found, strict=True) for line in lines
+        ]
+        return min(moments, default=None)
 
     async def _stretch(self, shard: Shard, wanted: WantedEvents, cursor: Moment | None) -> _Stretch:
         """Where in a shard that lies which is wanted."""
@@ -200,7 +213,7 @@ class Explorer:
         return past
 
     async def _from(self, shard: Shard, position: int) -> list[Logged]:
-        """The line at a position, or none."""
+        """The first line that is not in front of a position, or none."""
         return [entry.logged() for entry in await self._stream.entries(shard.place, position - 1, 1)]
 
     def _moment(self, shard: Shard, line: Logged) -> Moment:
@@ -255,6 +268,11 @@ def _position(text: str) -> int:
 
 def _is_event(line: Logged, scope: int) -> bool:
     return line.line.kind == "event" and line.line.scope == scope and (line.metric or 0) > 0
+
+
+def _is_gone(place: _Place, gone: Sequence[Collection[int]]) -> bool:
+    """Whether an event is of a user who was erased: by the line, once that says no more who it was."""
+    return place.line.user in gone[place.shard.place] or is_anonymous(place.line.line.user_id)
 
 
 def _fits(line: Logged, wanted: WantedEvents) -> bool:

@@ -14,6 +14,9 @@ class KeptLog(Protocol):
     async def lines(self, shard: int, after: int, limit: int) -> list[LogLine]:
         """Lines of a shard in order, from the position behind `after`."""
 
+    async def lines_before(self, shard: int, before: int, limit: int) -> list[LogLine]:
+        """The last lines of a shard in front of a position, newest first."""
+
     async def rewrite(
         self, shard: int, users: Collection[int], upto: int, change: Callable[[LogLine], LogLine]
     ) -> None:

@@ -5,7 +5,8 @@ one slot and one script may change them together. Of a ledger called `palmares`,
 
     {palmares.3}:head                      hash    position, users, recorded_at and boards: the counters of the shard;
                                                    passed, kept and fence: how far time is, see `keeper.py`
-    {palmares.3}:log                       stream  the truth: one entry for each line, with the id `<position>-0`
+    {palmares.3}:log                       stream  the truth: one entry for each line, with the id `<position>-0`; where
+                                                   lines were taken over, it has gaps, see `numbering.py`
     {palmares.3}:users                     hash    user → version, number, state
     {palmares.3}:names                     hash    number of a user → user
     {palmares.3}:used                      hash    user, metric, idempotency key → the event: position, time, user
@@ -31,6 +32,7 @@ one slot and one script may change them together. Of a ledger called `palmares`,
 and the ledger as a whole has
 
     {palmares}:shards                      string  how many shards there are, which is settled when the data is made
+    {palmares}:inherited                   string  the last line and user that were taken over from a data folder
     {palmares}:kept                        string  the boundary up to which everything that ended is in the archive
     {palmares}:begun                       set     board, run: the runs that are not final and of which days are kept
     {palmares}:lease, {palmares}:leases    string  who does the work of time, see `lease.py`
@@ -122,6 +124,7 @@ class LedgerKeys:
     def __init__(self, ledger: str) -> None:
         base = f"{{{ledger}}}:".encode()
         self.shards = base + b"shards"
+        self.inherited = base + b"inherited"
         self.kept = base + b"kept"
         self.begun = base + b"begun"
         self.lease = base + b"lease"
@@ -139,10 +142,13 @@ def scope_and_id(name: bytes) -> tuple[int, str]:
     return int(scope), user_id
 
 
-def shard_of(name: bytes, shards: int) -> int:
-    """The shard that a user lies in, for good: who is erased stays in the one that gave the number."""
+def shard_of(name: bytes, shards: int, inherited: int = 0) -> int:
+    """The shard that a user lies in, for good: who is erased stays in the one that gave the number.
+
+    Of users up to the number `inherited`, which no shard gave, that holds for those who were erased before.
+    """
     number = _number_of_erased(name) if _ERASED in name else None
-    return crc32(name) % shards if number is None else (number - 1) % shards
+    return crc32(name) % shards if number is None else (number - inherited - 1) % shards
 
 
 def erased_prefix(scope: int) -> bytes:
@@ -153,17 +159,6 @@ def erased_prefix(scope: int) -> bytes:
 def _number_of_erased(name: bytes) -> int | None:
     _, user_id = scope_and_id(name)
     return int(user_id.rpartition("-")[2]) if is_anonymous(user_id) else None
-
-
-def whole_position(position: int, place: int, shards: int) -> int:
-    """The place in the log of the whole ledger of a line of a shard: no two lines have the same."""
-    return (position - 1) * shards + place + 1 if position else 0
-
-
-def split_position(position: int, shards: int) -> tuple[int, int]:
-    """The shard of a line, and its position there, by the place in the log of the whole ledger."""
-    before, place = divmod(position - 1, shards)
-    return place, before + 1
 
 
 def run_group_field(run_group: RunGroup) -> bytes:

@@ -66,6 +66,7 @@ from palmares.ledger.valkey.kept_log import KeptLog
 from palmares.ledger.valkey.keys import LedgerKeys
 from palmares.ledger.valkey.lease import Lease
 from palmares.ledger.valkey.member import event_of
+from palmares.ledger.valkey.numbering import Inherited, Numbering
 from palmares.ledger.valkey.promise import Promise, promise_of, sentence
 from palmares.ledger.valkey.reader import Reader
 from palmares.ledger.valkey.replay import Replay
@@ -140,6 +141,7 @@ class ValkeyLedger:
         most_queued: int = _QUEUED_ENTRIES,
         open_archive: Callable[[], Archive] | None = None,
         kept_log: KeptLog | None = None,
+        inherited: Inherited | None = None,
     ) -> ValkeyLedger:
         """Open the ledger of that name on a server or a cluster, making it when missing, and follow these boards.
 
@@ -147,7 +149,7 @@ class ValkeyLedger:
         longer than the timeout counts as lost. Nothing is answered before so many replicas have it; while they have
         not, what is recorded is refused. Entries beyond `most_queued` are refused, too. What is over goes to the
         archive; without one, runs that are final stay where they are and nothing is kept of days. Lines of the log
-        that were trimmed are read from `kept_log`.
+        that were trimmed are read from `kept_log`. What was `inherited` is only told while nothing is there yet.
         Raises `Invalid` when the ledger was made with another number of shards or Valkey may evict it, `Unavailable`
         when Valkey does not answer.
         """
@@ -159,7 +161,7 @@ class ValkeyLedger:
             kept = await _settings(store, "append*")
             promise: Promise = "unknown" if kept is None else promise_of(kept)
             logger.info("the ledger is on Valkey", promise=sentence(promise, replicas), shards=shards)
-            parts = Shards(store, name, shards, kept_log)
+            parts = Shards(store, name, shards, kept_log, await _inherited(store, name, inherited))
             await parts.refresh()
             # From now on, nothing happens before, whatever the clock says.
             parts.now = max(parts.now, clock())
@@ -440,6 +442,16 @@ class ValkeyLedger:
             raise _not_yet("boards finished by hand without an archive")
         await self._breaks.reach_everywhere(self._shards.now)
         return await self._finisher.freeze(board, note, self.follow)
+
+    async def cut(self, board_number: int, position: int) -> dict[int, int]:
+        """The last line of each shard that counts on a board that was finished at a position. Needs an archive."""
+        assert self._finisher is not None
+        return (await self._finisher.cut(board_number, position)).upto
+
+    @property
+    def numbering(self) -> Numbering:
+        """How the lines and users of the shards are numbered in the whole."""
+        return self._shards.numbering
 
     # Reading rankings
 
@@ -730,6 +742,16 @@ def _check_eviction(settings: Sequence[Mapping[str, str]] | None) -> None:
         policy = one.get("maxmemory-policy", "")
         if policy.startswith("allkeys-"):
             raise Invalid(f"maxmemory-policy: {policy} would throw away parts of the ledger; set noeviction")
+
+
+async def _inherited(store: Glide, name: str, given: Inherited | None) -> Inherited:
+    """What a ledger has taken over, which is noted when it is given."""
+    key = LedgerKeys(name).inherited
+    if given is not None:
+        await store.read([[b"SET", key, b"%d %d" % given]])
+        return given
+    [stored] = await store.read([[b"GET", key]])
+    return Inherited(*map(int, bytes(stored or b"0 0").split()))
 
 
 async def _settle_shards(store: Glide, name: str, shards: int) -> None:

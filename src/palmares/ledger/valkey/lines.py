@@ -43,6 +43,16 @@ def logged_lines(raw: Any) -> list[Logged]:
     return [_logged(*entry) for entry in entries(raw)]
 
 
+def let_go_upto(oldest: Any) -> int:
+    """The last line that a shard has let go of, by the oldest entry that it still has; 0 when it has all."""
+    return min((before(*entry) for entry in entries(oldest)), default=0)
+
+
+def before(position: int, fields: Mapping[bytes, bytes]) -> int:
+    """The position of the line in front of one, which tells it where there is a gap; 0 for the first."""
+    return int(fields.get(b"p", position - 1))
+
+
 def entries(raw: Any) -> list[tuple[int, dict[bytes, bytes]]]:
     """The same as they are: positions and fields."""
     pairs = raw.items() if isinstance(raw, dict) else raw or ()

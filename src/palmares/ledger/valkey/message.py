@@ -37,10 +37,11 @@ class Order(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class Line(msgspec.Struct, omit_defaults=True, gc=False):
-    """A line for the stream, and the position of the one that it is about."""
+    """A line for the stream, the position of the one that it is about, and its own where that is known beforehand."""
 
     content: msgspec.Raw
     target: int = 0
+    at: int = 0
 
 
 class Event(msgspec.Struct, omit_defaults=True, gc=False):
@@ -100,7 +101,7 @@ class Leaving(msgspec.Struct, omit_defaults=True, gc=False):
 
 class Step(msgspec.Struct, omit_defaults=True, gc=False):
     """The consequences of one entry for a user, whose number and version have to be these. Without a state, nothing is
-    stored."""
+    stored. A number may be `given` to who is new."""
 
     user: msgspec.Raw
     number: int
@@ -117,6 +118,7 @@ class Step(msgspec.Struct, omit_defaults=True, gc=False):
     ignored: list[msgspec.Raw] = []
     revising: list[msgspec.Raw] = []
     leavings: list[Leaving] = []
+    given: int = 0
 
 
 class Question(msgspec.Struct, omit_defaults=True, gc=False):
@@ -132,7 +134,8 @@ class Question(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class Message(msgspec.Struct, gc=False):
-    """A commit: of which worker, the how manieth, by which boards and at what time, and what is in it."""
+    """A commit: of which worker, the how manieth, by which boards and at what time, and what is in it. Users up to the
+    number `inherited` were taken over; the shards give those behind it."""
 
     worker: msgspec.Raw
     number: int
@@ -143,6 +146,7 @@ class Message(msgspec.Struct, gc=False):
     kept: int
     shard: int
     shards: int
+    inherited: int
     orders: list[Order]
     units: list[list[Step]]
     questions: list[Question]

@@ -17,6 +17,7 @@ from palmares.domain.board import Board
 from palmares.domain.effect import final_at
 from palmares.domain.erased import anonymous_id
 from palmares.domain.group import Group
+from palmares.domain.log_line import ARRIVAL
 from palmares.domain.metric import Metric
 from palmares.domain.run import Run
 from palmares.domain.snapshot import DayStanding, FinalRun
@@ -48,6 +49,13 @@ from palmares.ledger.valkey.stream import Stream
 T = TypeVar("T")
 # Up to this row, a page is made from the top, which is one round trip.
 _FEW_ROWS = 1_000
+
+
+class _Where(NamedTuple):
+    """A user by the place of the shard."""
+
+    place: int
+    name: bytes
 
 
 class _Ranked(NamedTuple):
@@ -458,21 +466,28 @@ class Reader:
 
     async def users(self, numbers: Sequence[int]) -> list[User]:
         """See `Ledger.users`."""
-        found = await asyncio.gather(
-            *(
-                self._shards.store.read([[b"HGET", self._shards.of_number(number).keys.names, b"%d" % number]])
-                for number in numbers
-            )
-        )
-        stored = await self._stored([name for [name] in found])
-        return [decode_stored(raw).state.user for raw in stored if raw is not None]
+        names = await self._names(numbers)
+        stored = await self._read(names.values())
+        found = [stored.get(names[number].name) for number in numbers if number in names]
+        return [decode_stored(raw).state.user for raw in found if raw is not None]
 
     async def named(self, numbers: Collection[int]) -> Mapping[int, tuple[str, str | None]]:
         """The id and name of users by number; of who is not there any more, what stands for an erased user."""
-        wanted = list(dict.fromkeys(numbers))
+        names = await self._names(numbers)
+        stored = await self._read(names.values())
+        found = {
+            number: (scope_and_id(where.name)[1], decode_name(raw))
+            for number, where in names.items()
+            if (raw := stored.get(where.name)) is not None
+        }
+        return {number: found.get(number, (anonymous_id(number), None)) for number in dict.fromkeys(numbers)}
+
+    async def _names(self, numbers: Iterable[int]) -> dict[int, _Where]:
+        """Where users are, by number, those that there are. Those that were taken over are looked for everywhere."""
         by_shard: dict[int, list[int]] = {}
-        for number in wanted:
-            by_shard.setdefault(self._shards.of_number(number).place, []).append(number)
+        for number in dict.fromkeys(numbers):
+            for place in self._shards.numbering.shards_of_number(number):
+                by_shard.setdefault(place, []).append(number)
         told = await asyncio.gather(
             *(
                 self._shards.store.read(
@@ -481,19 +496,12 @@ class Reader:
                 for place, some in by_shard.items()
             )
         )
-        names = {
-            number: name
-            for some, [answers] in zip(by_shard.values(), told, strict=True)
+        return {
+            number: _Where(place, name)
+            for (place, some), [answers] in zip(by_shard.items(), told, strict=True)
             for number, name in zip(some, answers, strict=True)
             if name is not None
         }
-        stored = await self._stored(names.values())
-        found = {
-            number: (scope_and_id(name)[1], decode_name(raw))
-            for (number, name), raw in zip(names.items(), stored, strict=True)
-            if raw is not None
-        }
-        return {number: found.get(number, (anonymous_id(number), None)) for number in wanted}
 
     async def total(self, user: User, metric: Metric) -> int:
         """See `Ledger.total`."""
@@ -556,10 +564,18 @@ class Reader:
         return lines[:limit]
 
     async def _lines(self, shard: Shard, after: int, limit: int) -> list[Record]:
-        # The last line of the shard whose place in the whole log is not behind.
-        before = max(0, (after - shard.place - 1) // len(self._shards) + 1)
-        entries = await self.stream.entries(shard.place, before, max(limit, 1))
-        return [self._record(shard, entry.logged()) for entry in entries]
+        upto = self._shards.numbering.place_upto(shard.place, max(0, after))
+        # One more, because what is told of another shard may be among them, and where that ends.
+        entries = await self.stream.entries(shard.place, upto, max(limit, 1) + 1)
+        lines = [entry.logged() for entry in entries]
+        return [self._record(shard, line) for line in lines if not self._is_told_elsewhere(shard, line)]
+
+    def _is_told_elsewhere(self, shard: Shard, logged: Logged) -> bool:
+        """Whether a line was taken over by every shard, and the first one tells it; that a log was taken over is told
+        by none."""
+        if logged.position > self._shards.numbering.inherited.lines:
+            return False
+        return logged.line.kind == ARRIVAL or (logged.line.kind == "points" and shard.place > 0)
 
     def _record(self, shard: Shard, logged: Logged) -> Record:
         line, target = logged.line, self._shards.whole_position(shard, logged.target or 0)
@@ -590,16 +606,22 @@ class Reader:
     async def _stored(self, names: Iterable[bytes]) -> list[bytes | None]:
         """What the shards have of some users, in the order asked for."""
         wanted = list(names)
-        by_shard = self._shards.by_shard(wanted)
+        found = await self._read(_Where(self._shards.of(name).place, name) for name in wanted)
+        return [found[name] for name in wanted]
+
+    async def _read(self, users: Iterable[_Where]) -> dict[bytes, bytes | None]:
+        """What the shards have of some users, by name."""
+        by_shard: dict[int, list[bytes]] = {}
+        for place, name in dict.fromkeys(users):
+            by_shard.setdefault(place, []).append(name)
         told = await asyncio.gather(
             *(
                 self._shards.store.read([[b"HMGET", self._shards.all[place].keys.users, *some]])
                 for place, some in by_shard.items()
             )
         )
-        found = {
+        return {
             name: raw
             for some, [answers] in zip(by_shard.values(), told, strict=True)
             for name, raw in zip(some, answers, strict=True)
         }
-        return [found[name] for name in wanted]

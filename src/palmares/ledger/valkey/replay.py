@@ -20,7 +20,7 @@ import msgspec
 
 from palmares.domain.effect import last_boundary
 from palmares.domain.errors import Invalid, NotAllowed, PalmaresError, Unavailable
-from palmares.domain.log_line import LogLine
+from palmares.domain.log_line import ARRIVAL, LogLine
 from palmares.domain.metric import Metric
 from palmares.domain.preferences import Preferences, StreakPreferences
 from palmares.domain.streak_settings import StreakSettings
@@ -29,10 +29,10 @@ from palmares.ledger.contract import Entry, void
 from palmares.ledger.points import decode_schemes
 from palmares.ledger.valkey.anonymous_draft import AnonymousDraft
 from palmares.ledger.valkey.commit import Commit, Shard
-from palmares.ledger.valkey.draft import Picture, Step
+from palmares.ledger.valkey.draft import Given, Picture, Step
 from palmares.ledger.valkey.erasing import anonymous_line, is_anonymous_line
 from palmares.ledger.valkey.keeper import Keeper
-from palmares.ledger.valkey.keys import user_name, whole_position
+from palmares.ledger.valkey.keys import user_name
 from palmares.ledger.valkey.scripts import source
 from palmares.ledger.valkey.shards import Shards, follower, with_events
 from palmares.ledger.valkey.state import Left, Line, Logged, Stored, decode_line, encode_left, without_target
@@ -110,19 +110,32 @@ class Replay:
         """
         place, erased = self._shards.all[shard], self._erased.get(shard, set())
         lines = [anonymous_line(line) if line.user in erased else line for line in lines]
-        for (is_points, boundary), some in groupby(lines, key=_kind_and_boundary):
+        for (kind, boundary), some in groupby(lines, key=_kind_and_boundary):
             await self._shards.let_pass(place, boundary)
-            if is_points:
+            if kind == "points":
                 for line in some:
                     await self._set_points(place, line)
+            elif kind == ARRIVAL:
+                [line] = some
+                await self._arrive(place, line)
             else:
                 await self._record_all(place, list(some))
 
     async def _set_points(self, shard: Shard, line: LogLine) -> None:
         schemes = decode_schemes(line.body or "[]")
-        await self._shards.set_points(shard, line.scope, schemes, line.recorded_at)
+        given = line.position if self._is_inherited(line) else None
+        await self._shards.set_points(shard, line.scope, schemes, line.recorded_at, given)
         if await self.position(shard.place) != line.position:
             raise CannotReplay(f"line {line.position} changes no schemes, or somebody else uses shard {shard.place}")
+
+    async def _arrive(self, shard: Shard, line: LogLine) -> None:
+        """Let a shard number lines and users by itself from now on."""
+        users = self._shards.numbering.inherited.users
+        arguments = [b"%d" % line.position, b"%d" % users, b"%d" % line.recorded_at, without_target(line.content)]
+        await self._shards.store.script("arrive", [shard.keys.head, shard.keys.log], arguments)
+
+    def _is_inherited(self, line: LogLine) -> bool:
+        return line.position <= self._shards.numbering.inherited.lines
 
     async def _record_all(self, shard: Shard, lines: Sequence[LogLine]) -> None:
         """Record lines, with streaks that break between them."""
@@ -168,6 +181,8 @@ class Replay:
                 step.state = msgspec.structs.replace(step.state, user=replace(step.state.user, number=line.user))
             # As they were written, whatever version of this program wrote them.
             step.lines = [msgspec.Raw(without_target(one.content)) for one in some]  # type: ignore[misc]
+            if self._is_inherited(line):
+                step.given = Given(line.user, [one.position for one in some])
             yield drafted
             left = left[len(some) :]
 
@@ -175,7 +190,7 @@ class Replay:
         """What is needed to draft lines. Those that they are about may be among them."""
         logged = [_logged(line) for line in lines]
         entries = [Entry(one.line.scope, one.line.user_id) for one in logged]
-        picture = await self._shards.picture(entries, lines[0].recorded_at)
+        picture = await self._shards.picture(entries, lines[0].recorded_at, shard.place)
         targets = {(shard.place, one.target) for one in logged if one.target and one.target < lines[0].position}
         earlier = await self._shards.lines_at(targets)
         picture.lines = {**earlier, **{(shard.place, one.position): one for one in logged}}
@@ -184,7 +199,7 @@ class Replay:
     def _commit(self, shard: Shard, drafted: Sequence[_Drafted]) -> Commit:
         """What was recorded in one moment."""
         now, units = drafted[0].lines[0].recorded_at, [[one.step] for one in drafted]
-        return Commit(shard, len(self._shards), now, units, {}, self._shards.kept)
+        return Commit(shard, self._shards.numbering, now, units, {}, self._shards.kept)
 
     def _command(self, commit: Commit, drafted: Sequence[_Drafted], *, first: bool) -> Command:
         # The position is a number that no commit of another piece has.
@@ -234,9 +249,10 @@ def _as_it_is(draft: _Draft, line: LogLine) -> _Drafted:
     return _Drafted(draft.add_as_it_is(told, profile), [line])
 
 
-def _kind_and_boundary(line: LogLine) -> tuple[bool, int]:
+def _kind_and_boundary(line: LogLine) -> tuple[str, int]:
     """What has to be recorded in another way, and what behind another boundary."""
-    return line.kind == "points", last_boundary(line.recorded_at)
+    kind = line.kind if line.kind in ("points", ARRIVAL) else ""
+    return kind, last_boundary(line.recorded_at)
 
 
 def _logged(line: LogLine) -> Logged:
@@ -265,7 +281,7 @@ def _entry(draft: _Draft, logged: Logged) -> tuple[Entry, int]:
 def _whole_target(draft: _Draft, logged: Logged) -> int:
     """The place in the whole log of what a line is about, which is of the same shard."""
     shard = draft.picture.shard_of[user_name(logged.line.scope, logged.line.user_id)]
-    return whole_position(logged.target or 0, shard, len(draft.picture.boards))
+    return draft.picture.numbering.whole_position(shard, logged.target or 0)
 
 
 def _metric(line: Line) -> Metric:

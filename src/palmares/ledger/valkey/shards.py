@@ -18,9 +18,10 @@ from palmares.ledger.valkey.boards import Boards, decode_boards, encode_board
 from palmares.ledger.valkey.commit import Shard, damaged
 from palmares.ledger.valkey.draft import EventsNeeded, Picture
 from palmares.ledger.valkey.kept_log import KeptLog
-from palmares.ledger.valkey.keys import ShardKeys, shard_of, split_position, used_field, user_name, whole_position
+from palmares.ledger.valkey.keys import ShardKeys, used_field, user_name
 from palmares.ledger.valkey.leaving import decode_leaving
-from palmares.ledger.valkey.lines import lines_at, logged_lines
+from palmares.ledger.valkey.lines import let_go_upto, lines_at
+from palmares.ledger.valkey.numbering import Inherited, Numbering
 from palmares.ledger.valkey.state import Line, Logged, Stored, Use, decode_line, decode_stored, decode_use, encode_line
 from palmares.ledger.valkey.store import Command, Store
 
@@ -56,7 +57,15 @@ class Shards:
     """The shards, in their order. `now` is the latest time that any of them recorded something at, as far as seen, and
     `position` the last line of all, likewise. Everything that ended until `kept` is kept; that may be known late."""
 
-    def __init__(self, store: Store, ledger: str, count: int, kept_log: KeptLog | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ledger: str,
+        count: int,
+        kept_log: KeptLog | None = None,
+        inherited: Inherited | None = None,
+    ) -> None:
+        self.numbering = Numbering(count, inherited or Inherited())
         self.store = store
         self.kept_log = kept_log
         self.all = [Shard(place, ShardKeys(ledger, place), Boards()) for place in range(count)]
@@ -71,11 +80,7 @@ class Shards:
 
     def of(self, name: bytes) -> Shard:
         """The shard of a user."""
-        return self.all[shard_of(name, len(self.all))]
-
-    def of_number(self, number: int) -> Shard:
-        """The shard that gave a number to a user."""
-        return self.all[(number - 1) % len(self.all)]
+        return self.all[self.numbering.shard_of(name)]
 
     def by_shard(self, names: Iterable[bytes]) -> dict[int, list[bytes]]:
         """Users by the place of their shard, each once."""
@@ -85,22 +90,25 @@ class Shards:
         return found
 
     def whole_position(self, shard: Shard, position: int) -> int:
-        """The place in the log of the whole ledger of a line of a shard: no two lines have the same."""
-        return whole_position(position, shard.place, len(self.all))
+        """The place in the log of the whole ledger of a line of a shard."""
+        return self.numbering.whole_position(shard.place, position)
 
     def places_upto(self, position: int) -> dict[int, int]:
         """The last line of each shard that is not behind a place in the log of the whole ledger."""
-        count = len(self.all)
-        return {place: max(0, (position - 1 - place) // count + 1) for place in range(count)}
+        return {place: self.numbering.place_upto(place, position) for place in range(len(self.all))}
 
-    async def picture(self, entries: Sequence[Entry], now: int) -> Picture:
-        """All that is needed to draft some entries, not before an instant. One round trip, two after a change of
-        boards, and one more where events are to be void."""
-        lines = await self.lines_at(
-            [split_position(entry.voids, len(self)) for entry in entries if entry.voids is not None]
-        )
+    async def picture(self, entries: Sequence[Entry], now: int, place: int | None = None) -> Picture:
+        """All that is needed to draft some entries, not before an instant; with a `place`, all of them are of users of
+        that shard. One round trip, two after a change of boards, and one more where events are to be void."""
+        voids = [entry.voids for entry in entries if entry.voids is not None]
+        lines = await self.lines_at([where for void in voids for where in self.numbering.split_position(void)])
         own = [user_name(entry.scope, entry.user_id) for entry in entries if entry.voids is None]
-        names = self.by_shard([*own, *(user_name(line.line.scope, line.line.user_id) for line in lines.values())])
+        names = self.by_shard(own) if place is None else {place: list(dict.fromkeys(own))}
+        for (where, _), told in lines.items():
+            # Who is erased is where the line is.
+            name = user_name(told.line.scope, told.line.user_id)
+            if name not in names.setdefault(where, []):
+                names[where].append(name)
         fields = self._used_fields(entries)
         seen = await asyncio.gather(
             *(
@@ -117,6 +125,7 @@ class Shards:
             {name: stored for one in seen for name, stored in one.users.items()},
             {used: use for one in seen for used, use in one.used.items()},
             {name: place for place, some in names.items() for name in some},
+            self.numbering,
             lines=lines,
             voids={where for one in seen for where in one.voids},
         )
@@ -135,11 +144,12 @@ class Shards:
         if self.kept_log is None:
             return None
         [oldest] = await self.store.read([[b"XRANGE", self.all[place].keys.log, b"-", b"+", b"COUNT", b"1"]])
-        if all(position >= line.position for line in logged_lines(oldest)):
+        if position > let_go_upto(oldest):
             return None
         for line in await self.kept_log.lines(place, position - 1, 1):
-            content, target = decode_line(line.content)
-            return Logged(line.position, line.recorded_at, line.user, content, target)
+            if line.position == position:
+                content, target = decode_line(line.content)
+                return Logged(line.position, line.recorded_at, line.user, content, target)
         return None
 
     def ask(self, place: int, commands: Sequence[Command]) -> Awaitable[list[Any]]:
@@ -166,7 +176,7 @@ class Shards:
         """Read the events that a draft turned out to need."""
         pairs = sorted(needed.missing)
         found = await asyncio.gather(
-            *(self._read_all(self.of(name).keys.events(metric, name)) for name, metric in pairs)
+            *(self._read_all(self.all[picture.shard_of[name]].keys.events(metric, name)) for name, metric in pairs)
         )
         picture.events = {**picture.events, **dict(zip(pairs, found, strict=True))}
         if needed.lines:
@@ -226,12 +236,17 @@ class Shards:
         )
         shard.boards = decode_boards(int(version or 0), stored, schemes)
 
-    async def set_points(self, shard: Shard, scope: int, schemes: Sequence[Scheme], now: int) -> None:
-        """Let a shard pay by these schemes from now on, unless it does so already. May be asked again."""
+    async def set_points(
+        self, shard: Shard, scope: int, schemes: Sequence[Scheme], now: int, position: int | None = None
+    ) -> None:
+        """Let a shard pay by these schemes from now on, unless it does so already; with a `position`, the line that
+        says so is there. May be asked again."""
         body, keys = encode_schemes(schemes), shard.keys
         line = encode_line(Line(scope, "", body, kind="points"))
         while shard.boards.points.schemes(scope) != tuple(schemes):
             arguments = [b"%d" % shard.boards.version, b"%d" % now, b"%d" % scope, body.encode(), line]
+            if position is not None:
+                arguments.append(b"%d" % position)
             answer = await self.store.script("points", [keys.head, keys.log, keys.points], arguments)
             if answer[0] == b"damaged":
                 raise damaged(shard, *answer[1:])

@@ -1,29 +1,34 @@
 """The log of each shard as it can be read: what the stream in Valkey still has, and before that what was taken out.
 
-The archiver (`service/archive_log.py`) takes lines from here, and lets go of those that are kept elsewhere. Positions
-of a shard have no gaps, so whether something is missing shows at once.
+The archiver (`service/archive_log.py`) takes lines from here, and lets go of those that are kept elsewhere. Every line
+tells which one is in front of it, so whether something is missing shows at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from palmares.domain.errors import Unavailable
 from palmares.domain.log_line import LogLine
 from palmares.ledger.contract import Record
 from palmares.ledger.valkey.commit import Shard
+from palmares.ledger.valkey.kept_log import KeptLog
+from palmares.ledger.valkey.lines import before, entries, let_go_upto
 from palmares.ledger.valkey.shards import Shards
 from palmares.ledger.valkey.state import Logged, decode_line
 
 
 class StreamEntry(NamedTuple):
-    """One line as it lies in the stream: its position in the shard, and what the script has added."""
+    """One line as it lies in the stream: its position in the shard, and what the script has added. `previous` is the
+    position of the line in front of it."""
 
     position: int
     user: int
     recorded_at: int
     content: bytes
+    previous: int
 
     def logged(self) -> Logged:
         """The line with what its content says."""
@@ -49,15 +54,51 @@ class Stream:
         Raises `Unavailable` when some are not to be had, because nothing is left of them or what keeps them is away.
         """
         found = await self._present(place, after, limit)
-        if not found or found[0].position == after + 1:
+        if not found or found[0].previous <= after:
             return found
-        missing = min(found[0].position - after - 1, limit)
-        kept_log = self._shards.kept_log
-        kept = [] if kept_log is None else await kept_log.lines(place, after, missing)
-        if [line.position for line in kept] != list(range(after + 1, after + 1 + missing)):
-            raise Unavailable(f"lines of the log of shard {place} behind {after} are neither in Valkey nor kept")
-        earlier = [StreamEntry(line.position, line.user, line.recorded_at, line.content) for line in kept]
+        last = found[0].previous
+        kept = await self._kept(place, after).lines(place, after, min(last - after, limit))
+        earlier = _of_kept([line for line in kept if line.position <= last], after)
+        self._check(place, after, earlier)
+        if len(earlier) < limit and (not earlier or earlier[-1].position != last):
+            raise _missing(place, after)
         return (earlier + found)[:limit]
+
+    async def last_entries(self, place: int, after: int, past: int, limit: int) -> list[StreamEntry]:
+        """Up to `limit` lines of a shard behind one position and in front of another, wherever they are: the last ones
+        of them, newest first. Raises as `entries` does."""
+        key = self._shards.all[place].keys.log
+        newest = [b"XREVRANGE", key, b"%d-0" % (past - 1), b"%d-0" % (after + 1), b"COUNT", b"%d" % limit]
+        oldest = [b"XRANGE", key, b"-", b"+", b"COUNT", b"1"]
+        first, raw = await self._shards.store.read([oldest, newest])
+        found, let_go = _entries(raw)[::-1], let_go_upto(first)
+        last = min(let_go, past - 1)
+        if found and len(found) < limit and found[-1].previous > max(let_go, after):
+            raise _missing(place, after)
+        if len(found) == limit or last <= after:
+            return found
+        wanted = limit - len(found)
+        kept = await self._kept(place, after).lines_before(place, last + 1, wanted)
+        kept = [line for line in reversed(kept) if line.position > after]
+        earlier = _of_kept(kept, kept[0].position - 1 if len(kept) == wanted else after)
+        self._check(place, earlier[0].previous if earlier else after, earlier)
+        end = earlier[-1].position if earlier else after
+        if end != last and (last == let_go or not self._shards.numbering.follows(past, end)):
+            raise _missing(place, after)
+        return found + earlier[::-1]
+
+    def _kept(self, place: int, after: int) -> KeptLog:
+        if self._shards.kept_log is None:
+            raise _missing(place, after)
+        return self._shards.kept_log
+
+    def _check(self, place: int, after: int, lines: Sequence[StreamEntry]) -> None:
+        """Raise `Unavailable` where lines do not follow on each other and on a position."""
+        previous = after
+        for line in lines:
+            if not self._shards.numbering.follows(line.position, previous):
+                raise _missing(place, after)
+            previous = line.position
 
     async def lines(self, shard: int, after: int, limit: int, safe: bool = False) -> list[LogLine]:
         """See `LogSource.lines`: only what is in Valkey."""
@@ -88,11 +129,13 @@ class Stream:
 
 
 def _entries(raw: Any) -> list[StreamEntry]:
-    """Entries of a stream that follow on each other, as the client gives them in either form: by id, or as a list of
-    pairs. Raises `Unavailable` when some are missing in between."""
-    pairs = raw.items() if isinstance(raw, dict) else raw
-    found = [_entry(int(bytes(identifier).partition(b"-")[0]), fields) for identifier, fields in pairs]
-    if found and found[-1].position - found[0].position != len(found) - 1:
+    """Entries of a stream that follow on each other, in their order, from whichever end they were read. Raises
+    `Unavailable` when some are missing in between."""
+    found = sorted(
+        StreamEntry(position, int(fields[b"n"]), int(fields[b"t"]), fields[b"l"], before(position, fields))
+        for position, fields in entries(raw)
+    )
+    if any(other.previous != one.position for one, other in pairwise(found)):
         raise Unavailable(
             f"the log of a shard has holes in Valkey between lines {found[0].position} and {found[-1].position}: it "
             "lost data, and has to be rebuilt"
@@ -100,7 +143,14 @@ def _entries(raw: Any) -> list[StreamEntry]:
     return found
 
 
-def _entry(position: int, raw: Any) -> StreamEntry:
-    flat = [part for pair in raw for part in (pair if isinstance(pair, list) else [pair])]
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    return StreamEntry(position, int(fields[b"n"]), int(fields[b"t"]), fields[b"l"])
+def _of_kept(kept: Sequence[LogLine], after: int) -> list[StreamEntry]:
+    """Lines that are kept elsewhere, of which the first follows on a position."""
+    places = [after, *(line.position for line in kept)]
+    return [
+        StreamEntry(line.position, line.user, line.recorded_at, line.content, previous)
+        for line, previous in zip(kept, places, strict=False)
+    ]
+
+
+def _missing(place: int, after: int) -> Unavailable:
+    return Unavailable(f"lines of the log of shard {place} behind {after} are neither in Valkey nor kept")

@@ -252,7 +252,7 @@ class Worker:
     ) -> Commit:
         """What goes to a shard, by the boards that it was drafted for: there may be others by now."""
         shard = Shard(place, self._shards.all[place].keys, picture.boards[place])
-        return Commit(shard, len(self._shards), picture.now, units, asked, self._shards.kept)
+        return Commit(shard, self._shards.numbering, picture.now, units, asked, self._shards.kept)
 
     async def _send(self, commit: Commit, now: int) -> tuple[Answer, Unreplicated | None]:
         """The answer, and why those who asked must not be told it, if so."""

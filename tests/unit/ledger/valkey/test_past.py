@@ -197,7 +197,7 @@ async def test_who_is_erased_while_the_past_is_read_keeps_the_own_events(
     await read.survey()
     await ledger.record([Entry(DEFAULT_SCOPE, "ann", erase=True), swim("ann", 50)])
     await read.until(clock() + 1)
-    shard = ledger._shards.of_number(user).place
+    [shard] = ledger._shards.numbering.shards_of_number(user)
     run = run_on(ALL_TIME, "2026-03-04")
     read.ids[user] = "ann"
     assert sorted(effect.amount // MICROS for effect in await read.all_of(shard, user, run)) == [3, 4]

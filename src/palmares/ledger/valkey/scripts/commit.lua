@@ -191,18 +191,25 @@ end
 local function store(step, user)
   if user.version == 0 then
     users = users + 1
-    user.number = (users - 1) * commit.shards + commit.shard + 1
+    user.number = step.given or commit.inherited + (users - commit.inherited - 1) * commit.shards + commit.shard + 1
     user.made = true
   end
   for _, line in each(step.lines) do
-    position = position + 1
+    local previous = position
+    position = line.at or position + 1
     table.insert(user.lines, position)
-    redis.call('XADD', KEYS[2], text(position) .. '-0', 'n', text(user.number), 't', text(recorded_at), 'l',
-      struct.pack('>I8', place_of(user, line.target or 0)) .. line.content)
+    local fields = {'n', text(user.number), 't', text(recorded_at), 'l',
+      struct.pack('>I8', place_of(user, line.target or 0)) .. line.content}
+    -- Where there is a gap, the line tells the one in front of it.
+    if position ~= previous + 1 then
+      table.insert(fields, 'p')
+      table.insert(fields, text(previous))
+    end
+    redis.call('XADD', KEYS[2], text(position) .. '-0', unpack(fields))
   end
   local told = position
   if step.event_line then
-    told = position - #step.lines + step.event_line
+    told = user.lines[#user.lines - #step.lines + step.event_line]
   end
   if user.version == 0 then
     redis.call('HSET', KEYS[4], text(user.number), step.user)

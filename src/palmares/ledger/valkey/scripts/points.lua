@@ -2,7 +2,7 @@
 -- Lets a scope pay points by other schemes from now on, and adds the line that says so.
 --
 -- KEYS  1 head  2 log  3 points
--- ARGV  the boards that the worker knows, now, scope, the schemes, the line
+-- ARGV  the boards that the worker knows, now, scope, the schemes, the line, its position where that is known beforehand
 --
 -- Answers "done" with the position and time of the line; "boards" when the definitions of the shard are not those that
 -- the worker knows, so who asks again because the answer got lost finds out that it is done; "damaged" with the
@@ -23,9 +23,14 @@ local function text(count)
   return string.format('%.0f', count)
 end
 
-position = position + 1
-redis.call('XADD', KEYS[2], text(position) .. '-0', 'n', '0', 't', text(recorded_at), 'l',
-  struct.pack('>I8', 0) .. ARGV[5])
+position = tonumber(ARGV[6] or position + 1)
+local fields = {'n', '0', 't', text(recorded_at), 'l', struct.pack('>I8', 0) .. ARGV[5]}
+-- Where there is a gap, the line tells the one in front of it.
+if position ~= line + 1 then
+  table.insert(fields, 'p')
+  table.insert(fields, text(line))
+end
+redis.call('XADD', KEYS[2], text(position) .. '-0', unpack(fields))
 redis.call('HSET', KEYS[3], text(position), ARGV[3] .. ':' .. ARGV[4])
 redis.call('HSET', KEYS[1], 'position', text(position), 'recorded_at', text(recorded_at))
 redis.call('HINCRBY', KEYS[1], 'boards', 1)
