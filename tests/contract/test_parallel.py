@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from palmares.domain.errors import Invalid, PalmaresError
+from palmares.domain.points import Scheme
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Outcome
 from tests.ledger_world import LedgerWorld, swim
@@ -49,6 +50,18 @@ async def test_parallel_events_of_many_users_give_each_rank_once(world: LedgerWo
     assert [row.rank for row in rows] == list(range(1, 21))
     expected = {f"user-{start:02}": sum(range(start, 100, 20)) * MICROS for start in range(20)}
     assert {row.user_id: row.value for row in rows} == expected
+
+
+async def test_the_first_events_after_a_change_of_points_are_told_in_the_order_in_which_they_came(
+    world: LedgerWorld,
+) -> None:
+    """Wherever nobody was recorded before, all is ready nevertheless."""
+    await world.follow(BOARD)
+    await world.swim("ann", 5)
+    await world.set_points(Scheme(1, "gold", None, ()))
+    rivals = [world.swim(f"rival-{number}", 10 + number) for number in range(8)]
+    *_, outcome = await asyncio.gather(*rivals, world.swim("ann", 1))
+    assert (outcome.boards[0].previous_rank, outcome.boards[0].rank) == (9, 9)
 
 
 async def test_a_refusal_among_parallel_requests_touches_no_other(world: LedgerWorld) -> None:

@@ -63,8 +63,8 @@ end
 if recorded_at >= commit.boundary then
   return {'later'}
 end
--- Where nothing was recorded yet, nothing ended that is still to be kept, unless others are behind.
-local is_new = position == 0 and not head[5] and commit.boundary_before <= commit.kept
+-- Where nobody was recorded yet, nothing ended that is still to be kept, unless others are behind.
+local is_new = not head[5] and commit.boundary_before <= commit.kept
 local passed = is_new and commit.boundary_before or tonumber(head[5] or 0)
 if passed < commit.boundary_before then
   return {'due'}
