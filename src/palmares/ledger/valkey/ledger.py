@@ -140,6 +140,7 @@ class ValkeyLedger:
         most_queued: int = _QUEUED_ENTRIES,
         open_archive: Callable[[], Archive] | None = None,
         kept_log: KeptLog | None = None,
+        alone: bool = False,
     ) -> ValkeyLedger:
         """Open the ledger of that name on a server or a cluster, making it when missing, and follow these boards.
 
@@ -147,7 +148,8 @@ class ValkeyLedger:
         longer than the timeout counts as lost. Nothing is answered before so many replicas have it; while they have
         not, what is recorded is refused. Entries beyond `most_queued` are refused, too. What is over goes to the
         archive; without one, runs that are final stay where they are and nothing is kept of days. Lines of the log
-        that were trimmed are read from `kept_log`.
+        that were trimmed are read from `kept_log`. `alone` says that no other worker lives, so that nobody waits for
+        the lease of one that died.
         Raises `Invalid` when the ledger was made with another number of shards or Valkey may evict it, `Unavailable`
         when Valkey does not answer.
         """
@@ -169,7 +171,10 @@ class ValkeyLedger:
             opened.push_async_callback(ledger.close)
             if archive is not None:
                 keys = LedgerKeys(name)
-                keeper = await Keeper.open(parts, keys, archive, Lease(store, keys), clock())
+                lease = Lease(store, keys)
+                if alone:
+                    await lease.break_off()
+                keeper = await Keeper.open(parts, keys, archive, lease, clock())
                 finisher = Finisher(parts, keeper, archive)
                 builder = Builder(parts, keeper, finisher, ledger.stream, archive, ledger._streaks)
                 ledger._keep(keeper, finisher, builder)
@@ -516,6 +521,11 @@ class ValkeyLedger:
     async def users(self, numbers: Sequence[int]) -> list[User]:
         """See `Ledger.users`."""
         return await self._reader.users(numbers)
+
+    @property
+    def now(self) -> int:
+        """How far time has come here: nothing is recorded before this instant any more."""
+        return self._shards.now
 
     def position(self) -> int:
         """See `Ledger.position`. As far as this worker has seen."""
