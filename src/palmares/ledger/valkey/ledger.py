@@ -505,7 +505,7 @@ class ValkeyLedger:
         return await self._reader.ranks(board_number, run, group)
 
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
-        """See `Ledger.ranks_as_of`. With several shards, the position tells of each shard how far its log counts."""
+        """See `Ledger.ranks_as_of`. With several shards, how far each log counts is known by the instant."""
         await self._chores.done()
         _check_supported(board, self._builder is not None)
         if self._builder is None:
@@ -528,7 +528,7 @@ class ValkeyLedger:
         return self._shards.now
 
     def position(self) -> int:
-        """See `Ledger.position`. As far as this worker has seen."""
+        """See `Ledger.position`. As far as this worker has seen; with several shards, how many lines there are."""
         return self._shards.position
 
     async def user(self, scope: int, user_id: str) -> User | None:

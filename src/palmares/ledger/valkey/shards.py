@@ -53,15 +53,16 @@ class _Seen:
 
 
 class Shards:
-    """The shards, in their order. `now` is the latest time that any of them recorded something at, as far as seen, and
-    `position` the last line of all, likewise. Everything that ended until `kept` is kept; that may be known late."""
+    """The shards, in their order. `now` is the latest time that any of them recorded something at, as far as seen.
+    Everything that ended until `kept` is kept; that may be known late."""
 
     def __init__(self, store: Store, ledger: str, count: int, kept_log: KeptLog | None = None) -> None:
         self.store = store
         self.kept_log = kept_log
         self.all = [Shard(place, ShardKeys(ledger, place), Boards()) for place in range(count)]
         self.now = 0
-        self.position = 0
+        # The last line of each, as far as seen.
+        self._ends = [0] * count
         self.kept = MOST
         # Lets everybody leave a shard's orders whose streak breaks until an instant.
         self.break_streaks: Callable[[Shard, int], Awaitable[None]] = _nothing_breaks
@@ -87,6 +88,11 @@ class Shards:
     def whole_position(self, shard: Shard, position: int) -> int:
         """The place in the log of the whole ledger of a line of a shard: no two lines have the same."""
         return whole_position(position, shard.place, len(self.all))
+
+    @property
+    def position(self) -> int:
+        """How many lines all shards have together, as far as seen: with one shard, the place of the last of them."""
+        return sum(self._ends)
 
     def places_upto(self, position: int) -> dict[int, int]:
         """The last line of each shard that is not behind a place in the log of the whole ledger."""
@@ -212,7 +218,7 @@ class Shards:
     def note(self, shard: Shard, position: int, recorded_at: int) -> None:
         """A shard has come so far."""
         self.now = max(self.now, recorded_at)
-        self.position = max(self.position, self.whole_position(shard, position))
+        self._ends[shard.place] = max(self._ends[shard.place], position)
 
     async def refresh(self) -> None:
         """Look how far all shards have come, and at their boards where these have changed."""

@@ -59,6 +59,17 @@ class Stream:
         earlier = [StreamEntry(line.position, line.user, line.recorded_at, line.content) for line in kept]
         return (earlier + found)[:limit]
 
+    async def end_before(self, place: int, instant: int) -> int:
+        """The last line of a shard that was recorded before an instant; 0 when there is none. Reads some lines, by the
+        logarithm."""
+        [last] = await self._shards.store.read([[b"HGET", self._shards.all[place].keys.head, b"position"]])
+        least, most = 0, int(last or 0)
+        while least < most:
+            middle = (least + most + 1) // 2
+            [entry] = await self.entries(place, middle - 1, 1)
+            least, most = (middle, most) if entry.recorded_at < instant else (least, middle - 1)
+        return least
+
     async def lines(self, shard: int, after: int, limit: int, safe: bool = False) -> list[LogLine]:
         """See `LogSource.lines`: only what is in Valkey."""
         place = self._shards.all[shard]
