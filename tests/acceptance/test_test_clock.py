@@ -34,7 +34,7 @@ def stands(caller: Caller) -> str:
 def test_the_clock_stands_until_it_is_moved_and_events_happen_when_it_says(start: Start, call: Call) -> None:
     """The real clock is nowhere to be seen."""
     process = start("--test-clock", PAST)
-    assert process.read_line() == "The test clock stands at 2025-03-04T00:00:00.000Z"
+    assert process.wait_for("The test clock ") == "The test clock stands at 2025-03-04T00:00:00.000Z"
     caller = call(process)
     metric = caller.define_metric("laps")
     caller.define_board("daily", metric, start="2025-03-04", runUnit="day", runInterval=1)
@@ -77,8 +77,8 @@ def test_moves_that_come_at_once_are_done_one_after_the_other(start: Start, call
     assert stands(caller) == "2025-03-20T12:00:00.000Z"
 
 
-def test_a_server_on_the_real_clock_has_none_and_goes_on_in_a_folder_of_the_past(start: Start, call: Call) -> None:
-    """What the folder holds is then history: runs that were open are final."""
+def test_a_server_on_the_real_clock_has_none_and_goes_on_in_a_home_of_the_past(start: Start, call: Call) -> None:
+    """What is there is then history: runs that were open are final."""
     process = start("--test-clock", PAST)
     caller = call(process)
     caller.define_board("daily", caller.define_metric("laps"), start="2025-03-01", runUnit="day", runInterval=1)
@@ -90,11 +90,11 @@ def test_a_server_on_the_real_clock_has_none_and_goes_on_in_a_folder_of_the_past
     assert call(real).send("PUT", PATH, {"now": FUTURE}).status_code == 404
     assert PATH.removeprefix("/admin/v1") not in call(real).get("/admin/v1/openapi")["paths"]
     assert call(real).get("/v1/leaderboards/daily", run="2025-03-04")["revision"] == 0
-    assert "the data folder was used with a test clock" in real.errors()
+    assert "was used with a test clock" in real.errors()
 
 
-def test_the_real_clock_refuses_a_folder_whose_test_clock_is_ahead_of_it(start: Start, call: Call) -> None:
-    """In one line that says what to do; with a test clock the folder is fine as ever."""
+def test_the_real_clock_refuses_a_home_whose_test_clock_is_ahead_of_it(start: Start, call: Call) -> None:
+    """In one line that says what to do; with a test clock all is fine as ever."""
     process = start("--test-clock", FUTURE)
     assert call(process).send("POST", "/v1/users", {"id": "u"}).status_code == 201
     process.stop()
@@ -108,7 +108,7 @@ def test_the_real_clock_refuses_a_folder_whose_test_clock_is_ahead_of_it(start: 
 
 
 def test_the_clock_never_stands_before_what_was_recorded(start: Start, call: Call) -> None:
-    """A folder that the real clock filled is opened as of its last record, to the next millisecond."""
+    """What the real clock filled is opened as of its last record, to the next millisecond."""
     process = start()
     assert call(process).send("POST", "/v1/users", {"id": "u"}).status_code == 201
     created = call(process).get("/v1/users/u")["created"]
@@ -128,8 +128,8 @@ def test_a_server_that_is_stopped_while_it_moves_the_clock_stops(start: Start, c
 
     def act(place: int) -> int:
         if place:
-            while (process.data / "test-clock").read_text().startswith(PAST[:10]):
-                assert caller.send("GET", "/healthz").status_code == 200
+            while stands(caller).startswith(PAST[:10]):
+                pass
             process.send(signal.SIGTERM)
             return 0
         return caller.send("PUT", PATH, {"now": "2025-06-01T00:00:00Z"}).status_code
