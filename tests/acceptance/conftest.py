@@ -3,7 +3,7 @@
 Whoever uses one of these fixtures runs with a data folder, and once more with a cluster.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,19 +26,40 @@ FOLDER_ONLY = {
     "test_a_folder_in_use_is_refused_in_one_line_that_names_it_and_its_holder": "a folder",
     "test_a_folder_in_use_is_not_compacted_by_the_command": "a folder",
 }
-# Of modules that are about something in front of the server, what reaches each of its parts on a cluster, too; with
-# `EFFORT` above 1, all.
-ON_A_CLUSTER = {
-    "test_import": {
+# Of modules that are long, or about something in front of the server, those that reach each part of a cluster; with
+# `EFFORT` above 1, all do.
+ON_A_CLUSTER: dict[str, Collection[str]] = {
+    "test_import": [
         "test_a_csv_file_is_counted_with_users_attributes_and_times",
         "test_an_import_that_was_cut_off_is_finished_by_running_it_again",
         "test_history_changes_final_runs_and_days_that_are_over",
         "test_a_leaderboard_made_later_has_history_in_its_past_runs",
-    },
-    "test_sdk_every_method": {"test_a_method_gets_its_answer_with_one_request"},
+    ],
+    "test_keys": [
+        "test_a_key_made_beside_a_running_server_opens_it",
+        "test_a_revoked_key_opens_nothing_until_it_is_activated",
+        "test_the_list_shows_when_keys_were_made_and_last_used_but_no_secret",
+        "test_the_key_that_the_first_start_prints_opens_the_server",
+    ],
+    "test_paths": ["test_an_encoded_id_of_any_form_is_one_user", "test_an_id_may_stand_in_a_path_unencoded"],
+    # Thirty boards, each made anew whenever something comes late, take minutes; tests/contract has the same in small.
+    "test_retroactive": [],
+    "test_sdk_every_method": ["test_a_method_gets_its_answer_with_one_request"],
+    "test_test_clock": [
+        "test_the_clock_stands_until_it_is_moved_and_events_happen_when_it_says",
+        "test_after_a_restart_it_goes_on_from_the_later_of_where_it_stood_and_what_is_given",
+        "test_moves_that_come_at_once_are_done_one_after_the_other",
+        "test_a_server_on_the_real_clock_has_none_and_goes_on_in_a_home_of_the_past",
+        "test_the_real_clock_refuses_a_home_whose_test_clock_is_ahead_of_it",
+        "test_the_clock_never_stands_before_what_was_recorded",
+        "test_a_server_that_is_stopped_while_it_moves_the_clock_stops",
+    ],
 }
-# Parameters of which one is enough for a cluster: the SDK's clients are alike for the server.
-ONE_IS_ENOUGH = {"client": "sync", "kind": "sync", "raw": False, "ending": "kill"}
+# Of parameters that the ledger hears nothing of, the ones that are shown on a cluster.
+ONE_IS_ENOUGH = {
+    "bad": "value out of range", "client": "sync", "end": Process.kill, "ending": "kill", "kind": "sync", "raw": False,
+    "status": 503,
+}  # fmt: skip
 # A single Valkey with one shard does what a cluster does with several, and less.
 CLUSTERS = {"cluster": ("valkey_cluster", 4), "one shard": ("valkey", 1)}
 KINDS = ["folder", "cluster", *(["one shard"] if EFFORT > 1 else [])]
@@ -47,7 +68,7 @@ KINDS = ["folder", "cluster", *(["one shard"] if EFFORT > 1 else [])]
 def kinds_of(metafunc: pytest.Metafunc) -> list[str]:
     """The kinds of server that a test runs with."""
     module, name = metafunc.module.__name__.rpartition(".")[2], metafunc.function.__name__
-    is_left_out = EFFORT == 1 and name not in ON_A_CLUSTER.get(module, {name})
+    is_left_out = EFFORT == 1 and name not in ON_A_CLUSTER.get(module, [name])
     return ["folder"] if is_left_out or {module, name} & FOLDER_ONLY.keys() else KINDS
 
 
