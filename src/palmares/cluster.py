@@ -97,8 +97,11 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     )
     opened.push_async_callback(lead.close)
     first_key = await _settle(settings, context)
+    # Whoever is first leads at once: what happens before anybody does is news to nobody.
+    await lead.look()
     if standing is not None:
-        await _lead_alone(lead, context)
+        _check_alone(lead)
+        context.activations.resume()
     timekeeper = Timekeeper([ledger, lead.worker(0), lead.worker(1)], clock, timer, sleep)
     await timekeeper.keep_up()
     opened.push_async_callback(context.activations.close)
@@ -137,12 +140,10 @@ async def _claimed(settings: Settings, opened: AsyncExitStack) -> Claim:
     return member
 
 
-async def _lead_alone(lead: Lead, context: Context) -> None:
-    """Do the timed work from the start, and what a worker that died left in the making: nobody else will."""
-    await lead.look()
+def _check_alone(lead: Lead) -> None:
+    """With a test clock, nobody else may do the timed work, nor will."""
     if not lead.is_mine:
         raise DatabaseInUse("another worker does the timed work; with test_clock, there is no other")
-    context.activations.resume()
 
 
 def _settling(lead: Lead, ledger: ValkeyLedger) -> Callable[[], Awaitable[None]]:

@@ -44,6 +44,10 @@ ON_A_CLUSTER: dict[str, Collection[str]] = {
     "test_paths": ["test_an_encoded_id_of_any_form_is_one_user", "test_an_id_may_stand_in_a_path_unencoded"],
     # Thirty boards, each made anew whenever something comes late, take minutes; tests/contract has the same in small.
     "test_retroactive": [],
+    "test_season": [
+        "test_a_season_around_the_earth_is_what_arithmetic_over_the_log_says",
+        "test_a_run_is_open_until_the_last_zone_on_earth_has_left_it",
+    ],
     "test_sdk_every_method": ["test_a_method_gets_its_answer_with_one_request"],
     "test_test_clock": [
         "test_the_clock_stands_until_it_is_moved_and_events_happen_when_it_says",
@@ -53,6 +57,14 @@ ON_A_CLUSTER: dict[str, Collection[str]] = {
         "test_the_real_clock_refuses_a_home_whose_test_clock_is_ahead_of_it",
         "test_the_clock_never_stands_before_what_was_recorded",
         "test_a_server_that_is_stopped_while_it_moves_the_clock_stops",
+    ],
+    "test_webhooks": [
+        "test_a_week_is_told_from_its_beginning_to_its_end",
+        "test_a_failure_is_attempted_again_after_one_two_and_four_minutes",
+        "test_a_server_that_was_away_over_the_close_tells_of_it_once",
+        "test_nothing_is_lost_when_the_server_is_killed",
+        "test_a_receiver_that_hangs_delays_neither_events_nor_other_webhooks",
+        "test_a_webhook_made_beside_a_running_server_hears_of_what_happens_then",
     ],
 }
 # Of parameters that the ledger hears nothing of, the ones that are shown on a cluster.

@@ -118,6 +118,13 @@ async def test_a_worker_with_a_test_clock_waits_for_no_lease_of_one_that_died(op
     assert await other.context.ledger._keeper._lease.take() == token + 1  # type: ignore[attr-defined]
 
 
+async def test_the_first_worker_leads_from_the_start(open_worker: Open) -> None:
+    """What users do before anybody leads would be told to nobody."""
+    first, second = await open_worker(), await open_worker()
+
+    assert (first.context.leads(), second.context.leads()) == (True, False)
+
+
 async def test_one_worker_leads_and_another_takes_over_when_its_session_ends(
     open_worker: Open, database: Place
 ) -> None:
