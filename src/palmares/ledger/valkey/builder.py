@@ -193,7 +193,7 @@ class Builder:
         ]
 
     async def _ends_at(self, position: int, instant: int) -> dict[int, int]:
-        """The last line of each shard when all of them had so many, at an instant.
+        """The last line of each shard when the ledger was at a position, at an instant.
 
         Of several shards, that is known by the instant. Where only some were there of the lines of that very instant,
         it is not known which, and none of them is in: who was told of one was told at that instant, and is noted.

@@ -528,7 +528,7 @@ class ValkeyLedger:
         return self._shards.now
 
     def position(self) -> int:
-        """See `Ledger.position`. As far as this worker has seen; with several shards, how many lines there are."""
+        """See `Ledger.position`. As far as this worker has seen; of several shards, the sum."""
         return self._shards.position
 
     async def user(self, scope: int, user_id: str) -> User | None:

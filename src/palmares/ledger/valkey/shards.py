@@ -91,7 +91,7 @@ class Shards:
 
     @property
     def position(self) -> int:
-        """How many lines all shards have together, as far as seen: with one shard, the place of the last of them."""
+        """The last positions of all shards together, as far as seen: it grows with every line, in whichever shard."""
         return sum(self._ends)
 
     def places_upto(self, position: int) -> dict[int, int]:

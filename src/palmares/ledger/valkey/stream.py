@@ -67,7 +67,7 @@ class Stream:
         while least < most:
             middle = (least + most + 1) // 2
             [entry] = await self.entries(place, middle - 1, 1)
-            least, most = (middle, most) if entry.recorded_at < instant else (least, middle - 1)
+            least, most = (entry.position, most) if entry.recorded_at < instant else (least, middle - 1)
         return least
 
     async def lines(self, shard: int, after: int, limit: int, safe: bool = False) -> list[LogLine]:
