@@ -11,7 +11,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.databases import NoServer, Place, Postgres, sqlite_in
-from tests.valkey_servers import Address, a_cluster, one_server
+from tests.valkey_servers import Address, a_replicated_cluster, one_server
 
 # ci tries the same examples every time, so that a change is to blame for a failure; dev looks for new ones every time.
 # Neither has a deadline: a slow machine is not a bug.
@@ -63,9 +63,9 @@ def valkey() -> Iterator[list[Address]]:
 
 @pytest.fixture(scope="session")
 def valkey_cluster() -> Iterator[list[Address]]:
-    """A Valkey cluster of three primaries, one for all tests."""
-    with a_cluster() as addresses:
-        yield addresses
+    """The primaries of a Valkey cluster, three with a replica each, one for all tests."""
+    with a_replicated_cluster() as cluster:
+        yield [(server.host, server.port) for server in cluster.primaries]
 
 
 @pytest.fixture(scope="session")

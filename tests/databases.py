@@ -53,7 +53,12 @@ class Place:
 
 def sqlite_in(folder: Path) -> Place:
     """A file in a folder, made when it is first opened."""
-    return Place(f"sqlite:///{folder / 'test.sqlite3'}")
+    return sqlite_at(folder / "test.sqlite3")
+
+
+def sqlite_at(path: Path) -> Place:
+    """That file."""
+    return Place(f"sqlite:///{path}")
 
 
 class NoServer(Exception):

@@ -60,13 +60,6 @@ def durable_server(folder: Path) -> Iterator[ValkeyServer]:
             server.stop()
 
 
-@contextmanager
-def a_cluster() -> Iterator[list[Address]]:
-    """Three primaries that share the slots evenly, and are agreed about that."""
-    with _a_cluster(replicas=0) as servers:
-        yield [(server.host, server.port) for server in servers]
-
-
 @dataclass(frozen=True)
 class Replicated:
     """A cluster of which every primary has one replica, in the same order."""
@@ -92,7 +85,7 @@ class Replicated:
 @contextmanager
 def a_replicated_cluster() -> Iterator[Replicated]:
     """A cluster whose servers may be killed and moved about. Nobody takes over by himself."""
-    with _a_cluster(replicas=_PRIMARIES) as servers:
+    with _a_cluster() as servers:
         primaries, replicas = servers[:_PRIMARIES], servers[_PRIMARIES:]
         for primary, replica in zip(primaries, replicas, strict=True):
             node = call(primary, "CLUSTER", "MYID").split("\r\n")[1]
@@ -103,7 +96,7 @@ def a_replicated_cluster() -> Iterator[Replicated]:
 
 
 @contextmanager
-def _a_cluster(replicas: int) -> Iterator[list[ValkeyServer]]:
+def _a_cluster() -> Iterator[list[ValkeyServer]]:
     """Primaries that have all slots, and servers to be replicas that have none; all know each other."""
     with ExitStack() as stack:
         settings = {
@@ -112,7 +105,7 @@ def _a_cluster(replicas: int) -> Iterator[list[ValkeyServer]]:
             "cluster-node-timeout": "60000",
             "repl-diskless-sync-delay": "0",
         }
-        count = _PRIMARIES + replicas
+        count = 2 * _PRIMARIES
         folder = Path(stack.enter_context(TemporaryDirectory()))
         servers = [
             stack.enter_context(

@@ -7,6 +7,7 @@ again, boards in the shards of the ledger, and what only one may do is done by t
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import structlog
@@ -33,9 +34,11 @@ from palmares.service.archive_log import LogArchiver, check_complete
 from palmares.service.context import Context
 from palmares.service.define_points import pay
 from palmares.service.keys import ensure_key
+from palmares.service.test_clock import ClockMover
 from palmares.service.timekeeper import Timekeeper
 from palmares.shared_buckets import SharedBuckets
-from palmares.sql.claim import Claim
+from palmares.sql.claim import Claim, DatabaseInUse
+from palmares.stored_clock import StoredClock
 from palmares.timed_work import TimedWork
 
 logger = structlog.get_logger(__name__)
@@ -48,19 +51,27 @@ _TIMEOUT_SECONDS = 2.0
 async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opened: AsyncExitStack) -> Parts:
     """Open a worker; what is open is closed by `opened`."""
     assert settings.database_url is not None
-    member = Claim(settings.database_url, shared=True)
-    opened.push_async_callback(asyncio.to_thread, member.close)
-    await asyncio.to_thread(member.keep)
-    catalog = await SqlCatalog.open(settings.database_url, clock, settings.multi_tenancy)
-    opened.push_async_callback(catalog.close)
+    member = await _claimed(settings, opened)
     store = await Glide.connect(servers, _TIMEOUT_SECONDS)
     opened.push_async_callback(store.close)
+    stored = StoredClock(ValkeyNote(store, settings.valkey_name))
+    standing = None if settings.test_clock is None else await stored.standing(settings.test_clock)
+    if standing is None:
+        await stored.leave(clock())
+    clock = standing or clock
+    catalog = await SqlCatalog.open(settings.database_url, clock, settings.multi_tenancy)
+    opened.push_async_callback(catalog.close)
     await settle_catalog(store, settings.valkey_name, catalog)
+    if standing is not None:
+        # Only now is the ledger ours to write into, and nothing has happened there yet.
+        await standing.stand_at(standing())
     log = await SqlLogArchive.open(settings.database_url)
     opened.push_async_callback(log.close)
     await check_complete(await _positions(settings, store), log)
     ledger = await _open_ledger(settings, servers, catalog, clock, member, log)
     opened.push_async_callback(ledger.close)
+    if standing is not None:
+        await standing.stand_at(max(standing(), ledger.now))
     archiver = LogArchiver(ledger.stream, log, settings.valkey_lines)
     # As long as the kept one is not enough: it has to be the same log.
     await archiver.check()
@@ -86,6 +97,11 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     )
     opened.push_async_callback(lead.close)
     first_key = await _settle(settings, context)
+    # Whoever is first leads at once: what happens before anybody does is news to nobody.
+    await lead.look()
+    if standing is not None:
+        _check_alone(lead)
+        context.activations.resume()
     timekeeper = Timekeeper([ledger, lead.worker(0), lead.worker(1)], clock, timer, sleep)
     await timekeeper.keep_up()
     opened.push_async_callback(context.activations.close)
@@ -102,8 +118,43 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
         figures=lambda: None,
         make_limiter=lambda rates: SharedBuckets(store, settings.valkey_name, rates),
         first_key=first_key,
+        clock_mover=None if standing is None else ClockMover(standing, timekeeper, _settling(lead, ledger)),
         promise=sentence(ledger.promise, settings.valkey_replicas),
     )
+
+
+async def _claimed(settings: Settings, opened: AsyncExitStack) -> Claim:
+    """The claim to the database, which all workers have together; but who has a test clock is alone."""
+    assert settings.database_url is not None
+    alone = settings.test_clock is not None
+    member = Claim(settings.database_url, shared=not alone)
+    opened.push_async_callback(asyncio.to_thread, member.close)
+    try:
+        await asyncio.to_thread(member.keep)
+    except DatabaseInUse as error:
+        if not alone:
+            raise
+        raise DatabaseInUse(
+            "another server uses the database; with test_clock, one worker has it for itself"
+        ) from error
+    return member
+
+
+def _check_alone(lead: Lead) -> None:
+    """With a test clock, nobody else may do the timed work, nor will."""
+    if not lead.is_mine:
+        raise DatabaseInUse("another worker does the timed work; with test_clock, there is no other")
+
+
+def _settling(lead: Lead, ledger: ValkeyLedger) -> Callable[[], Awaitable[None]]:
+    """What a test clock waits for at each instant. Without the lead, nothing was announced there."""
+
+    async def settle() -> None:
+        if not lead.is_mine:
+            raise Unavailable("the timed work waits for the database at present")
+        await ledger.settle()
+
+    return settle
 
 
 async def settle_catalog(store: Store, ledger: str, catalog: SqlCatalog) -> None:
@@ -149,6 +200,7 @@ async def _open_ledger(
             # What ends is kept by who has the ledger's own lease; what is read on the event loop waits for nobody.
             open_archive=lambda: SqlArchive.open(database_url, lambda: member.away and on_event_loop(), shared=True),
             kept_log=log,
+            alone=settings.test_clock is not None,
         )
 
 
@@ -212,6 +264,27 @@ class Hearing:
 def catalog_key(ledger: str) -> bytes:
     """When the catalog was made that a ledger goes with; there as long as the ledger is."""
     return f"{{{ledger}}}:catalog".encode()
+
+
+class ValkeyNote:
+    """Where the test clock of a ledger stands."""
+
+    instead = "another database and valkey_name"
+
+    def __init__(self, store: Store, ledger: str) -> None:
+        self._store = store
+        self._key = f"{{{ledger}}}:test-clock".encode()
+        self.made = f"the ledger {ledger} in Valkey"
+        self.name = self._key.decode()
+
+    async def read(self) -> bytes | None:
+        """See `Note`."""
+        [noted] = await self._store.read([[b"GET", self._key]])
+        return None if noted is None else bytes(noted)
+
+    async def write(self, text: bytes) -> None:
+        """See `Note`. As durable as anything there."""
+        await self._store.read([[b"SET", self._key, text]])
 
 
 class Pulse:

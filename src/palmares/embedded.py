@@ -29,17 +29,17 @@ from palmares.service.rate_limit import Buckets
 from palmares.service.test_clock import ClockMover
 from palmares.service.timekeeper import Timekeeper, Worker
 from palmares.sql.claim import Claim
-from palmares.stored_clock import StoredClock
+from palmares.stored_clock import FileNote, StoredClock
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
 async def open_embedded(settings: Settings, clock: Clock, opened: AsyncExitStack) -> Parts:
     """Open a data folder, making it when missing; what is open is closed by `opened`."""
-    stored = StoredClock(settings.data)
-    standing = None if settings.test_clock is None else stored.standing(settings.test_clock)
+    stored = StoredClock(FileNote(settings.data))
+    standing = None if settings.test_clock is None else await stored.standing(settings.test_clock)
     if standing is None:
-        stored.leave(clock())
+        await stored.leave(clock())
     clock = standing or clock
     claim = await _claimed(settings, opened)
     catalog = await open_catalog(settings.data, clock, settings.multi_tenancy, settings.database_url)

@@ -129,8 +129,7 @@ async def move_to_folder(settings: Settings, folder: Path, told: Told) -> None:
         await asyncio.to_thread(_copy_parts, folder, settings.database_url, folder, None)
         finished = [board for board in followed_boards(catalog) if board.finished_position is not None]
         cuts = [await ledger.cut(board.number, board.finished_position or 0) for board in finished]
-        noted = await asyncio.to_thread(_noted_position, folder)
-        cuts.append({place: ledger.numbering.place_upto(place, noted) for place in range(settings.valkey_shards)})
+        cuts.append(await ledger.ends_at(*await asyncio.to_thread(_noted, folder)))
         found = await put_together(archive, ledger.numbering, log, cuts, told)
         places = {board.number: place for board, place in zip(finished, found, strict=False)}
         await asyncio.to_thread(_translate, folder, places, found[-1])
@@ -255,10 +254,12 @@ async def keep_log(log: FolderLog, archive: SqlLogArchive, numbering: Numbering)
             await add(place, [arrival(numbering.inherited, recorded_at)])
 
 
-def _noted_position(folder: Path) -> int:
-    """Up to where webhooks were told of changes of ranks, by the copy in a folder."""
+def _noted(folder: Path) -> tuple[int, int]:
+    """Up to which position, and when, webhooks were told of changes of ranks, by the copy in a folder."""
+    watch = outbox_tables.watch.c
     with closing(_part("outbox", folder, None)) as outbox, outbox.reading() as reader:
-        return reader.scalar(select(outbox_tables.watch.c.position)) or 0
+        row = reader.execute(select(watch.position, watch.at)).first()
+    return (0, 0) if row is None else (row.position, row.at)
 
 
 def _translate(folder: Path, finished: dict[int, int], noted: int) -> None:

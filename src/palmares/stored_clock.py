@@ -1,7 +1,7 @@
-"""Where the test clock of a data folder stands, in a file of its own.
+"""Where a test clock stands, noted beside what it made: in a file of the data folder, or in Valkey.
 
-The folder of a test is best thrown away afterwards. Opened with the real clock, it goes on as if the server had been
-down since; but not when the test clock was ahead, since what it holds has then not happened yet.
+What a test made is best thrown away afterwards. Opened with the real clock, it goes on as if the server had been
+down since; but not when the test clock was ahead, since what is there has then not happened yet.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -20,51 +21,87 @@ logger = structlog.get_logger(__name__)
 
 
 class ClockAhead(PalmaresError):
-    """The data folder was used with a test clock that is ahead of the real one."""
+    """What is there was made with a test clock that is ahead of the real one."""
+
+
+class Note(Protocol):
+    """Where the stand is noted. `made` says in words what the clock made, `instead` what else may be taken for a real
+    clock, and `name` where to look."""
+
+    made: str
+    instead: str
+    name: str
+
+    async def read(self) -> bytes | None:
+        """What is noted; None when nothing ever was."""
+
+    async def write(self, text: bytes) -> None:
+        """Note it; durable on return. Raises `Unavailable`."""
 
 
 class StoredClock:
-    """The file of one data folder; nothing is written before a clock is moved."""
+    """The stand of one clock; nothing is written before a clock is moved."""
 
-    def __init__(self, data: Path) -> None:
-        self._path = data / "test-clock"
+    def __init__(self, note: Note) -> None:
+        self._note = note
 
-    def standing(self, given: int) -> StandingClock:
-        """A clock that goes on from here or from the instant given, whichever is later."""
-        stood = self._read()
+    async def standing(self, given: int) -> StandingClock:
+        """A clock that goes on from where it stood or from the instant given, whichever is later."""
+        stood = await self._read()
         return StandingClock(given if stood is None else max(stood, given), self._save)
 
-    def leave(self, now: int) -> None:
+    async def leave(self, now: int) -> None:
         """See to it that the real clock can go on here; `ClockAhead` when the one for tests is ahead of it."""
-        stood = self._read()
+        stood = await self._read()
         if stood is None:
             return
         if stood > now:
             raise ClockAhead(
-                f"the data folder was used with a test clock, which stands at {format_instant(stood)}, ahead of the "
-                "real one; go on with --test-clock, or take another folder"
+                f"{self._note.made} was used with a test clock, which stands at {format_instant(stood)}, ahead of the "
+                f"real one; go on with --test-clock, or take {self._note.instead}"
             )
-        logger.warning("the data folder was used with a test clock", stood_at=format_instant(stood))
+        logger.warning(f"{self._note.made} was used with a test clock", stood_at=format_instant(stood))
 
-    def _read(self) -> int | None:
+    async def _read(self) -> int | None:
+        noted = await self._note.read()
         try:
-            return parse_stand(self._path.read_text("utf-8").strip())
-        except FileNotFoundError:
-            return None
+            return None if noted is None else parse_stand(noted.decode().strip())
         except (Invalid, UnicodeDecodeError):
-            raise Invalid(f"{self._path} holds no instant at which a test clock can stand") from None
+            raise Invalid(f"{self._note.name} holds no instant at which a test clock can stand") from None
 
     async def _save(self, now: int) -> None:
+        await self._note.write(format_instant(now).encode())
+
+
+class FileNote:
+    """A file of a data folder."""
+
+    made = "the data folder"
+    instead = "another folder"
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / "test-clock"
+        self.name = str(self._path)
+
+    async def read(self) -> bytes | None:
+        """See `Note`."""
         try:
-            await asyncio.to_thread(self._write, format_instant(now))
+            return self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    async def write(self, text: bytes) -> None:
+        """See `Note`."""
+        try:
+            await asyncio.to_thread(self._replace, text)
         except OSError as error:
             raise Unavailable(f"the test clock cannot be moved: {error}") from error
 
-    def _write(self, text: str) -> None:
+    def _replace(self, text: bytes) -> None:
         """Replace the file in one go; durable on return."""
         new = self._path.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as file:
-            file.write(f"{text}\n")
+        with new.open("wb") as file:
+            file.write(text + b"\n")
             file.flush()
             os.fsync(file.fileno())
         new.replace(self._path)

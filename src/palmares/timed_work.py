@@ -9,7 +9,6 @@ import structlog
 
 from palmares.config import Settings
 from palmares.databases import open_outbox
-from palmares.domain.local_time import SECOND
 from palmares.machine import sleep, timer
 from palmares.outbox.http import HttpSender
 from palmares.outbox.sql import SqlOutbox
@@ -23,7 +22,7 @@ from palmares.service.timekeeper import Worker
 
 logger = structlog.get_logger(__name__)
 # Users are erased by any worker, which tells nobody.
-_BETWEEN_COMPACTIONS: Final = 10 * SECOND
+_SECONDS_BETWEEN_COMPACTIONS: Final = 10.0
 
 
 class TimedWork:
@@ -45,7 +44,7 @@ class TimedWork:
         self._deliverer = deliverer
         self._compactor = compactor
         self._archiver = archiver
-        self._compacted_at: int | None = None
+        self._compacted_at: float | None = None
 
     @classmethod
     async def begin(
@@ -62,7 +61,7 @@ class TimedWork:
             await outbox.close()
             raise
         sender = HttpSender(settings.webhooks_allow_private)
-        deliverer = Deliverer(outbox, context.catalog, sender, context.clock)
+        deliverer = Deliverer(outbox, context.catalog, sender, context.clock, patient=settings.test_clock is not None)
         compactor = Compactor(context.ledger, context.catalog, outbox, sleep, timer, archiver.drain)
         archiver.start(sleep)
         return cls(context, outbox, announcer, deliverer, compactor, archiver)
@@ -73,9 +72,10 @@ class TimedWork:
 
     async def look(self) -> None:
         """See `Duties`."""
-        now = self._context.clock()
-        await self._context.activations.take_over(now)
-        if self._compacted_at is None or now - self._compacted_at >= _BETWEEN_COMPACTIONS:
+        await self._context.activations.take_over(self._context.clock())
+        # Not by the clock, which may be one that stands.
+        now = timer()
+        if self._compacted_at is None or now - self._compacted_at >= _SECONDS_BETWEEN_COMPACTIONS:
             self._compacted_at = now
             self._compactor.look()
 

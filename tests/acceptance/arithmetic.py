@@ -1,18 +1,18 @@
-"""What rankings have to be, worked out from the log file with nothing of the server's: SQL, zones and dates.
+"""What rankings have to be, worked out from the log with nothing of the server's: zones and dates.
 
 Everything is done the slow and obvious way: each question is answered from the whole log.
 """
 
 import calendar
 import json
-import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
+
+from tests.acceptance.logs import Line
 
 Run = tuple[date, date | None]
 ONE_DAY = timedelta(days=1)
@@ -112,29 +112,26 @@ def final_at(last: date) -> datetime:
     return datetime.combine(last + ONE_DAY, NOON)
 
 
-class LogFile:
+class Log:
     """The events and profiles of a log."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, lines: Iterable[Line]) -> None:
         self.events: list[Event] = []
         self.profiles: list[Profile] = []
         self._by_run: dict[Contest, defaultdict[Run, list[Event]]] = {}
         ids: dict[int, str] = {}
         zones: dict[int, ZoneInfo] = {}
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        columns = "position, kind, user, user_id, body, amount, occurred_at, recorded_at"
-        for position, kind, user, user_id, body, amount, occurred, recorded in connection.execute(
-            f"SELECT {columns} FROM log ORDER BY position"
-        ):
-            if kind == 2:
-                profile = json.loads(body)
-                ids[user], zones[user] = user_id, ZoneInfo(profile.get("tz") or "UTC")
-                self.profiles.append(Profile(user_id, instant(recorded), profile.get("attributes") or {}))
+        for line in lines:
+            if line.profile is not None:
+                profile = json.loads(line.profile)
+                ids[line.user], zones[line.user] = line.user_id, ZoneInfo(profile.get("tz") or "UTC")
+                self.profiles.append(Profile(line.user_id, instant(line.recorded), profile.get("attributes") or {}))
             else:
-                happened = instant(occurred)
-                local = happened.astimezone(zones[user]).replace(tzinfo=None)
-                self.events.append(Event(position, ids[user], amount, happened, instant(recorded), local))
-        connection.close()
+                happened = instant(line.occurred)
+                local = happened.astimezone(zones[line.user]).replace(tzinfo=None)
+                self.events.append(
+                    Event(line.position, ids[line.user], line.amount, happened, instant(line.recorded), local)
+                )
 
     def events_by_run(self, contest: Contest) -> dict[Run, list[Event]]:
         """The events of each run in which anything happened."""

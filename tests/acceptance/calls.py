@@ -64,9 +64,12 @@ class Caller:
         return self._define("attributes", {"name": key.title(), "key": key, "type": kind})
 
     def define_board(self, key: str, metric_id: str, **fields: Any) -> str:
-        """Create an active board that ranks by a metric since the beginning of 2026; returns its id."""
+        """Create an active board that ranks by a metric since the beginning of 2026; returns its id when it is there,
+        which on a busy machine may be later than the answer."""
         fixed = {"name": key.title(), "key": key, "rankBy": "metric", "metricId": metric_id, "status": "active"}
-        return self._define("leaderboards", fixed | {"start": "2026-01-01"} | fields)
+        made = self._define("leaderboards", fixed | {"start": "2026-01-01"} | fields)
+        assert any("progress" not in self.get(f"/admin/v1/leaderboards/{made}") for _ in range(10_000))
+        return made
 
     def define_points(self, key: str, metric_id: str, **fields: Any) -> str:
         """Create a points system that pays one point for each whole unit of a metric; returns its id."""
@@ -82,7 +85,7 @@ class Caller:
     def _define(self, things: str, item: Mapping[str, Any]) -> str:
         answer = self.send("POST", f"/admin/v1/{things}", [item])
         assert answer.status_code == 201, answer.text
-        assert answer.json()["issues"] == []
+        assert [issue for issue in answer.json()["issues"] if issue["severity"] == "error"] == []
         made: str = answer.json()["created"][0]["id"]
         return made
 

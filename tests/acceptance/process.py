@@ -41,13 +41,16 @@ class Process:
         """Start it with more options of `palmares serve` and environment variables. Raises `NotStarted`."""
         given = variables if admin_key is None else {"PALMARES_ADMIN_KEY": admin_key, **variables}
         self.data = data
+        url = variables.get("PALMARES_DATABASE_URL")
+        # By what commands find its definitions, beside it.
+        self.beside = ["--data", str(data)] if url is None else ["--database-url", url]
         self._folder = tempfile.TemporaryDirectory()
         self._errors = Path(self._folder.name) / "errors"
         arguments = ["serve", "--data", str(data), "--port", "0", *options]
         self._process = WarmCommand(arguments, environment(**given), self._errors)
         self.pid = self._process.pid
         self.printed: list[str] = []
-        self.address = self._wait_for("Palmares serves ").removeprefix("Palmares serves ")
+        self.address = self.wait_for("Palmares serves ").removeprefix("Palmares serves ")
 
     def stop(self) -> int:
         """Ask it to stop, and wait; returns its exit code."""
@@ -84,7 +87,8 @@ class Process:
         self._end()
         self._folder.cleanup()
 
-    def _wait_for(self, beginning: str) -> str:
+    def wait_for(self, beginning: str) -> str:
+        """The next line that begins so. Whatever goes wrong, the process is gone then."""
         try:
             while not (line := self.read_line()).startswith(beginning):
                 pass

@@ -1,6 +1,7 @@
-"""`palmares keys` on the folder of a running server: what it changes holds within a second."""
+"""`palmares keys` beside a running server: what it changes holds within a second."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,13 +18,13 @@ Keys = Callable[..., str]
 
 @pytest.fixture
 def keys(server: Process) -> Keys:
-    """Run `palmares keys` beside the server, on its folder; returns what it prints."""
+    """Run `palmares keys` beside the server; returns what it prints."""
     return lambda *arguments: keys_of(server, *arguments)
 
 
 def keys_of(server: Process, *arguments: str) -> str:
     # In this process, which is quicker; to the server it is another one.
-    done = CliRunner().invoke(main, ["keys", *arguments, "--data", str(server.data)])
+    done = CliRunner().invoke(main, ["keys", *arguments, *server.beside])
     assert done.exit_code == 0, done.output
     return done.stdout.strip()
 
@@ -41,7 +42,7 @@ def comes_to(server: Process, key: str, wanted: int) -> bool:
 
 def test_the_command_works_as_a_program_of_its_own(server: Process) -> None:
     """As people run it."""
-    done = run("keys", "create", "--data", str(server.data))
+    done = run("keys", "create", *server.beside)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert comes_to(server, done.stdout.strip(), 200)
@@ -122,7 +123,7 @@ def test_the_table_names_each_key_and_its_state(keys: Keys) -> None:
 @pytest.mark.parametrize("command", ["revoke", "activate", "rotate", "delete"])
 def test_a_prefix_that_no_key_has_is_told_in_one_line(server: Process, command: str) -> None:
     """Exit code 1, no traceback."""
-    done = CliRunner().invoke(main, ["keys", command, "nobodysK", "--data", str(server.data)])
+    done = CliRunner().invoke(main, ["keys", command, "nobodysK", *server.beside])
 
     assert done.exit_code == 1
     assert done.stderr == "Error: there is no key with the prefix or id 'nobodysK'\n"
@@ -137,18 +138,18 @@ def test_a_folder_that_does_not_exist_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_the_key_that_the_first_start_prints_opens_the_server(tmp_path: Path) -> None:
+def test_the_key_that_the_first_start_prints_opens_the_server(start: Start) -> None:
     """It is printed once: the second start says nothing of it, and it still works."""
-    with Process(tmp_path / "data", admin_key=None) as first:
-        line = first.read_line()
-        assert line.startswith("Admin key: ")
-        key = line.removeprefix("Admin key: ")
-        assert status(first, key) == 200
-        assert first.stop() == 0
+    first = start(admin_key=None)
+    key = first.wait_for("Admin key: ").removeprefix("Admin key: ")
+    assert status(first, key) == 200
+    assert first.stop() == 0
 
-    with Process(tmp_path / "data", admin_key=None) as second:
-        assert status(second, key) == 200
-        assert second.printed == [f"Palmares serves {second.address}"]
+    second = start(admin_key=None)
+    assert status(second, key) == 200
+    second.send(signal.SIGTERM)
+    with pytest.raises(NotStarted):
+        second.wait_for("Admin key: ")
 
 
 def test_a_folder_in_use_is_refused_in_one_line_that_names_it_and_its_holder(server: Process) -> None:

@@ -8,7 +8,7 @@ from trophy.errors import BadRequestError
 
 from tests.acceptance.conftest import Start
 from tests.acceptance.process import ADMIN_KEY
-from tests.acceptance.sdk import define_metric, sync_client
+from tests.acceptance.sdk import define_metric, made_board, sync_client
 
 
 def swim(client: Any, user: str, value: float, key: str | None = None) -> Any:
@@ -33,7 +33,7 @@ def define_board(client: Any, key: str, system: str) -> None:
     item = trophy.CreateLeaderboardRequestItem(
         name=key, key=key, rank_by="points", points_system_id=system, start="2026-03-01", status="active"
     )
-    assert client.admin.leaderboards.create(request=[item]).issues == []
+    made_board(client, item)
 
 
 def standings(client: Any, key: str) -> list[tuple[str, int]]:

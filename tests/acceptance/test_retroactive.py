@@ -9,14 +9,12 @@ about a quarter of an hour.
 """
 
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -31,7 +29,9 @@ from palmares.demo import flights
 from palmares.demo.definitions import AIR_TIME, ATTRIBUTES, CARRIER, FLIGHTS, METRICS, MILES
 from palmares.demo.flights import Flight
 from tests.acceptance.calls import Caller
-from tests.acceptance.process import ADMIN_KEY, Process
+from tests.acceptance.homes import Home, Homes
+from tests.acceptance.process import ADMIN_KEY
+from tests.databases import sqlite_at
 from tests.ledger_world import memory_folder
 
 ALL = os.environ.get("RETROACTIVE") == "all"
@@ -253,12 +253,12 @@ def read_run(
 
 
 class Kept:
-    """What is kept of the boards in the folder of a server that was stopped."""
+    """What is kept of the boards of a server that was stopped."""
 
-    def __init__(self, folder: Path) -> None:
-        with closing(sqlite3.connect(folder / "catalog.sqlite3")) as catalog:
-            self._numbers = dict(catalog.execute("SELECT key, number FROM boards"))
-        self._archive = open_archive(folder)
+    def __init__(self, home: Home) -> None:
+        catalog = home.database or sqlite_at(home.data / "catalog.sqlite3")
+        self._numbers = dict(catalog.execute("SELECT key, number FROM boards"))
+        self._archive = open_archive(home.data, None if home.database is None else home.database.url)
 
     def ends(self, board: str) -> dict[tuple[int, str], list[tuple[int, int, int]]]:
         """Every row of every final run and group: user, value, when it was reached."""
@@ -299,11 +299,11 @@ class Evidence:
 
 
 @pytest.fixture(scope="module")
-def evidence() -> Iterator[Evidence]:
+def evidence(homes: Homes) -> Iterator[Evidence]:
     """The story from beginning to end."""
     departed = chosen()
     clock = BEGIN.isoformat().replace("+00:00", "Z")
-    with memory_folder() as folder, Process(folder / "data", "--test-clock", clock) as process:
+    with memory_folder() as folder, homes(folder) as home, home.serve("--test-clock", clock) as process:
         with Caller(process.address, ADMIN_KEY) as caller:
             airport = Airport(process.address, caller, departed)
             meanwhile = tell_the_story(airport, departed)
@@ -311,7 +311,7 @@ def evidence() -> Iterator[Evidence]:
             told = {name: all_told(caller, name, airport.carriers, airport.now.date()) for name in names}
             airport.client.close()
         assert process.stop() == 0
-        with closing(Kept(process.data)) as kept:
+        with closing(Kept(home)) as kept:
             yield Evidence(told, kept, meanwhile)
 
 

@@ -23,6 +23,7 @@ from trophy.core.api_error import ApiError
 from trophy.errors import NotFoundError
 
 from tests.acceptance.calls import Caller
+from tests.acceptance.homes import Homes
 from tests.acceptance.process import ADMIN_KEY, Process
 from tests.acceptance.sdk import Statuses, awaited_client, environment, sync_client
 
@@ -78,9 +79,9 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+def server(homes: Homes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """A server of its own: settings change here."""
-    with Process(tmp_path_factory.mktemp("sdk") / "data") as process:
+    with homes(tmp_path_factory.mktemp("sdk")) as home, home.serve() as process:
         yield process
 
 

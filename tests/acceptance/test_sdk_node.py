@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.calls import Caller
+from tests.acceptance.homes import Homes
 from tests.acceptance.process import ADMIN_KEY, DEADLINE_SECONDS, Process
 
 FOLDER = Path(__file__).parent / "node"
@@ -86,10 +87,11 @@ def node() -> str:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+def server(homes: Homes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """A server with a metric, an attribute, a board and a user."""
     with (
-        Process(tmp_path_factory.mktemp("node") / "data") as process,
+        homes(tmp_path_factory.mktemp("node")) as home,
+        home.serve() as process,
         Caller(process.address, ADMIN_KEY) as caller,
     ):
         caller.define_attribute("pool")

@@ -10,15 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from trophy import UpsertedUser
 
-from tests.acceptance.arithmetic import ONE_DAY, Contest, Day, LogFile, Row, final_at
+from tests.acceptance.arithmetic import ONE_DAY, Contest, Day, Log, Row, final_at
 from tests.acceptance.calls import Caller
+from tests.acceptance.homes import Home
+from tests.acceptance.logs import lines_of, make_anew
 from tests.acceptance.process import ADMIN_KEY, Process
 from tests.acceptance.sdk import define_attribute, define_metric, sync_client
 
@@ -58,10 +59,15 @@ DAY_BEFORE = ["09:59:59.999", "10:00", "15:00", "22:00", "23:00"]
 DAY_ITSELF = ["00:00", "04:00", "05:00", "10:00", "11:59:59.999", "12:00", "12:30"]
 
 
-def moments() -> list[datetime]:
+# For a cluster, because every day takes time: the last week has all kinds of turns but that of a year.
+THE_END_BEGINS = datetime(2026, 3, 26, tzinfo=UTC)
+AT_THE_END = [turn for turn in TURNS if turn > THE_END_BEGINS.date()]
+
+
+def moments(turns: Iterable[date]) -> list[datetime]:
     """Every instant at which users do something."""
     found = set()
-    for turn in TURNS:
+    for turn in turns:
         for day, texts in ((turn - ONE_DAY, DAY_BEFORE), (turn, DAY_ITSELF)):
             found |= {datetime.combine(day, time.fromisoformat(text), UTC) for text in texts}
     return sorted(found)
@@ -75,6 +81,7 @@ class Season:
     caller: Caller
     client: Any
     chance: random.Random
+    begins: datetime
     now: datetime
     zones: dict[str, str] = field(default_factory=lambda: dict(ZONES))
     clubs: dict[str, str] = field(default_factory=dict)
@@ -122,7 +129,7 @@ class Season:
         items = []
         for user in self.chance.sample([*ZONES], 3):
             ago = timedelta(seconds=self.chance.randrange(10 * 86_400))
-            happened = max(self.now - ago, BEGINS).isoformat().replace("+00:00", "Z")
+            happened = max(self.now - ago, self.begins).isoformat().replace("+00:00", "Z")
             items.append(
                 {"key": "laps", "user": {"id": user}, "value": self.chance.randrange(9), "timestamp": happened}
             )
@@ -144,14 +151,14 @@ class Season:
 
 
 @contextmanager
-def clocked(data: Path, now: datetime) -> Iterator[Season]:
+def clocked(home: Home, now: datetime) -> Iterator[Season]:
     """A server whose clock stands at an instant."""
     with (
-        Process(data, "--test-clock", now.isoformat()) as process,
+        home.serve("--test-clock", now.isoformat()) as process,
         Caller(process.address, ADMIN_KEY) as caller,
         sync_client(process.address, ADMIN_KEY) as client,
     ):
-        yield Season(process, caller, client, random.Random(20260329), now)
+        yield Season(process, caller, client, random.Random(20260329), now, now)
 
 
 def define(server: Season, contests: Iterable[Contest]) -> None:
@@ -182,39 +189,42 @@ def board_fields(contest: Contest, club: str) -> dict[str, Any]:
     return fields
 
 
-def test_a_season_around_the_earth_is_what_arithmetic_over_the_log_says(tmp_path: Path) -> None:
+def test_a_season_around_the_earth_is_what_arithmetic_over_the_log_says(home: Home) -> None:
     """Each event lands in the right run, and each run is frozen as it was at its end, groups and all.
 
     So it is when the server has made everything anew from the log, too.
     """
-    data = tmp_path / "data"
-    with clocked(data, BEGINS) as server:
+    begins, turns = (BEGINS, TURNS) if home.is_folder else (THE_END_BEGINS, AT_THE_END)
+    with clocked(home, begins) as server:
         define(server, CONTESTS)
-        for moment in moments():
+        for moment in moments(turns):
             server.move(moment)
             server.act()
         server.move(ENDS)
-        log = LogFile(data / "log.sqlite3")
-        assert sum(event.recorded >= final_at(event.local.date()) for event in log.events) > 30
+        log = Log(lines_of(home))
+        assert sum(event.recorded >= final_at(event.local.date()) for event in log.events) > 2 * len(turns)
+        assert len(rankings_of(log)) > 10 * len(turns)
         check_all(server, log)
         assert server.process.stop() == 0
-    for made_from_log in [*data.glob("archive.*"), *data.glob("projection.*"), *data.glob("standings.*")]:
-        made_from_log.unlink()
-    with clocked(data, BEGINS) as server:
+    make_anew(home)
+    with clocked(home, begins) as server:
         assert server.caller.get("/admin/v1/test-clock") == {"now": "2026-04-02T12:00:00.000Z"}
         check_all(server, log)
 
 
-def check_all(server: Season, log: LogFile) -> None:
-    """Every ranking of every run, and every history of a week, is what the arithmetic says."""
-    rankings = [
+def rankings_of(log: Log) -> list[tuple[Contest, date, str]]:
+    """Every contest, first day of a run and group in which anything happened."""
+    return [
         (contest, first, group)
         for contest in CONTESTS
         for first, _ in sorted(log.events_by_run(contest))
         for group in log.groups(contest)
     ]
-    assert len(rankings) > 130
-    for contest, first, group in rankings:
+
+
+def check_all(server: Season, log: Log) -> None:
+    """Every ranking of every run, and every history of a week, is what the arithmetic says."""
+    for contest, first, group in rankings_of(log):
         assert server.page(contest, first, group) == log.ranking(contest, first, group), (contest, first)
     [weeks] = [contest for contest in CONTESTS if contest.key == "club-weeks"]
     for first, _ in log.events_by_run(weeks):
@@ -222,11 +232,11 @@ def check_all(server: Season, log: LogFile) -> None:
             assert server.history(weeks, first, user) == log.history(weeks, first, user, ENDS), (first, user)
 
 
-def test_a_run_is_open_until_the_last_zone_on_earth_has_left_it(tmp_path: Path) -> None:
+def test_a_run_is_open_until_the_last_zone_on_earth_has_left_it(home: Home) -> None:
     """One moment before noon UTC on the day after its last day it counts; at noon it is final and counts nothing."""
     daily, weekly = Contest("daily", date(2026, 1, 1), "day"), Contest("weekly", date(2025, 12, 29), "day", 7)
     sunday, last_moment = date(2026, 1, 4), datetime(2026, 1, 5, 11, 59, 59, 999_000, UTC)
-    with clocked(tmp_path / "data", last_moment) as server:
+    with clocked(home, last_moment) as server:
         define(server, [daily, weekly])
         assert runs_of(server, "gus", 1, tz="Etc/GMT+12") == {"daily": "2026-01-04", "weekly": "2025-12-29"}
         batch = [{"key": "laps", "user": {"id": "late"}, "value": 2, "timestamp": "2026-01-04T20:00:00Z"}]
@@ -242,10 +252,10 @@ def test_a_run_is_open_until_the_last_zone_on_earth_has_left_it(tmp_path: Path) 
         assert server.caller.total("late", "laps") == 4
 
 
-def test_a_day_begins_in_kiritimati_and_goes_around(tmp_path: Path) -> None:
+def test_a_day_begins_in_kiritimati_and_goes_around(home: Home) -> None:
     """Two runs of a board are open at once; each user is in the one of the own wall clock."""
     daily = Contest("daily", date(2026, 1, 1), "day")
-    with clocked(tmp_path / "data", datetime(2026, 1, 9, 9, 59, 59, 999_000, UTC)) as server:
+    with clocked(home, datetime(2026, 1, 9, 9, 59, 59, 999_000, UTC)) as server:
         define(server, [daily])
         assert runs_of(server, "kiri", 1, tz=ZONES["kiri"]) == {"daily": "2026-01-09"}
         assert server.caller.send("GET", "/v1/leaderboards/daily?run=2026-01-10").status_code == 404
@@ -261,7 +271,7 @@ def test_a_day_begins_in_kiritimati_and_goes_around(tmp_path: Path) -> None:
     [("America/New_York", date(2026, 3, 8), 2), ("Europe/Berlin", date(2026, 3, 29), 2)],
 )
 def test_a_window_follows_the_wall_clock_when_it_is_put_forward(
-    tmp_path: Path, zone: str, night: date, hour_missing: int
+    home: Home, zone: str, night: date, hour_missing: int
 ) -> None:
     """The same hour UTC is another hour on the wall, so the window opens an hour earlier from then on."""
     window = Contest(
@@ -274,7 +284,7 @@ def test_a_window_follows_the_wall_clock_when_it_is_put_forward(
         timedelta(hours=24),
     ]
     moment = timedelta(milliseconds=1)
-    with clocked(tmp_path / "data", opens[0] - ONE_DAY) as server:
+    with clocked(home, opens[0] - ONE_DAY) as server:
         define(server, [window])
         for day, opening in zip(days, opens, strict=True):
             server.move(opening - moment)
@@ -287,7 +297,7 @@ def test_a_window_follows_the_wall_clock_when_it_is_put_forward(
             assert runs_of(server, "u", 1) == {}
 
 
-def test_statuses_change_by_themselves(tmp_path: Path) -> None:
+def test_statuses_change_by_themselves(home: Home) -> None:
     """At 10:00 UTC on the day before the start, and at 12:00 UTC on the day after the end."""
     contest = Contest("short", date(2026, 1, 10), end=date(2026, 1, 20))
     statuses = [
@@ -296,7 +306,7 @@ def test_statuses_change_by_themselves(tmp_path: Path) -> None:
         ("2026-01-21T11:59:59.999+00:00", "active"),
         ("2026-01-21T12:00:00.000+00:00", "finished"),
     ]
-    with clocked(tmp_path / "data", BEGINS) as server:
+    with clocked(home, BEGINS) as server:
         define(server, [contest])
         for moment, status in statuses:
             server.move(datetime.fromisoformat(moment))

@@ -11,7 +11,7 @@ from trophy.errors import UnprocessableEntityError
 from tests.acceptance.calls import Caller
 from tests.acceptance.conftest import Start
 from tests.acceptance.process import ADMIN_KEY, Process
-from tests.acceptance.sdk import define_metric, sync_client
+from tests.acceptance.sdk import define_metric, made_board, sync_client
 
 CLOCK = ("--test-clock", "2026-03-04T12:00:00Z")
 
@@ -28,7 +28,7 @@ def define_streaks(client: Any) -> None:
     item = CreateLeaderboardRequestItem(
         name="Streaks", key="streaks", rank_by="streak", start="2026-03-01", status="active"
     )
-    assert client.admin.leaderboards.create(request=[item]).issues == []
+    made_board(client, item)
 
 
 def test_a_streak_grows_breaks_at_local_midnight_and_is_there_after_a_kill(

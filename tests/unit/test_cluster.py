@@ -92,6 +92,39 @@ async def test_a_database_is_had_by_workers_or_by_a_server_with_a_folder(
         await Server.open(load({}, data=tmp_path_factory.mktemp("data"), database_url=database.url))
 
 
+CLOCK = {"test_clock": "2026-03-04T12:00:00Z"}
+
+
+async def test_a_worker_with_a_test_clock_is_alone_and_leads_from_the_start(open_worker: Open) -> None:
+    """Nobody beside it could know what time it is."""
+    worker = await open_worker(**CLOCK)
+
+    assert worker.context.leads()
+    assert worker.context.clock() == worker.context.ledger.now == 1_772_625_600_000_000  # type: ignore[attr-defined]
+    with pytest.raises(DatabaseInUse, match="with test_clock, one worker has it for itself"):
+        await open_worker(**CLOCK)
+    with pytest.raises(DatabaseInUse):
+        await open_worker()
+
+
+async def test_a_worker_with_a_test_clock_waits_for_no_lease_of_one_that_died(open_worker: Open) -> None:
+    """It would last for half a minute."""
+    worker = await open_worker(**CLOCK)
+    lease = worker.context.ledger._keeper._lease  # type: ignore[attr-defined]
+    token = await lease.take()
+    await worker.close()
+
+    other = await open_worker(**CLOCK)
+    assert await other.context.ledger._keeper._lease.take() == token + 1  # type: ignore[attr-defined]
+
+
+async def test_the_first_worker_leads_from_the_start(open_worker: Open) -> None:
+    """What users do before anybody leads would be told to nobody."""
+    first, second = await open_worker(), await open_worker()
+
+    assert (first.context.leads(), second.context.leads()) == (True, False)
+
+
 async def test_one_worker_leads_and_another_takes_over_when_its_session_ends(
     open_worker: Open, database: Place
 ) -> None:

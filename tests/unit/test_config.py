@@ -112,7 +112,10 @@ CLUSTER = {"PALMARES_VALKEY_URL": "valkey://cache", "PALMARES_DATABASE_URL": DAT
     [
         ({"PALMARES_WORKERS": "2"}, "workers cannot be 2 without valkey_url.* give valkey_url and database_url"),
         ({"PALMARES_VALKEY_URL": "valkey://cache"}, "valkey_url needs database_url.* give its address"),
-        (CLUSTER | {"PALMARES_TEST_CLOCK": "2026-03-04T00:00:00Z"}, "test_clock needs a data folder.* leave it out"),
+        (
+            CLUSTER | {"PALMARES_TEST_CLOCK": "2026-03-04T00:00:00Z", "PALMARES_WORKERS": "2"},
+            "workers cannot be 2 with test_clock.* leave workers at 1",
+        ),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused_with_what_to_do(environment, message) -> None:

@@ -176,7 +176,7 @@ class Builder:
 
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
         """See `Ledger.ranks_as_of`."""
-        upto = self._shards.places_upto(position)
+        upto = await self.ends_at(position, instant)
         past = past_of(self._shards, self._stream, board, self._present_settings(board), upto, beyond=False)
         edition = await self._keeper.in_thread(self._archive.begin_edition, board.number)
         try:
@@ -191,6 +191,22 @@ class Builder:
             for group, ranks in ranks_of(ranked)
             if is_live(run, instant)
         ]
+
+    async def ends_at(self, position: int, instant: int) -> dict[int, int]:
+        """The last line of each shard when the ledger was at a position, at an instant.
+
+        Of several shards, that is known by the instant. Where only some were there of the lines of that very instant,
+        it is not known which, and none of them is in: who was told of one was told at that instant, and is noted.
+        """
+        if len(self._shards) == 1 or position <= self._shards.numbering.inherited.lines:
+            # The place of a line, in a data folder, too.
+            return self._shards.places_upto(position)
+        behind = await self._ends_before(instant + 1)
+        return behind if sum(behind.values()) == position else await self._ends_before(instant)
+
+    async def _ends_before(self, instant: int) -> dict[int, int]:
+        places = range(len(self._shards))
+        return dict(enumerate(await asyncio.gather(*(self._stream.end_before(place, instant) for place in places))))
 
     # What late events and history change
 

@@ -37,6 +37,11 @@ and the ledger as a whole has
     {palmares}:begun                       set     board, run: the runs that are not final and of which days are kept
     {palmares}:lease, {palmares}:leases    string  who does the work of time, see `lease.py`
 
+Beside it, the workers of a cluster have
+
+    {palmares}:catalog                     string  when the catalog was made that the ledger goes with
+    {palmares}:test-clock                  string  where the test clock stands, if there is one
+
 A *generation* is one making of a board's rankings, numbered by the shard.
 """
 

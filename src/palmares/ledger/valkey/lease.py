@@ -63,6 +63,11 @@ class Lease:
             except Unavailable as error:
                 logger.warning("a lease is not given back; it will run out", reason=error.message)
 
+    async def break_off(self) -> None:
+        """Take the lease away from whoever has it; for who knows that all others are dead. What they sent before is
+        refused by its token as ever."""
+        await self._store.read([[b"DEL", self._keys[0]]])
+
     async def wait(self) -> None:
         """A moment later it may be free."""
         await asyncio.sleep(_SECONDS_BETWEEN_TRIES)

@@ -142,6 +142,7 @@ class ValkeyLedger:
         open_archive: Callable[[], Archive] | None = None,
         kept_log: KeptLog | None = None,
         inherited: Inherited | None = None,
+        alone: bool = False,
     ) -> ValkeyLedger:
         """Open the ledger of that name on a server or a cluster, making it when missing, and follow these boards.
 
@@ -150,6 +151,7 @@ class ValkeyLedger:
         not, what is recorded is refused. Entries beyond `most_queued` are refused, too. What is over goes to the
         archive; without one, runs that are final stay where they are and nothing is kept of days. Lines of the log
         that were trimmed are read from `kept_log`. What was `inherited` is only told while nothing is there yet.
+        `alone` says that no other worker lives, so that nobody waits for the lease of one that died.
         Raises `Invalid` when the ledger was made with another number of shards or Valkey may evict it, `Unavailable`
         when Valkey does not answer.
         """
@@ -171,7 +173,10 @@ class ValkeyLedger:
             opened.push_async_callback(ledger.close)
             if archive is not None:
                 keys = LedgerKeys(name)
-                keeper = await Keeper.open(parts, keys, archive, Lease(store, keys), clock())
+                lease = Lease(store, keys)
+                if alone:
+                    await lease.break_off()
+                keeper = await Keeper.open(parts, keys, archive, lease, clock())
                 finisher = Finisher(parts, keeper, archive)
                 builder = Builder(parts, keeper, finisher, ledger.stream, archive, ledger._streaks)
                 ledger._keep(keeper, finisher, builder)
@@ -448,6 +453,11 @@ class ValkeyLedger:
         assert self._finisher is not None
         return (await self._finisher.cut(board_number, position)).upto
 
+    async def ends_at(self, position: int, instant: int) -> dict[int, int]:
+        """The last line of each shard when the ledger was at a position (`position`), at an instant. Needs an archive."""
+        assert self._builder is not None
+        return await self._builder.ends_at(position, instant)
+
     @property
     def numbering(self) -> Numbering:
         """How the lines and users of the shards are numbered in the whole."""
@@ -512,7 +522,7 @@ class ValkeyLedger:
         return await self._reader.ranks(board_number, run, group)
 
     async def ranks_as_of(self, board: Board, position: int, instant: int) -> list[tuple[Run, Group, Ranks]]:
-        """See `Ledger.ranks_as_of`. With several shards, the position tells of each shard how far its log counts."""
+        """See `Ledger.ranks_as_of`. With several shards, how far each log counts is known by the instant."""
         await self._chores.done()
         _check_supported(board, self._builder is not None)
         if self._builder is None:
@@ -529,8 +539,13 @@ class ValkeyLedger:
         """See `Ledger.users`."""
         return await self._reader.users(numbers)
 
+    @property
+    def now(self) -> int:
+        """How far time has come here: nothing is recorded before this instant any more."""
+        return self._shards.now
+
     def position(self) -> int:
-        """See `Ledger.position`. As far as this worker has seen."""
+        """See `Ledger.position`. As far as this worker has seen; of several shards, the sum."""
         return self._shards.position
 
     async def user(self, scope: int, user_id: str) -> User | None:

@@ -54,8 +54,8 @@ class _Seen:
 
 
 class Shards:
-    """The shards, in their order. `now` is the latest time that any of them recorded something at, as far as seen, and
-    `position` the last line of all, likewise. Everything that ended until `kept` is kept; that may be known late."""
+    """The shards, in their order. `now` is the latest time that any of them recorded something at, as far as seen.
+    Everything that ended until `kept` is kept; that may be known late."""
 
     def __init__(
         self,
@@ -70,7 +70,8 @@ class Shards:
         self.kept_log = kept_log
         self.all = [Shard(place, ShardKeys(ledger, place), Boards()) for place in range(count)]
         self.now = 0
-        self.position = 0
+        # The last line of each, as far as seen.
+        self._ends = [0] * count
         self.kept = MOST
         # Lets everybody leave a shard's orders whose streak breaks until an instant.
         self.break_streaks: Callable[[Shard, int], Awaitable[None]] = _nothing_breaks
@@ -92,6 +93,11 @@ class Shards:
     def whole_position(self, shard: Shard, position: int) -> int:
         """The place in the log of the whole ledger of a line of a shard."""
         return self.numbering.whole_position(shard.place, position)
+
+    @property
+    def position(self) -> int:
+        """The last positions of all shards together, as far as seen: it grows with every line, in whichever shard."""
+        return sum(self._ends)
 
     def places_upto(self, position: int) -> dict[int, int]:
         """The last line of each shard that is not behind a place in the log of the whole ledger."""
@@ -222,7 +228,7 @@ class Shards:
     def note(self, shard: Shard, position: int, recorded_at: int) -> None:
         """A shard has come so far."""
         self.now = max(self.now, recorded_at)
-        self.position = max(self.position, self.whole_position(shard, position))
+        self._ends[shard.place] = max(self._ends[shard.place], position)
 
     async def refresh(self) -> None:
         """Look how far all shards have come, and at their boards where these have changed."""

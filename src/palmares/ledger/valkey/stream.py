@@ -87,6 +87,17 @@ class Stream:
             raise _missing(place, after)
         return found + earlier[::-1]
 
+    async def end_before(self, place: int, instant: int) -> int:
+        """The last line of a shard that was recorded before an instant; 0 when there is none. Reads some lines, by the
+        logarithm."""
+        [last] = await self._shards.store.read([[b"HGET", self._shards.all[place].keys.head, b"position"]])
+        least, most = 0, int(last or 0)
+        while least < most:
+            middle = (least + most + 1) // 2
+            [entry] = await self.entries(place, middle - 1, 1)
+            least, most = (entry.position, most) if entry.recorded_at < instant else (least, middle - 1)
+        return least
+
     def _kept(self, place: int, after: int) -> KeptLog:
         if self._shards.kept_log is None:
             raise _missing(place, after)

@@ -15,6 +15,7 @@ from palmares.domain.local_time import HOUR
 from palmares.domain.value import MICROS, MOST
 from palmares.ledger.contract import Entry, Ranks
 from palmares.ledger.valkey import past
+from palmares.ledger.valkey.keys import shard_of
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from tests.ledger_world import Clock, everything_of_boards, run_on, swam, swim
 from tests.plain_archive import PlainArchive
@@ -228,3 +229,20 @@ async def test_rankings_are_known_as_they_were_at_a_place_of_the_log(
     assert {one for one, _, _ in found} == {run}
     # Nothing is left of it in the archive.
     assert len(archive.editions) == len(BOARDS)
+
+
+async def test_a_shard_that_is_far_behind_the_others_moves_the_position_too(open_worker: Open, clock: Clock) -> None:
+    """And what it recorded at the very instant, but later, is not in the rankings of before."""
+    ledger = await open_worker(BOARDS, 4, PlainArchive())
+    assert shard_of(b"1:ann", 4) != shard_of(b"1:bob", 4)
+    for number in range(10):
+        await ledger.record([swim("ann", number)])
+    clock.now += HOUR
+    position, instant = ledger.position(), clock()
+
+    await ledger.record([swim("bob", 1)])
+
+    assert ledger.position() > position
+    [(_, _, ranks)] = await ledger.ranks_as_of(ALL_TIME, position, instant)
+    [ann] = await ledger.users(list(ranks.participants))
+    assert (ann.id, list(ranks.values)) == ("ann", [9 * MICROS])
