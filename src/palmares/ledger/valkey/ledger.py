@@ -454,7 +454,7 @@ class ValkeyLedger:
         return (await self._finisher.cut(board_number, position)).upto
 
     async def ends_at(self, position: int, instant: int) -> dict[int, int]:
-        """The last line of each shard when the ledger was at a position (`position`), at an instant. Needs an archive."""
+        """The last line of each shard when the ledger was at a `position`, at an instant. Needs an archive."""
         assert self._builder is not None
         return await self._builder.ends_at(position, instant)
 
