@@ -38,7 +38,7 @@ from palmares.service.test_clock import ClockMover
 from palmares.service.timekeeper import Timekeeper
 from palmares.shared_buckets import SharedBuckets
 from palmares.sql.claim import Claim, DatabaseInUse
-from palmares.stored_clock import StoredClock
+from palmares.stored_clock import StoredClock, ValkeyNote
 from palmares.timed_work import TimedWork
 
 logger = structlog.get_logger(__name__)
@@ -98,7 +98,11 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     opened.push_async_callback(lead.close)
     first_key = await _settle(settings, context)
     # Whoever is first leads at once: what happens before anybody does is news to nobody.
-    await lead.look()
+    try:
+        await lead.look()
+    except PalmaresError as error:
+        # As at any later look: events are taken all the same.
+        logger.warning("the timed work cannot begin yet", reason=error.message)
     if standing is not None:
         _check_alone(lead)
         context.activations.resume()
@@ -264,27 +268,6 @@ class Hearing:
 def catalog_key(ledger: str) -> bytes:
     """When the catalog was made that a ledger goes with; there as long as the ledger is."""
     return f"{{{ledger}}}:catalog".encode()
-
-
-class ValkeyNote:
-    """Where the test clock of a ledger stands."""
-
-    instead = "another database and valkey_name"
-
-    def __init__(self, store: Store, ledger: str) -> None:
-        self._store = store
-        self._key = f"{{{ledger}}}:test-clock".encode()
-        self.made = f"the ledger {ledger} in Valkey"
-        self.name = self._key.decode()
-
-    async def read(self) -> bytes | None:
-        """See `Note`."""
-        [noted] = await self._store.read([[b"GET", self._key]])
-        return None if noted is None else bytes(noted)
-
-    async def write(self, text: bytes) -> None:
-        """See `Note`. As durable as anything there."""
-        await self._store.read([[b"SET", self._key, text]])
 
 
 class Pulse:

@@ -15,9 +15,10 @@ from palmares.domain.board import Board
 from palmares.ledger.embedded.ledger import EmbeddedLedger
 from palmares.log_archive.sql import SqlLogArchive
 from palmares.machine import system_clock, timer
-from palmares.moving import claim, open_ledger
+from palmares.moving import claim, noted_on_valkey, open_ledger
 from palmares.parts import followed_boards
 from palmares.service.verify import Verification
+from palmares.stored_clock import FileNote, StoredClock
 
 
 async def differences(
@@ -25,13 +26,14 @@ async def differences(
 ) -> AsyncIterator[str]:
     """What is different in a data folder and in the cluster of the settings, which nobody serves meanwhile.
 
-    `told` hears how many things were compared, again and again. In the folder, what became due is done, as when a
-    server starts. Raises `FolderInUse`, `DatabaseInUse`, and what opening them raises.
+    `told` hears how many things were compared, again and again. What became due is done in both, as when a server
+    starts; where they were made with a test clock, up to where that stood. Raises `FolderInUse`, `DatabaseInUse`, and
+    what opening them raises.
     """
     assert settings.database_url is not None
-    now = system_clock()
     async with AsyncExitStack() as opened:
         await claim(settings.database_url, opened)
+        now = await _present(folder, settings)
         here = await open_catalog(folder)
         opened.push_async_callback(here.close)
         there = await SqlCatalog.open(settings.database_url, lambda: now)
@@ -55,6 +57,13 @@ async def differences(
         verification = Verification(one, other, told, same_places=not one.is_put_together)
         async for found in verification.differences(boards, metrics):
             yield found
+
+
+async def _present(folder: Path, settings: Settings) -> int:
+    """The instant at which both are compared."""
+    async with noted_on_valkey(settings) as there:
+        stands = [await StoredClock(FileNote(folder)).stood(), await there.stood()]
+    return max([stand for stand in stands if stand is not None], default=system_clock())
 
 
 def _anywhere(board: Board) -> Board:

@@ -30,7 +30,7 @@ async def put_together(
     shard, is returned for each of the cuts."""
     total = sum([await archive.count(shard, 0) for shard in range(numbering.shards)])
     piece, found = _Piece(numbering, log), [0] * len(cuts)
-    async for placed in whole_log(archive, numbering.shards):
+    async for placed in whole_log(archive, numbering.shards, cuts):
         position = piece.add(placed)
         for number, upto in enumerate(cuts):
             if placed.line.position <= upto.get(placed.place, 0):
@@ -57,15 +57,20 @@ class _Piece:
         """Take a line, and return the position that it will have."""
         line, position = whole_line(placed.line), self._log.position + len(self.lines) + 1
         origin = self._numbering.whole_position(placed.place, line.position)
-        target = None if line.target is None else self._numbering.whole_position(placed.place, line.target)
-        self.lines.append(line._replace(position=position, target=target and self._position_of(target)))
+        self.lines.append(line._replace(position=position, target=self._target(placed.place, line.target)))
         if self._numbering.shards > 1:
             self._positions[origin] = position
             self._origins.append((position, origin))
         return position
 
-    def _position_of(self, origin: int) -> int:
-        return self._positions.get(origin) or self._log.position_of_origin(origin) or origin
+    def _target(self, place: int, target: int | None) -> int | None:
+        """Where the line is in the folder that a line of a shard is about."""
+        if target is None or self._numbering.shards == 1:
+            return target
+        origin = self._numbering.whole_position(place, target)
+        found = self._positions.get(origin) or self._log.position_of_origin(origin)
+        assert found is not None, f"line {target} of shard {place} is in front of what is about it"
+        return found
 
     def append(self) -> None:
         """Add them to the log; durable on return."""

@@ -35,6 +35,7 @@ from palmares.ledger.embedded.transfer import FolderLog
 from palmares.ledger.valkey.keys import user_name
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.numbering import Inherited, Numbering
+from palmares.ledger.valkey.store import Glide
 from palmares.ledger.valkey.transfer import arrival, check_compacted, inherited_by, log_line
 from palmares.log_archive.sql import SqlLogArchive
 from palmares.machine import new_id, system_clock
@@ -46,6 +47,7 @@ from palmares.service.rebuild import rebuild
 from palmares.sql.claim import Claim
 from palmares.sql.copying import copy
 from palmares.sql.database import Database, Part
+from palmares.stored_clock import FileNote, StoredClock, ValkeyNote
 
 # Hears how many lines were done by now, and how many there are.
 Told = Callable[[int, int], None]
@@ -73,7 +75,12 @@ async def rebuild_cluster(settings: Settings, told: Told, lines_left: int | None
         with suppress(Damaged):
             # What a shard still has is kept first; what another one lost is what this is about.
             await LogArchiver(ledger.stream, archive).drain()
-        return await _rebuild(ledger, archive, followed_boards(catalog), told, lines_left)
+        recorded = await _rebuild(ledger, archive, followed_boards(catalog), told, lines_left)
+        if ledger.now > system_clock():
+            # Made with a test clock, of which the note may be lost.
+            async with noted_on_valkey(settings) as there:
+                await there.note(ledger.now)
+        return recorded
 
 
 async def move_to_cluster(folder: Path, settings: Settings, told: Told) -> None:
@@ -99,6 +106,8 @@ async def move_to_cluster(folder: Path, settings: Settings, told: Told) -> None:
         inherited = await asyncio.to_thread(inherited_of, log, settings.valkey_shards)
         await asyncio.to_thread(_copy_parts, folder, None, folder, settings.database_url)
         await keep_log(log, archive, Numbering(settings.valkey_shards, inherited))
+        async with noted_on_valkey(settings) as there:
+            await _carry(StoredClock(FileNote(folder)), there)
         first = await asyncio.to_thread(_first_of, log)
         ledger = await opened.enter_async_context(
             open_ledger(settings, catalog, archive, lambda: first, inherited=inherited)
@@ -127,12 +136,32 @@ async def move_to_folder(settings: Settings, folder: Path, told: Told) -> None:
         log = FolderLog(folder)
         opened.callback(log.close)
         await asyncio.to_thread(_copy_parts, folder, settings.database_url, folder, None)
+        async with noted_on_valkey(settings) as there:
+            await _carry(there, StoredClock(FileNote(folder)))
         finished = [board for board in followed_boards(catalog) if board.finished_position is not None]
         cuts = [await ledger.cut(board.number, board.finished_position or 0) for board in finished]
         cuts.append(await ledger.ends_at(*await asyncio.to_thread(_noted, folder)))
         found = await put_together(archive, ledger.numbering, log, cuts, told)
         places = {board.number: place for board, place in zip(finished, found, strict=False)}
         await asyncio.to_thread(_translate, folder, places, found[-1])
+
+
+@asynccontextmanager
+async def noted_on_valkey(settings: Settings) -> AsyncIterator[StoredClock]:
+    """Where the test clock of a cluster is noted, if there was one."""
+    assert settings.valkey_url is not None
+    store = await Glide.connect(settings.valkey_url)
+    try:
+        yield StoredClock(ValkeyNote(store, settings.valkey_name))
+    finally:
+        await store.close()
+
+
+async def _carry(source: StoredClock, target: StoredClock) -> None:
+    """Note at one place where a test clock stood at another."""
+    stood = await source.stood()
+    if stood is not None:
+        await target.note(stood)
 
 
 @asynccontextmanager
@@ -207,7 +236,8 @@ async def _first_recorded(archive: SqlLogArchive) -> int:
 async def _check_new(settings: Settings, catalog: SqlCatalog, archive: SqlLogArchive) -> None:
     """Raise `NotAllowed` when there is anything where a folder is to be moved to. The archive is not touched."""
     async with open_ledger(settings, catalog, archive, system_clock, with_archive=False) as ledger:
-        if await archive.shards() or await ledger.replay().position(0):
+        replay = ledger.replay()
+        if await archive.shards() or any([await replay.position(place) for place in range(replay.shards)]):
             raise NotAllowed("the cluster has events already; a data folder can be moved into an empty one only")
 
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from palmares.domain.errors import Invalid, PalmaresError, Unavailable
 from palmares.domain.local_time import format_instant
 from palmares.service.test_clock import StandingClock, parse_stand
+
+if TYPE_CHECKING:
+    # A server with a folder does without the client of Valkey.
+    from palmares.ledger.valkey.store import Store
 
 logger = structlog.get_logger(__name__)
 
@@ -47,12 +51,12 @@ class StoredClock:
 
     async def standing(self, given: int) -> StandingClock:
         """A clock that goes on from where it stood or from the instant given, whichever is later."""
-        stood = await self._read()
-        return StandingClock(given if stood is None else max(stood, given), self._save)
+        stood = await self.stood()
+        return StandingClock(given if stood is None else max(stood, given), self.note)
 
     async def leave(self, now: int) -> None:
         """See to it that the real clock can go on here; `ClockAhead` when the one for tests is ahead of it."""
-        stood = await self._read()
+        stood = await self.stood()
         if stood is None:
             return
         if stood > now:
@@ -62,14 +66,16 @@ class StoredClock:
             )
         logger.warning(f"{self._note.made} was used with a test clock", stood_at=format_instant(stood))
 
-    async def _read(self) -> int | None:
+    async def stood(self) -> int | None:
+        """Where the clock stood last; None where there was none."""
         noted = await self._note.read()
         try:
             return None if noted is None else parse_stand(noted.decode().strip())
         except (Invalid, UnicodeDecodeError):
             raise Invalid(f"{self._note.name} holds no instant at which a test clock can stand") from None
 
-    async def _save(self, now: int) -> None:
+    async def note(self, now: int) -> None:
+        """Note where a clock stands."""
         await self._note.write(format_instant(now).encode())
 
 
@@ -114,3 +120,24 @@ def _flush_folder(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+class ValkeyNote:
+    """Where the test clock of a ledger stands."""
+
+    instead = "another database and valkey_name"
+
+    def __init__(self, store: Store, ledger: str) -> None:
+        self._store = store
+        self._key = f"{{{ledger}}}:test-clock".encode()
+        self.made = f"the ledger {ledger} in Valkey"
+        self.name = self._key.decode()
+
+    async def read(self) -> bytes | None:
+        """See `Note`."""
+        [noted] = await self._store.read([[b"GET", self._key]])
+        return None if noted is None else bytes(noted)
+
+    async def write(self, text: bytes) -> None:
+        """See `Note`. As durable as anything there."""
+        await self._store.read([[b"SET", self._key, text]])

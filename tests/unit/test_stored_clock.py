@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from palmares.cluster import ValkeyNote
 from palmares.domain.errors import Invalid, Unavailable
 from palmares.domain.local_time import parse_instant
 from palmares.ledger.valkey.store import Glide
-from palmares.stored_clock import ClockAhead, FileNote, Note, StoredClock
+from palmares.stored_clock import ClockAhead, FileNote, Note, StoredClock, ValkeyNote
 from tests.valkey_servers import fresh_name
 
 pytestmark = pytest.mark.anyio

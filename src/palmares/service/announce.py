@@ -115,8 +115,8 @@ class Announcer:
 
     async def _note(self, now: int) -> None:
         # While nobody wants to hear of ranks, a place of the log would only be written for nothing.
-        position = self._ranks.position if self._ranks.watched else 0
-        note = WatchNote(self._rankings.watched, self._ranks.watched, position, now)
+        position, at = (self._ranks.position, self._ranks.told_at) if self._ranks.watched else (0, now)
+        note = WatchNote(self._rankings.watched, self._ranks.watched, position, at)
         if self._noted is None or note._replace(at=0) != self._noted._replace(at=0):
             await self._outbox.write(Entry(watch=note))
             self._noted = note

@@ -172,7 +172,7 @@ async def check_complete(positions: Sequence[int], archive: LogArchive) -> None:
         last = _position(await archive.last(shard))
         if position < last:
             raise Damaged(
-                f"shard {shard} is at line {position} in Valkey, but {last} lines are kept in the database: Valkey "
+                f"shard {shard} is at line {position} in Valkey, but line {last} is kept in the database: Valkey "
                 "lost data; stop all workers and run `palmares rebuild`"
             )
 

@@ -89,8 +89,8 @@ class TellRanks:
         self._resuming: asyncio.Task[None] | None = None
         self._looked_at = notes.watch.at
         self._rests_until: float | None = None
-        # Up to which place of the log everything is told.
-        self.position = notes.watch.position
+        # Up to which position of the log, as it was at which instant, everything is told.
+        self.position, self.told_at = notes.watch.position, notes.watch.at
 
     @property
     def watched(self) -> list[int]:
@@ -135,7 +135,7 @@ class TellRanks:
         await self.look(now, position)
         if self._patient or self._rests_until is None or self._timer() >= self._rests_until:
             await self._compare_all(now)
-            self.position = position
+            self.position, self.told_at = position, now
         await self._end_windows(now)
         self._drop(now)
         self._looked_at = now
@@ -151,7 +151,7 @@ class TellRanks:
             return
         if not self._boards:
             # Nobody waits for what was before.
-            self.position = position
+            self.position, self.told_at = position, now
         wanted = self._teller.wanted(RANK_CHANGED)
         for board in self._finished():
             # Finished by hand, but not all of what happened before is told.
@@ -212,7 +212,7 @@ class TellRanks:
 
     async def _look_back(self) -> None:
         """See the rankings as they were when the last change was told; all of them may have changed since."""
-        at = self._looked_at
+        at = self.told_at
         for board in [*self._boards.values()]:
             try:
                 former = await self._ledger.ranks_as_of(board, self.position, at)

@@ -32,7 +32,6 @@ one slot and one script may change them together. Of a ledger called `palmares`,
 and the ledger as a whole has
 
     {palmares}:shards                      string  how many shards there are, which is settled when the data is made
-    {palmares}:inherited                   string  the last line and user that were taken over from a data folder
     {palmares}:kept                        string  the boundary up to which everything that ended is in the archive
     {palmares}:begun                       set     board, run: the runs that are not final and of which days are kept
     {palmares}:lease, {palmares}:leases    string  who does the work of time, see `lease.py`
@@ -129,7 +128,6 @@ class LedgerKeys:
     def __init__(self, ledger: str) -> None:
         base = f"{{{ledger}}}:".encode()
         self.shards = base + b"shards"
-        self.inherited = base + b"inherited"
         self.kept = base + b"kept"
         self.begun = base + b"begun"
         self.lease = base + b"lease"

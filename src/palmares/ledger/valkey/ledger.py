@@ -63,7 +63,7 @@ from palmares.ledger.valkey.explorer import Explorer
 from palmares.ledger.valkey.finish import Finisher
 from palmares.ledger.valkey.keeper import Keeper
 from palmares.ledger.valkey.kept_log import KeptLog
-from palmares.ledger.valkey.keys import LedgerKeys
+from palmares.ledger.valkey.keys import LedgerKeys, ShardKeys
 from palmares.ledger.valkey.lease import Lease
 from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.numbering import Inherited, Numbering
@@ -150,7 +150,7 @@ class ValkeyLedger:
         longer than the timeout counts as lost. Nothing is answered before so many replicas have it; while they have
         not, what is recorded is refused. Entries beyond `most_queued` are refused, too. What is over goes to the
         archive; without one, runs that are final stay where they are and nothing is kept of days. Lines of the log
-        that were trimmed are read from `kept_log`. What was `inherited` is only told while nothing is there yet.
+        that were trimmed are read from `kept_log`. What was `inherited` is only told while it is recorded once more.
         `alone` says that no other worker lives, so that nobody waits for the lease of one that died.
         Raises `Invalid` when the ledger was made with another number of shards or Valkey may evict it, `Unavailable`
         when Valkey does not answer.
@@ -163,7 +163,7 @@ class ValkeyLedger:
             kept = await _settings(store, "append*")
             promise: Promise = "unknown" if kept is None else promise_of(kept)
             logger.info("the ledger is on Valkey", promise=sentence(promise, replicas), shards=shards)
-            parts = Shards(store, name, shards, kept_log, await _inherited(store, name, inherited))
+            parts = Shards(store, name, shards, kept_log, await _inherited(store, name, shards, inherited))
             await parts.refresh()
             # From now on, nothing happens before, whatever the clock says.
             parts.now = max(parts.now, clock())
@@ -759,14 +759,19 @@ def _check_eviction(settings: Sequence[Mapping[str, str]] | None) -> None:
             raise Invalid(f"maxmemory-policy: {policy} would throw away parts of the ledger; set noeviction")
 
 
-async def _inherited(store: Glide, name: str, given: Inherited | None) -> Inherited:
-    """What a ledger has taken over, which is noted when it is given."""
-    key = LedgerKeys(name).inherited
-    if given is not None:
-        await store.read([[b"SET", key, b"%d %d" % given]])
-        return given
-    [stored] = await store.read([[b"GET", key]])
-    return Inherited(*map(int, bytes(stored or b"0 0").split()))
+async def _inherited(store: Glide, name: str, shards: int, given: Inherited | None) -> Inherited:
+    """What a ledger has taken over, as each of its shards says that has it all; or what it is to be, while some have
+    not. Raises `Invalid` where that is not the same."""
+    fields = [b"HMGET", b"position", b"inherited_lines", b"inherited_users"]
+    heads = [[fields[0], ShardKeys(name, place).head, *fields[1:]] for place in range(shards)]
+    found = [answer for [answer] in await asyncio.gather(*(store.read([head]) for head in heads))]
+    told = {Inherited(int(lines or 0), int(users or 0)) for position, lines, users in found if position}
+    if len(told) > 1 if given is None else told - {given, Inherited()}:
+        raise Invalid(
+            "the shards do not agree about what was taken over from a data folder: a move or a rebuild came to no end, "
+            "or this is another ledger than the database has; stop the workers, and run `palmares rebuild`"
+        )
+    return given or next(iter(told), Inherited())
 
 
 async def _settle_shards(store: Glide, name: str, shards: int) -> None:
