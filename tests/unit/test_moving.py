@@ -17,14 +17,17 @@ from palmares.comparing import differences
 from palmares.config import Settings, load
 from palmares.doctor.finding import Finding
 from palmares.doctor.kept_log import examine_kept_log
-from palmares.domain.errors import NotAllowed, Unavailable
+from palmares.domain.errors import Invalid, NotAllowed, Unavailable
+from palmares.domain.local_time import DAY
 from palmares.embedded import compact
 from palmares.ledger.embedded.folder import Folder, FolderInUse
 from palmares.ledger.valkey.keys import ShardKeys
 from palmares.ledger.valkey.servers import read_servers
 from palmares.ledger.valkey.store import Glide
+from palmares.machine import system_clock
 from palmares.moving import move_to_cluster, move_to_folder, rebuild_cluster
 from palmares.sql.claim import Claim, DatabaseInUse
+from palmares.stored_clock import ClockAhead, FileNote, StoredClock
 from tests.databases import Place, Postgres
 from tests.ledger_world import memory_folder
 from tests.unit.ledger.valkey.test_erasing import READ
@@ -255,6 +258,42 @@ async def test_what_a_cluster_recorded_behind_a_move_is_rebuilt(lived: Installat
         assert (again["eventId"], again["idempotentReplayed"]) == (found[0]["id"], True)
         await taken_back(palmares, found)
         await live(palmares, 6, 7)
+
+
+@pytest.mark.parametrize("both", [4], indirect=True)
+async def test_what_was_taken_over_is_known_though_the_ledger_lost_what_it_has_as_a_whole(lived: Installations) -> None:
+    """Each shard says so: ids of events do not change by what lies beside them."""
+    await move_to_cluster(lived.folder, lived.settings, deaf)
+    async with AsyncPalmares.open(None, **lived.variables) as palmares:
+        found = await events(palmares)
+    async with store_of(lived) as store:
+        [keys] = await store.read([[b"KEYS", b"{%b}:*" % lived.variables["valkey_name"].encode()]])
+        assert len(keys) > 3
+        await store.read([[b"DEL", *keys]])
+    async with AsyncPalmares.open(None, **lived.variables) as palmares:
+        assert await events(palmares) == found
+        await live(palmares, 4, 5)
+    async with store_of(lived) as store:
+        await store.read([[b"HDEL", ShardKeys(lived.variables["valkey_name"], 2).head, b"inherited_lines"]])
+    with pytest.raises(Invalid, match="do not agree"):
+        async with AsyncPalmares.open(None, **lived.variables):
+            raise AssertionError("it was opened")
+
+
+async def test_a_test_clock_moves_along(lived: Installations) -> None:
+    """What it made is compared where it stands, and the real clock has to wait for it on the other side, too."""
+    stand = (system_clock() + 3 * DAY) // 1000 * 1000
+    await StoredClock(FileNote(lived.folder)).note(stand)
+    await move_to_cluster(lived.folder, lived.settings, deaf)
+    assert await lived.differences(lived.folder) == []
+    with pytest.raises(ClockAhead):
+        async with AsyncPalmares.open(None, **lived.variables):
+            raise AssertionError("it was opened")
+    await move_to_folder(lived.settings, lived.new, deaf)
+    assert await StoredClock(FileNote(lived.new)).stood() == stand
+    lived.variables["valkey_name"] = fresh_name()
+    await rebuild_cluster(lived.settings, deaf)
+    assert await lived.differences(lived.new) == []
 
 
 async def kept_log(lived: Installations) -> Finding:

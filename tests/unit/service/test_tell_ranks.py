@@ -11,6 +11,7 @@ import pytest
 
 from palmares.domain.board import Board
 from palmares.domain.errors import Unavailable
+from palmares.domain.local_time import HOUR
 from palmares.domain.webhook import RANK_CHANGED
 from palmares.ledger.embedded.ledger import EmbeddedLedger
 from palmares.outbox.contract import Entry
@@ -194,6 +195,18 @@ async def test_what_happened_before_somebody_wanted_to_hear_of_it_is_no_news(wor
     await world.swims("ben", 2)
 
     assert await world.moves() == ["04T12:00 ann 1 (3) → 2 (3)", "04T12:00 ben 2 (2) → 1 (4)"]
+
+
+async def test_up_to_where_everything_is_told_is_noted_with_the_instant_of_that(world: WebhookWorld) -> None:
+    """Whatever is noted later: several shards know by the instant where each of them was."""
+    await world.swims("ann", 3)
+    position, told_at = world.ledger.position(), world.clock()
+    await world.swim("ann", 1)
+    await world.clock.stand_at(told_at + HOUR)
+    await world.define(make_board(2, "another"))
+    watch = (await world.notes()).watch
+
+    assert (watch.ranked, watch.position, watch.at) == ([1, 2], position, told_at)
 
 
 async def test_nothing_is_kept_of_those_of_whom_nobody_wants_to_hear(world: WebhookWorld) -> None:
