@@ -20,7 +20,7 @@ _MOST_SHOWN = 20
 def verify_command(**given: str | None) -> None:
     """Compare a data folder with a cluster: every line, user, total and streak, and every row of every run.
 
-    Both must be stopped. Exits with 1 when anything differs. In the folder, what became due is done as at a start.
+    Both must be stopped. Exits with 1 when anything differs. What became due is done in both as at a start.
     """
     settings = cluster_settings(given)
     configure_logging(settings)

@@ -355,7 +355,8 @@ class Ledger(Protocol):
         """The users with these numbers, those that there are."""
 
     def position(self) -> int:
-        """The place of the last line of the log."""
+        """How far the log is: it grows with every line. With one log, that is the place of the last line; with several
+        shards, it is of use only for `ranks_as_of`, and to see whether anything was recorded."""
 
     async def user(self, scope: int, user_id: str) -> User | None:
         """The user, or None. Constant time; a disk read when the user was not seen lately."""

@@ -1,6 +1,7 @@
 """The ids of events: UUIDs of version 7 made of the time and the place in the log.
 
-Nothing has to be stored to tell an event's id, and nothing looked up to find the event that an id names.
+Nothing has to be stored to tell an event's id, and nothing looked up to find the event that an id names, but where a
+ledger was taken over from another: then the place is the one that the event had there.
 """
 
 from __future__ import annotations
