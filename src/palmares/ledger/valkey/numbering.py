@@ -4,8 +4,8 @@ Each shard counts its own. What it counts is told so that no two shards tell the
 are 1, 2, 3 and 4 of the whole, and so are the first users.
 
 A ledger that was taken over from a data folder has lines and users with the places and numbers that they had there.
-Their shards have gaps between them, and go on behind them all: where ten lines were taken over, the last of which each
-shard has (`ARRIVAL`), the next line of each shard is its eleventh, and the next ones of the whole are 11, 12, 13 and 14.
+Their shards have gaps between them, and go on behind them all: where ten lines were taken over, of which each shard has
+the last (`ARRIVAL`), the next line of each shard is its eleventh, and the next ones of the whole are 11, 12, 13 and 14.
 Which shard has one of those that were taken over does not follow from the number.
 """
 
