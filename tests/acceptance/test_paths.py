@@ -30,9 +30,9 @@ def ask(server: Process) -> Iterator[Ask]:
     connection.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def board(caller: Caller) -> str:
-    """A metric and a board that ranks by it."""
+    """A metric and a board that ranks by it, there as long as the server: these tests may come in several turns."""
     caller.define_board("paths", caller.define_metric("paths"))
     return "paths"
 
