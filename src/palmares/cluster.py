@@ -101,6 +101,8 @@ async def open_cluster(settings: Settings, servers: Servers, clock: Clock, opene
     try:
         await lead.look()
     except PalmaresError as error:
+        if standing is not None:
+            raise
         # As at any later look: events are taken all the same.
         logger.warning("the timed work cannot begin yet", reason=error.message)
     if standing is not None:

@@ -762,10 +762,10 @@ def _check_eviction(settings: Sequence[Mapping[str, str]] | None) -> None:
 async def _inherited(store: Glide, name: str, shards: int, given: Inherited | None) -> Inherited:
     """What a ledger has taken over, as each of its shards says that has it all; or what it is to be, while some have
     not. Raises `Invalid` where that is not the same."""
-    fields = [b"HMGET", b"position", b"inherited_lines", b"inherited_users"]
-    heads = [[fields[0], ShardKeys(name, place).head, *fields[1:]] for place in range(shards)]
-    found = [answer for [answer] in await asyncio.gather(*(store.read([head]) for head in heads))]
-    told = {Inherited(int(lines or 0), int(users or 0)) for position, lines, users in found if position}
+    heads = [ShardKeys(name, place).head for place in range(shards)]
+    fields = [b"position", b"inherited_lines", b"inherited_users"]
+    found = await asyncio.gather(*(store.read([[b"HMGET", head, *fields]]) for head in heads))
+    told = {Inherited(int(lines or 0), int(users or 0)) for [(position, lines, users)] in found if position}
     if len(told) > 1 if given is None else told - {given, Inherited()}:
         raise Invalid(
             "the shards do not agree about what was taken over from a data folder: a move or a rebuild came to no end, "

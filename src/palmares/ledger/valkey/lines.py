@@ -54,7 +54,7 @@ def before(position: int, fields: Mapping[bytes, bytes]) -> int:
 
 
 def entries(raw: Any) -> list[tuple[int, dict[bytes, bytes]]]:
-    """The same as they are: positions and fields."""
+    """Entries of a stream as they are, in either form: positions and fields."""
     pairs = raw.items() if isinstance(raw, dict) else raw or ()
     return [(int(bytes(identifier).partition(b"-")[0]), _fields(fields)) for identifier, fields in pairs]
 
