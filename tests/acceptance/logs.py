@@ -1,8 +1,8 @@
 """What a home holds, as the tests read it: its log, and every byte. And everything made anew from the log."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,18 +11,12 @@ import msgspec
 from click.testing import CliRunner
 
 from palmares.cli import main
-from palmares.ledger.valkey.servers import read_servers
 from palmares.ledger.valkey.store import Glide
 from tests.acceptance.homes import Home
 from tests.acceptance.load import until
+from tests.valkey_servers import READ, connected
 
 COLUMNS = "position, kind, {user}, {content}, body, amount, occurred_at, recorded_at"
-READ = {
-    b"hash": [b"HGETALL"],
-    b"zset": [b"ZRANGE", b"0", b"-1"],
-    b"stream": [b"XRANGE", b"-", b"+"],
-    b"string": [b"GET"],
-}
 OF_THE_LEDGER = ("shards", "kept", "begun", "lease", "leases")
 
 
@@ -128,13 +122,8 @@ async def _forget_all(home: Home) -> int:
     return deleted
 
 
-@asynccontextmanager
-async def _store(home: Home) -> AsyncIterator[Glide]:
-    store = await Glide.connect(read_servers(home.variables["PALMARES_VALKEY_URL"]))
-    try:
-        yield store
-    finally:
-        await store.close()
+def _store(home: Home) -> AbstractAsyncContextManager[Glide]:
+    return connected(home.variables["PALMARES_VALKEY_URL"])
 
 
 def _shards(home: Home) -> list[str]:

@@ -2,8 +2,8 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,7 @@ from palmares.sql.claim import Claim, DatabaseInUse
 from palmares.stored_clock import ClockAhead, FileNote, StoredClock
 from tests.databases import Place, Postgres
 from tests.ledger_world import memory_folder
-from tests.unit.ledger.valkey.test_erasing import READ
-from tests.valkey_servers import Address, fresh_name
+from tests.valkey_servers import READ, Address, connected, fresh_name
 
 pytestmark = pytest.mark.anyio
 USERS = "ann ben cat dan eve".split()
@@ -358,13 +357,8 @@ def says_who(place: Place) -> list[str]:
     return [name for name, rows in found.items() if WHO in rows or in_hex in rows]
 
 
-@asynccontextmanager
-async def store_of(lived: Installations) -> AsyncIterator[Glide]:
-    store = await Glide.connect(read_servers(lived.variables["valkey_url"]))
-    try:
-        yield store
-    finally:
-        await store.close()
+def store_of(lived: Installations) -> AbstractAsyncContextManager[Glide]:
+    return connected(lived.variables["valkey_url"])
 
 
 async def every_byte(lived: Installations) -> bytes:

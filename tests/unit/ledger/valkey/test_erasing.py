@@ -17,6 +17,7 @@ from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.state import Line, decode_line, encode_line
 from tests.ledger_world import Clock, placed, run_on, swim
 from tests.unit.ledger.valkey.conftest import Open
+from tests.valkey_servers import READ
 from tests.world import LAPS, POOL, make_board, make_system, make_trigger
 
 pytestmark = pytest.mark.anyio
@@ -50,14 +51,6 @@ async def lived(open_worker: Open, clock: Clock, shards: int) -> ValkeyLedger:
     await ledger.record([void(DEFAULT_SCOPE, newest.position, f"{WHO} never did"), swim(WHO, 3)])
     clock.now += MICROS
     return ledger
-
-
-READ = {
-    b"hash": [b"HGETALL"],
-    b"zset": [b"ZRANGE", b"0", b"-1"],
-    b"stream": [b"XRANGE", b"-", b"+"],
-    b"string": [b"GET"],
-}
 
 
 async def every_byte(ledger: ValkeyLedger) -> bytes:
