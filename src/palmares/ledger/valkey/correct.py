@@ -164,7 +164,7 @@ class CorrectingDraft(StreakDraft):
     def _need_lines(self, step: Step, positions: Iterable[int]) -> None:
         missing = {(step.shard, position) for position in positions} - self.picture.lines.keys()
         if missing:
-            raise EventsNeeded(lines=missing)
+            raise EventsNeeded([step.name], lines=missing)
 
     def _logged(self, step: Step, event: PastEvent) -> Logged:
         """The line of an event, recorded or drafted."""

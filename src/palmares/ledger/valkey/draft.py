@@ -32,7 +32,7 @@ from palmares.ledger.contract import NO_STREAK, Award, Entry
 from palmares.ledger.points import encode_award
 from palmares.ledger.valkey.boards import Boards, Making
 from palmares.ledger.valkey.keys import run_field, used_field, user_name
-from palmares.ledger.valkey.member import event_of, event_parts
+from palmares.ledger.valkey.member import event_parts
 from palmares.ledger.valkey.numbering import Numbering
 from palmares.ledger.valkey.state import (
     Held,
@@ -65,13 +65,26 @@ class PastEvent(NamedTuple):
 
 
 class EventsNeeded(Exception):
-    """A tally or a streak can only be told from all events of these users and metrics, which were not read yet; or
-    from these lines, by shard and position."""
+    """Tallies or streaks of these users can only be told from all their events on some metrics, which were not read
+    yet; or from some lines, by shard and position."""
 
-    def __init__(self, missing: Iterable[tuple[bytes, int]] = (), lines: Iterable[tuple[int, int]] = ()) -> None:
+    def __init__(
+        self,
+        users: Iterable[bytes] = (),
+        events: Iterable[tuple[bytes, int]] = (),
+        lines: Iterable[tuple[int, int]] = (),
+    ) -> None:
         super().__init__()
-        self.missing = set(missing)
-        self.lines = set(lines)
+        self.users, self.events, self.lines = set(users), set(events), set(lines)
+
+    def __bool__(self) -> bool:
+        return bool(self.users)
+
+    def include(self, other: EventsNeeded) -> None:
+        """Need what another needs, too."""
+        self.users |= other.users
+        self.events |= other.events
+        self.lines |= other.lines
 
 
 @dataclass(slots=True)
@@ -85,7 +98,7 @@ class Picture:
     used: Mapping[bytes, Use]
     shard_of: Mapping[bytes, int]
     numbering: Numbering
-    events: Mapping[tuple[bytes, int], Sequence[bytes]] = field(default_factory=dict)
+    events: Mapping[tuple[bytes, int], Sequence[PastEvent]] = field(default_factory=dict)
     lines: Mapping[tuple[int, int], Logged] = field(default_factory=dict)
     voids: Collection[tuple[int, int]] = ()
 
@@ -257,16 +270,29 @@ class Draft:
         self._streaks = streaks
         self._kept = _Notes()
         self._fresh = _Notes()
+        self._unsure: set[bytes] = set()
 
     def add(self, entries: Sequence[Entry]) -> list[Step]:
-        """Draft one request: all of its entries, or none when one is refused (then the refusal is raised)."""
+        """Draft one request: all of its entries, or none when one is refused (then the refusal is raised).
+
+        Raises `EventsNeeded` with the needs of all entries, so that a batch is drafted twice and not once for each
+        user. From then on the draft only serves to learn what else is needed: it leaves those users out.
+        """
         self._fresh = _Notes()
         steps: list[Step] = []
+        needed = EventsNeeded()
         for entry in entries:
             try:
                 steps.append(self._add(entry))
+            except EventsNeeded as one:
+                needed.include(one)
+                self._unsure |= one.users
             except PalmaresError as error:
+                if needed:
+                    break
                 raise (error.at(len(steps)) if len(entries) > 1 else error) from None
+        if needed:
+            raise needed
         self._kept.take_over(self._fresh)
         return steps
 
@@ -290,6 +316,8 @@ class Draft:
 
     def _present(self, name: bytes) -> Stored | None:
         """A user as the entries before have left them."""
+        if name in self._unsure:
+            raise EventsNeeded([name])
         for notes in (self._fresh, self._kept):
             if name in notes.users:
                 return notes.users[name]
@@ -568,8 +596,8 @@ class Draft:
             return drafted
         stored = self.picture.events.get((name, metric))
         if stored is None:
-            raise EventsNeeded([(name, metric)])
-        return [*(PastEvent(*event_of(member)) for member in stored), *drafted]
+            raise EventsNeeded([name], events=[(name, metric)])
+        return [*stored, *drafted]
 
     # Streaks
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from palmares.ledger.valkey.keys import ShardKeys
@@ -59,9 +59,10 @@ def entries(raw: Any) -> list[tuple[int, dict[bytes, bytes]]]:
     return [(int(bytes(identifier).partition(b"-")[0]), _fields(fields)) for identifier, fields in pairs]
 
 
-def _fields(raw: Iterable[Any]) -> dict[bytes, bytes]:
-    flat = [part for pair in raw for part in (pair if isinstance(pair, list) else [pair])]
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+def _fields(raw: Sequence[Any]) -> dict[bytes, bytes]:
+    if raw and isinstance(raw[0], list):
+        return dict(raw)
+    return dict(zip(raw[::2], raw[1::2], strict=True))
 
 
 def _logged(position: int, fields: Mapping[bytes, bytes]) -> Logged:

@@ -29,7 +29,7 @@ from palmares.ledger.contract import Entry, void
 from palmares.ledger.points import decode_schemes
 from palmares.ledger.valkey.anonymous_draft import AnonymousDraft
 from palmares.ledger.valkey.commit import Commit, Shard
-from palmares.ledger.valkey.draft import Given, Picture, Step
+from palmares.ledger.valkey.draft import EventsNeeded, Given, Picture, Step
 from palmares.ledger.valkey.erasing import anonymous_line, is_anonymous_line
 from palmares.ledger.valkey.keeper import Keeper
 from palmares.ledger.valkey.keys import user_name
@@ -170,11 +170,16 @@ class Replay:
 
     def _drafted(self, picture: Picture, shard: Shard, lines: Sequence[LogLine]) -> Iterator[_Drafted]:
         """The steps that lead to some lines, with the lines as they are."""
-        draft, left = _Draft(picture, self._streaks), lines
+        draft, left, needed = _Draft(picture, self._streaks), lines, EventsNeeded()
         while left:
             line = left[0]
             is_erased = line.user in self._erased.get(shard.place, ())
-            drafted = _as_it_is(draft, line) if is_erased else _drafted(draft, left)
+            try:
+                drafted = _as_it_is(draft, line) if is_erased else _drafted(draft, left)
+            except EventsNeeded as one:
+                needed.include(one)
+                left = left[1:]
+                continue
             step, some = drafted
             if step.version:
                 # Several commits go out together, so a user who is new in one has a number in the next.
@@ -185,6 +190,8 @@ class Replay:
                 step.given = Given(line.user, [one.position for one in some])
             yield drafted
             left = left[len(some) :]
+        if needed:
+            raise needed
 
     async def _picture(self, shard: Shard, lines: Sequence[LogLine]) -> Picture:
         """What is needed to draft lines. Those that they are about may be among them."""

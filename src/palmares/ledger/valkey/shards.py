@@ -16,11 +16,12 @@ from palmares.ledger.contract import Entry
 from palmares.ledger.points import encode_schemes
 from palmares.ledger.valkey.boards import Boards, decode_boards, encode_board
 from palmares.ledger.valkey.commit import Shard, damaged
-from palmares.ledger.valkey.draft import EventsNeeded, Picture
+from palmares.ledger.valkey.draft import EventsNeeded, PastEvent, Picture
 from palmares.ledger.valkey.kept_log import KeptLog
 from palmares.ledger.valkey.keys import ShardKeys, used_field, user_name
 from palmares.ledger.valkey.leaving import decode_leaving
 from palmares.ledger.valkey.lines import let_go_upto, lines_at
+from palmares.ledger.valkey.member import event_of
 from palmares.ledger.valkey.numbering import Inherited, Numbering
 from palmares.ledger.valkey.state import Line, Logged, Stored, Use, decode_line, decode_stored, decode_use, encode_line
 from palmares.ledger.valkey.store import Command, Store
@@ -179,18 +180,24 @@ class Shards:
         return answers
 
     async def add_events(self, picture: Picture, needed: EventsNeeded) -> None:
-        """Read the events that a draft turned out to need."""
-        pairs = sorted(needed.missing)
-        found = await asyncio.gather(
-            *(self._read_all(self.all[picture.shard_of[name]].keys.events(metric, name)) for name, metric in pairs)
-        )
-        picture.events = {**picture.events, **dict(zip(pairs, found, strict=True))}
+        """Read the events that a draft turned out to need, in one round trip to each shard."""
+        by_shard: dict[int, list[tuple[bytes, int]]] = {}
+        for name, metric in sorted(needed.events):
+            by_shard.setdefault(picture.shard_of[name], []).append((name, metric))
+        found = await asyncio.gather(*(self._all_events(self.all[place], some) for place, some in by_shard.items()))
+        picture.events = {**picture.events, **{pair: events for some in found for pair, events in some.items()}}
         if needed.lines:
             picture.lines = {**picture.lines, **await self.lines_at(needed.lines)}
 
-    async def _read_all(self, key: bytes) -> list[bytes]:
-        [members] = await self.store.read([[b"ZRANGE", key, b"0", b"-1"]])
-        return list(members)
+    async def _all_events(
+        self, shard: Shard, pairs: Sequence[tuple[bytes, int]]
+    ) -> dict[tuple[bytes, int], list[PastEvent]]:
+        commands: list[Command] = [[b"ZRANGE", shard.keys.events(metric, name), b"0", b"-1"] for name, metric in pairs]
+        found = await self.store.read(commands)
+        return {
+            pair: [PastEvent(*event_of(member)) for member in members]
+            for pair, members in zip(pairs, found, strict=True)
+        }
 
     def _used_fields(self, entries: Sequence[Entry]) -> dict[int, list[bytes]]:
         found: dict[int, dict[bytes, None]] = {}

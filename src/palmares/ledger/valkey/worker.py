@@ -29,7 +29,7 @@ from palmares.ledger.event_id import event_id
 from palmares.ledger.valkey.commit import Answer, Commit, Shard
 from palmares.ledger.valkey.correct import CorrectingDraft
 from palmares.ledger.valkey.counting import Counting
-from palmares.ledger.valkey.draft import Picture, Step
+from palmares.ledger.valkey.draft import EventsNeeded, Picture, Step
 from palmares.ledger.valkey.replicas import Unreplicated
 from palmares.ledger.valkey.shards import Shards, follower, with_events
 from palmares.ledger.valkey.store import Halted, Lost
@@ -208,19 +208,23 @@ class Worker:
             request.outcomes[place] = self._outcome(step, boards)
 
     def _draft(self, picture: Picture, waiting: Sequence[Request]) -> None:
-        """Give each request its steps, or refuse it."""
-        draft = CorrectingDraft(picture, self._streaks)
+        """Give each request its steps, or refuse it; neither, as long as `EventsNeeded` is raised."""
+        draft, needed = CorrectingDraft(picture, self._streaks), EventsNeeded()
+        refusals: list[tuple[Request, PalmaresError]] = []
         for request in waiting:
-            request.steps = {}
-            if request.refused:
-                continue
-            places = request.open_places
+            request.steps, places = {}, request.open_places
             try:
                 steps = draft.add([request.entries[place] for place in places])
+            except EventsNeeded as one:
+                needed.include(one)
             except PalmaresError as error:
-                request.refuse(error)
+                refusals.append((request, error))
             else:
                 request.steps = dict(zip(places, steps, strict=True))
+        if needed:
+            raise needed
+        for request, refusal in refusals:
+            request.refuse(refusal)
 
     async def _commit(
         self, picture: Picture, drafted: Sequence[Request], asked: Mapping[Ranking, Question]

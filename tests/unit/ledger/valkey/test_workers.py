@@ -11,6 +11,7 @@ import pytest
 from palmares.domain.errors import Invalid, NotFound, Overloaded, Unavailable
 from palmares.domain.value import MICROS
 from palmares.ledger.contract import Outcome, Record
+from palmares.ledger.valkey.draft import EventsNeeded, Picture
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.store import Glide, Lost
 from tests.ledger_world import Clock, run_on, swim
@@ -93,6 +94,34 @@ async def test_a_board_that_is_heard_of_while_events_are_read_has_the_event(
     late = swim("ann", 3, at="2026-03-04T10:00:00Z")
     await asyncio.gather(first.record([late]), first.record([swim("bob", 1)]))
     assert await standings(first) == [(1, "ann", 8), (2, "bob", 1)]
+
+
+async def test_the_events_of_many_users_are_read_at_once(open_worker: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many of a batch are late; what comes behind them, or is refused, is so with their events too."""
+    latest = make_board(3, "latest", aggregation="last")
+    ledger = await open_worker([latest], 4)
+    users = [f"user-{place}" for place in range(30)]
+    await ledger.record([swim(user, 5, at="2026-03-04T11:00:00Z") for user in users])
+    needs: list[EventsNeeded] = []
+    add_events = ledger._shards.add_events
+
+    async def count(picture: Picture, needed: EventsNeeded) -> None:
+        needs.append(needed)
+        await add_events(picture, needed)
+
+    monkeypatch.setattr(ledger._shards, "add_events", count)
+    late = [swim(user, place, at="2026-03-04T10:00:00Z") for place, user in enumerate(users, 1)]
+    *taken, refused = await asyncio.gather(
+        ledger.record(late),
+        ledger.record([swim(user, 1, at="2026-03-04T10:30:00Z") for user in users[::2]]),
+        ledger.record([swim("user-0", 2, at="2026-03-04T10:45:00Z"), *[swim("user-1", 9 * 10**12)] * 2]),
+        return_exceptions=True,
+    )
+    assert [len(needed.events) for needed in needs] == [len(users)]
+    assert isinstance(refused, Invalid)
+    assert [outcome.total for outcome in taken[1]] == [(5 + place + 1) * MICROS for place in range(1, 31, 2)]
+    rows = await ledger.page(3, RUN, [()], 0, 100)
+    assert {row.user_id: row.value for row in rows} == dict.fromkeys(users, 5 * MICROS)
 
 
 async def test_each_shard_has_a_log_without_gaps(open_worker: Open) -> None:
