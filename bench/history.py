@@ -22,7 +22,7 @@ from typing import NamedTuple
 from bench.finding import Finding
 from palmares.archive.sql import SqlArchive
 from palmares.domain.run import Run
-from palmares.domain.snapshot import Places, Rows
+from palmares.domain.snapshot import DayEnd, Places, Rows
 from palmares.ledger.embedded._index import Index
 
 DAYS = 100
@@ -76,7 +76,7 @@ def _keep_days(archive: SqlArchive, users: int) -> Kept:
         began = time.perf_counter()
         places = _places(index)
         taken = time.perf_counter()
-        archive.keep_day(edition, RUN.start, day, [()], places)
+        archive.keep_days(edition, RUN.start, [DayEnd(day, [()], places)])
         kept.taking.append(taken - began)
         kept.writing.append(time.perf_counter() - taken)
     return kept

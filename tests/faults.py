@@ -77,7 +77,7 @@ def broken_archive(ledger: EmbeddedLedger) -> Iterator[None]:
     def refuse(*_: Any, **__: Any) -> None:
         raise Unavailable("the archive's database does not work at present")
 
-    with patch.multiple(ledger._archivist.archive, keep_day=refuse, keep_run=refuse, install=refuse):
+    with patch.multiple(ledger._archivist.archive, keep_days=refuse, keep_run=refuse, install=refuse):
         yield
 
 

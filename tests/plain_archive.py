@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from palmares.domain.errors import NotFound
 from palmares.domain.group import Group
 from palmares.domain.run import Run
-from palmares.domain.snapshot import DAYS_KEPT, DayStanding, FinalPlace, FinalRun, Places, Rows
+from palmares.domain.snapshot import DAYS_KEPT, DayEnd, DayStanding, FinalPlace, FinalRun, Places, Rows
 
 Entry = tuple[int, int, int]  # participant, value, reached_at
 
@@ -102,10 +102,12 @@ class PlainArchive:
 
     # Days and runs
 
-    def keep_day(self, edition: int, run_start: int, day: int, groups: Sequence[Group], places: Places) -> None:
+    def keep_days(self, edition: int, run_start: int, ends: Sequence[DayEnd]) -> None:
         kept = self._known(edition).run(run_start)
-        kept.days = {held: users for held, users in kept.days.items() if held > day - DAYS_KEPT}
-        kept.days[day] = {user: (groups[group], rank, value) for user, group, rank, value in zip(*places, strict=True)}
+        for day, groups, places in ends:
+            kept.days = {held: users for held, users in kept.days.items() if held > day - DAYS_KEPT}
+            rows = zip(*places, strict=True)
+            kept.days[day] = {user: (groups[group], rank, value) for user, group, rank, value in rows}
 
     def has_day(self, edition: int, run_start: int, day: int) -> bool:
         return edition in self.editions and day in self.editions[edition].run(run_start).days

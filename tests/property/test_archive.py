@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from palmares.archive.sql import SqlArchive
 from palmares.domain.group import Group
 from palmares.domain.run import Run
-from palmares.domain.snapshot import Places, Rows
+from palmares.domain.snapshot import DayEnd, Places, Rows
 from tests.databases import Place, Postgres, sqlite_in
 from tests.effort import tries
 from tests.plain_archive import PlainArchive
@@ -56,6 +56,12 @@ def orders_of(standing: dict[int, tuple[Group, int, int]]) -> list[tuple[Group, 
             )
         )
     return orders
+
+
+def end_of(day: int, standing: dict[int, tuple[Group, int, int]]) -> DayEnd:
+    """The end of a day at which users stood so."""
+    groups = [group for group, _ in orders_of(standing)]
+    return DayEnd(day, groups, places_of(standing, groups))
 
 
 def places_of(standing: dict[int, tuple[Group, int, int]], groups: list[Group]) -> Places:
@@ -115,11 +121,14 @@ class ArchiveAgainstDictionaries(RuleBasedStateMachine):
         self.editions.append((self.archive.edition(board), self.plain.edition(board)))
 
     @precondition(has_editions)
-    @rule(chance=st.integers(0, 9), run_start=run_starts, day=st.sampled_from(DAYS), standing=standings)
-    def keep_day(self, chance: int, run_start: int, day: int, standing: dict[int, tuple[Group, int, int]]) -> None:
-        groups = [group for group, _ in orders_of(standing)]
+    @rule(
+        chance=st.integers(0, 9),
+        run_start=run_starts,
+        ends=st.dictionaries(st.sampled_from(DAYS), standings, min_size=1, max_size=3),
+    )
+    def keep_days(self, chance: int, run_start: int, ends: dict[int, dict[int, tuple[Group, int, int]]]) -> None:
         for archive, edition in zip((self.archive, self.plain), self.pick(chance), strict=True):
-            archive.keep_day(edition, run_start, day, groups, places_of(standing, groups))
+            archive.keep_days(edition, run_start, [end_of(day, standing) for day, standing in sorted(ends.items())])
 
     @precondition(has_editions)
     @rule(chance=st.integers(0, 9), run=runs, standing=standings, revision=st.integers(0, 2))

@@ -32,7 +32,7 @@ from palmares.archive.columns import chunks_of_rows, chunks_of_users, packed, pa
 from palmares.archive.order import heads_of
 from palmares.domain.group import Group
 from palmares.domain.run import Run
-from palmares.domain.snapshot import Places, Rows
+from palmares.domain.snapshot import DayEnd, Places, Rows
 
 Edition = int | ScalarSelect[int]
 
@@ -158,14 +158,17 @@ def drop_empty_shelves(writer: Connection, edition: int, run_start: int) -> None
     writer.execute(dropping)
 
 
-def add_day(
-    writer: Connection, edition: int, run_start: int, day: int, groups: Sequence[Group], places: Places
-) -> None:
-    """Lay a day that is not kept yet on the newest shelf of a run."""
+def add_days(writer: Connection, edition: int, run_start: int, ends: Sequence[DayEnd]) -> None:
+    """Lay days that are not kept yet on the newest shelf of a run."""
     shelf = _newest_shelf(writer, edition, run_start)
-    numbers = _numbers_of(writer, shelf, groups)
-    writer.execute(insert(tables.days).values(shelf=shelf, day=day))
-    rows = (row | {"shelf": shelf, "day": day} for row in _places_in_chunks(places, numbers))
+    groups = list(dict.fromkeys(group for end in ends for group in end.groups))
+    number_of = dict(zip(groups, _numbers_of(writer, shelf, groups), strict=True))
+    _insert_all(writer, tables.days, ({"shelf": shelf, "day": end.day} for end in ends))
+    rows = (
+        row | {"shelf": shelf, "day": end.day}
+        for end in ends
+        for row in _places_in_chunks(end.places, [number_of[group] for group in end.groups])
+    )
     _insert_all(writer, tables.day_places, rows)
 
 

@@ -20,7 +20,7 @@ from palmares.archive.shelves import Final, current
 from palmares.domain.errors import NotFound, Unavailable
 from palmares.domain.group import Group
 from palmares.domain.run import Run
-from palmares.domain.snapshot import DAYS_KEPT, DayStanding, FinalPlace, FinalRun, Places, Rows
+from palmares.domain.snapshot import DAYS_KEPT, DayEnd, DayStanding, FinalPlace, FinalRun, Places, Rows
 from palmares.sql.database import Database, Part
 
 # Some builds of SQLite overwrite with zeros whatever is deleted, which would write every day that is let go once more.
@@ -169,17 +169,21 @@ class SqlArchive:
 
     # The ends of days
 
-    def keep_day(self, edition: int, run_start: int, day: int, groups: Sequence[Group], places: Places) -> None:
-        """Keep where everybody of a run stood at the end of a day, instead of what was kept for that day.
+    def keep_days(self, edition: int, run_start: int, ends: Sequence[DayEnd]) -> None:
+        """Keep the ends of some days of a run, ascending, instead of what was kept for those days.
 
-        Days of the run that lie `DAYS_KEPT` or more before it are let go. O(users).
+        Days of the run that lie `DAYS_KEPT` or more before the last of them are let go. One transaction, O(users) for
+        each day.
         """
+        let_go = ends[-1].day - DAYS_KEPT
+        ends = [end for end in ends if end.day > let_go]
+        renewed = {end.day for end in ends}
         with self._database.writing() as writer:
             _require(writer, edition)
             kept = shelves.days_of(writer, edition, run_start)
-            old = [held for held in kept if held[1] == day or held[1] <= day - DAYS_KEPT]
+            old = [held for held in kept if held[1] in renewed or held[1] <= let_go]
             shelves.drop_days(writer, old)
-            shelves.add_day(writer, edition, run_start, day, groups, places)
+            shelves.add_days(writer, edition, run_start, ends)
             if old:
                 shelves.drop_empty_shelves(writer, edition, run_start)
 

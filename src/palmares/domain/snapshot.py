@@ -7,7 +7,7 @@ numbers. Only who is ranked is kept: outside the cap and without a group nobody 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from palmares.domain.group import Group
@@ -27,6 +27,14 @@ class Places(NamedTuple):
     groups: array[int]
     ranks: array[int]
     values: array[int]
+
+
+class DayEnd(NamedTuple):
+    """Where everybody of a run stood at the end of a day, with the groups that `places` refers to."""
+
+    day: int
+    groups: Sequence[Group]
+    places: Places
 
 
 class Rows(NamedTuple):

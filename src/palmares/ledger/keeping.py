@@ -15,7 +15,7 @@ from typing import Protocol
 
 from palmares.domain.group import Group
 from palmares.domain.run import Run
-from palmares.domain.snapshot import DayStanding, FinalPlace, FinalRun, Places, Rows
+from palmares.domain.snapshot import DayEnd, DayStanding, FinalPlace, FinalRun, Places, Rows
 
 
 class Order(Protocol):
@@ -85,9 +85,9 @@ class Archive(Protocol):
     def cut(self, board: int, position: int) -> bytes | None:
         """What was kept of a board that was finished at a position."""
 
-    def keep_day(self, edition: int, run_start: int, day: int, groups: Sequence[Group], places: Places) -> None:
-        """Keep where everybody of a run stood at the end of a day, instead of what was kept for that day; days of
-        the run that lie `DAYS_KEPT` or more before it are let go."""
+    def keep_days(self, edition: int, run_start: int, ends: Sequence[DayEnd]) -> None:
+        """Keep the ends of some days of a run, ascending, instead of what was kept for those days; days of the run
+        that lie `DAYS_KEPT` or more before the last of them are let go."""
 
     def has_day(self, edition: int, run_start: int, day: int) -> bool:
         """Whether that day of a run is kept."""

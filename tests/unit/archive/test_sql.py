@@ -18,7 +18,7 @@ from palmares.domain.board import Board, Numbering
 from palmares.domain.errors import NotFound, Unavailable
 from palmares.domain.group import Group
 from palmares.domain.run import Run
-from palmares.domain.snapshot import DAYS_KEPT, DayStanding, FinalPlace, FinalRun, Places, Rows
+from palmares.domain.snapshot import DAYS_KEPT, DayEnd, DayStanding, FinalPlace, FinalRun, Places, Rows
 from palmares.domain.standing import rank_all
 from palmares.domain.tally import Tally
 from palmares.ledger.embedded._index import Index, merge_places
@@ -77,7 +77,7 @@ def rows_of(indexes: dict[Group, Index]) -> list[tuple[Group, Rows]]:
 
 
 def keep_day(archive: Archive, edition: int, day: int, standings: Standings, run: Run = RUN) -> None:
-    archive.keep_day(edition, run.start, day, list(standings), places_of(indexes_of(standings)))
+    archive.keep_days(edition, run.start, [DayEnd(day, list(standings), places_of(indexes_of(standings)))])
 
 
 def many(count: int, values: int = 50) -> dict[int, tuple[int, int]]:
@@ -126,6 +126,31 @@ def test_days_that_nobody_can_ask_for_are_let_go(archive: SqlArchive) -> None:
     assert all(standing.value == standing.day for standing in history)
 
 
+def test_days_that_are_kept_together_are_as_if_kept_one_after_another(archive: SqlArchive) -> None:
+    """Each day has groups of its own, and those that nobody can ask for are let go."""
+    edition = archive.edition(BOARD)
+    keep_day(archive, edition, 201, {DE: {9: (90, 0)}})
+    days: dict[int, Standings] = {
+        100: {DE: {1: (10, 0)}},
+        201: {FR: {1: (20, 0)}, DE: {2: (30, 0)}},
+        202: {},
+        203: {IT: {1: (40, 0)}, FR: {2: (50, 0)}},
+    }
+    ends = [DayEnd(day, list(found), places_of(indexes_of(found))) for day, found in days.items()]
+
+    archive.keep_days(edition, RUN.start, ends)
+
+    expected = [DayStanding(201, 1, 20), DayStanding(202, None, None), DayStanding(203, 1, 40)]
+    assert archive.history(BOARD, RUN.start, 1, 0, 999) == expected
+    assert archive.history(BOARD, RUN.start, 9, 201, 201) == [DayStanding(201, None, None)]
+    for day in (201, 203):
+        kept = archive.day(BOARD, RUN.start, day)
+        assert kept is not None
+        assert {user: kept[0][group] for user, group in zip(kept[1].users, kept[1].groups, strict=True)} == {
+            user: group for group, users in days[day].items() for user in users
+        }
+
+
 def test_days_of_other_runs_stay(archive: SqlArchive) -> None:
     """Runs may be far apart."""
     edition = archive.edition(BOARD)
@@ -142,7 +167,7 @@ def test_a_day_of_many_users_is_read_back_whole(archive: SqlArchive) -> None:
     indexes = indexes_of({FR: {number * 3 + 1: (number % 9, 0) for number in range(4500)}, DE: many(4500)})
     indexes[IT] = indexes_of({IT: {2**32 - 1: (5, 0), 10**6: (6, 0)}})[IT]
     places = places_of(indexes, "competition")
-    archive.keep_day(edition, RUN.start, 102, list(indexes), places)
+    archive.keep_days(edition, RUN.start, [DayEnd(102, list(indexes), places)])
 
     assert archive.day(BOARD, RUN.start, 101) == ([DE, FR, IT], places_of(indexes_of({DE: many(10)})))
     found = archive.day(BOARD, RUN.start, 102)

@@ -22,7 +22,7 @@ import structlog
 from palmares.domain.errors import NotFound, Unavailable
 from palmares.domain.group import Group
 from palmares.domain.run import Run
-from palmares.domain.snapshot import DayStanding, Places, Rows
+from palmares.domain.snapshot import DayEnd, DayStanding, Places, Rows
 from palmares.ledger.embedded._index import Index, merge_places
 from palmares.ledger.embedded.kept import Kept
 from palmares.ledger.embedded.rankings import Rankings
@@ -180,7 +180,8 @@ class Archivist:
 
     def _write_day(self, taken: Day) -> None:
         groups = [part.group for part in taken.parts]
-        self.archive.keep_day(taken.rankings.edition, taken.run.start, taken.day, groups, merged(taken.parts))
+        end = DayEnd(taken.day, groups, merged(taken.parts))
+        self.archive.keep_days(taken.rankings.edition, taken.run.start, [end])
 
     def _write_run(self, rankings: Rankings, run: Run, taken: Day | None, orders: dict[Group | None, Index]) -> None:
         if self._is_kept(rankings, run):

@@ -16,16 +16,17 @@ from palmares.domain.effect import BOUNDARY_STEP, ends_day, final_at, last_bound
 from palmares.domain.group import Group
 from palmares.domain.local_time import day_of, start_of
 from palmares.domain.run import Run
-from palmares.domain.snapshot import DAYS_KEPT
+from palmares.domain.snapshot import DAYS_KEPT, DayEnd
 from palmares.domain.tally import Tally
 from palmares.domain.value import MOST
 from palmares.ledger.keeping import Archive
 from palmares.ledger.valkey.kept_groups import KeptGroups
 from palmares.ledger.valkey.member import Members
-from palmares.ledger.valkey.moment import Ranked, columns
+from palmares.ledger.valkey.moment import Ranked, columns, end_of_day
 from palmares.ledger.valkey.past import Effect, Past
 
 InThread = Callable[..., Awaitable[Any]]
+_PLACES_AT_ONCE = 20_000
 
 
 class _Held(NamedTuple):
@@ -64,6 +65,8 @@ class Build:
         self._kept_groups = KeptGroups(board, archive, in_thread)
         # What was ranked at the last boundary, of runs in which nothing has changed since.
         self._ranked: dict[Run, Ranked] = {}
+        # The ends of days that are to be kept, by first day of the run.
+        self._ended: dict[int, list[DayEnd]] = {}
         self._boundary = 0
 
     async def reach(self, boundary: int, on_progress: Callable[[], None] = lambda: None) -> None:
@@ -81,6 +84,8 @@ class Build:
                 # Nobody ever had a value that counts.
                 self._revised.add(run)
                 await self._close(run, final_at(run))
+        for run_start in list(self._ended):
+            await self._write_days(run_start)
 
     async def finish(self, at: int) -> None:
         """Live on to the end of what is known, and let all runs end, as of an instant."""
@@ -163,21 +168,29 @@ class Build:
             if ranked.groups:
                 self.begun.add(run.start)
             if run.start in self.begun and day_of(due) > day_of(min(reached, final_at(run))) - DAYS_KEPT:
-                await self._in_thread(self._write_day, run, day_of(due) - 1, ranked)
+                await self._keep_day(run, day_of(due) - 1, ranked)
 
     async def _close(self, run: Run, due: int) -> None:
         ranked = self._rank(run)
         if ranked.groups or run.start in self.begun:
-            await self._in_thread(self._write_day, run, day_of(due), ranked)
+            await self._keep_day(run, day_of(due), ranked)
+            await self._write_days(run.start)
         await self._in_thread(self._write_run, run, ranked, int(run in self._revised))
         self._closed.add(run)
         self.begun.discard(run.start)
         self._held.pop(run, None)
         self._ranked.pop(run, None)
 
-    def _write_day(self, run: Run, day: int, ranked: Ranked) -> None:
-        groups, places = columns(ranked)
-        self._archive.keep_day(self._edition, run.start, day, [group for group, _ in groups], places)
+    async def _keep_day(self, run: Run, day: int, ranked: Ranked) -> None:
+        """Let a day end. Days of few users are written together: a transaction takes longer than what is in it."""
+        ended = self._ended.setdefault(run.start, [])
+        ended.append(await self._in_thread(end_of_day, day, ranked))
+        if sum(len(end.places.users) for end in ended) >= _PLACES_AT_ONCE:
+            await self._write_days(run.start)
+
+    async def _write_days(self, run_start: int) -> None:
+        if ended := self._ended.pop(run_start, None):
+            await self._in_thread(self._archive.keep_days, self._edition, run_start, ended)
 
     def _write_run(self, run: Run, ranked: Ranked, revision: int) -> None:
         self._archive.keep_run(self._edition, run, *columns(ranked), revision=revision)

@@ -31,7 +31,7 @@ from palmares.ledger.keeping import Archive
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.keys import LedgerKeys, begun_member, run_group_of, run_of
 from palmares.ledger.valkey.lease import Lease, LeaseLost
-from palmares.ledger.valkey.moment import Passed, Ranked, columns, passed, ranked_at
+from palmares.ledger.valkey.moment import Passed, Ranked, columns, end_of_day, passed, ranked_at
 from palmares.ledger.valkey.shards import Shards, by_present_boards
 
 logger = structlog.get_logger(__name__)
@@ -252,10 +252,7 @@ class Keeper:
         await self.in_thread(self._write_places, board, run, day, ranked)
 
     def _write_places(self, board: Board, run: Run, day: int, ranked: Ranked) -> None:
-        groups, places = columns(ranked)
-        self._archive.keep_day(
-            self._archive.edition(board.number), run.start, day, [group for group, _ in groups], places
-        )
+        self._archive.keep_days(self._archive.edition(board.number), run.start, [end_of_day(day, ranked)])
 
     def _has_day(self, board: Board, run: Run, day: int) -> bool:
         return self._archive.has_day(self._archive.edition(board.number), run.start, day)

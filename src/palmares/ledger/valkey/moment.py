@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from palmares.domain.board import Board
 from palmares.domain.group import Group
-from palmares.domain.snapshot import Places, Rows
+from palmares.domain.snapshot import DayEnd, Places, Rows
 from palmares.domain.value import MOST
 from palmares.ledger.contract import Ranks
 from palmares.ledger.valkey.boards import Making
@@ -233,6 +233,12 @@ def columns(ranked: Ranked) -> tuple[list[tuple[Group, Rows]], Places]:
         groups.append((group, rows))
     users, numbers, ranks, values = zip(*sorted(places), strict=True) if places else ((), (), (), ())
     return groups, Places(array("I", users), array("I", numbers), array("I", ranks), array("q", values))
+
+
+def end_of_day(day: int, ranked: Ranked) -> DayEnd:
+    """Everybody's place at the end of a day, as the archive takes it. O(n log n)."""
+    groups, places = columns(ranked)
+    return DayEnd(day, [group for group, _ in groups], places)
 
 
 def ranks_of(ranked: Ranked) -> Iterator[tuple[Group, Ranks]]:

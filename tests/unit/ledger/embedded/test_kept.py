@@ -6,7 +6,7 @@ import pytest
 
 from palmares.domain.changes import Plan
 from palmares.domain.run import Run
-from palmares.domain.snapshot import DayStanding, FinalRun, Places, Rows
+from palmares.domain.snapshot import DayEnd, DayStanding, FinalRun, Places, Rows
 from palmares.ledger.embedded import kept
 from palmares.ledger.embedded.kept import Kept
 from palmares.ledger.embedded.rankings import Rankings
@@ -33,7 +33,7 @@ class CountingArchive(PlainArchive):
 
 def keep(archive: PlainArchive, day: int, rank: int) -> None:
     places = Places(array("I", [USER]), array("I", [0]), array("I", [rank]), array("q", [5]))
-    archive.keep_day(archive.edition(BOARD), RUN, day, [()], places)
+    archive.keep_days(archive.edition(BOARD), RUN, [DayEnd(day, [()], places)])
 
 
 def test_a_history_is_asked_for_once() -> None:

@@ -1,7 +1,7 @@
 """What ends is kept as it was at its instant, once, by one worker of many, whatever fails in between."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from palmares.domain.board import Board
 from palmares.domain.errors import Unavailable
-from palmares.domain.snapshot import DayStanding
+from palmares.domain.snapshot import DayEnd, DayStanding
 from palmares.domain.value import MICROS
 from palmares.ledger.valkey import moment
 from palmares.ledger.valkey.ledger import ValkeyLedger
@@ -35,10 +35,10 @@ class FailingArchive(PlainArchive):
         self.written: list[str] = []
         self.before = before
 
-    def keep_day(self, *arguments: Any) -> None:
+    def keep_days(self, edition: int, run_start: int, ends: Sequence[DayEnd]) -> None:
         self.before("keep_day")
-        super().keep_day(*arguments)
-        self.written.append("keep_day")
+        super().keep_days(edition, run_start, ends)
+        self.written += ["keep_day" for _ in ends]
 
     def keep_run(self, *arguments: Any, **named: Any) -> None:
         self.before("keep_run")
