@@ -6,12 +6,14 @@ Whoever uses one of these fixtures runs with a data folder, and once more with a
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.acceptance.calls import Caller
 from tests.acceptance.homes import Home, Homes, in_folder, on_cluster
 from tests.acceptance.process import ADMIN_KEY, Process
+from tests.acceptance.test_retroactive import ENOUGH_ON_A_CLUSTER
 from tests.effort import EFFORT
 
 Start = Callable[..., Process]
@@ -38,8 +40,6 @@ ON_A_CLUSTER: dict[str, Collection[str]] = {
         "test_the_key_that_the_first_start_prints_opens_the_server",
     ],
     "test_paths": ["test_an_encoded_id_of_any_form_is_one_user", "test_an_id_may_stand_in_a_path_unencoded"],
-    # Thirty boards, each made anew whenever something comes late, take minutes; tests/contract has the same in small.
-    "test_retroactive": [],
     "test_season": [
         "test_a_season_around_the_earth_is_what_arithmetic_over_the_log_says",
         "test_a_run_is_open_until_the_last_zone_on_earth_has_left_it",
@@ -60,10 +60,16 @@ ON_A_CLUSTER: dict[str, Collection[str]] = {
         "test_a_receiver_that_hangs_delays_neither_events_nor_other_webhooks",
     ],
 }
-# Of parameters that the ledger hears nothing of, the ones that are shown on a cluster.
-ONE_IS_ENOUGH = {
-    "bad": "value out of range", "client": "sync", "end": Process.kill, "ending": "kill", "kind": "sync", "raw": False,
-}  # fmt: skip
+# Of parameters, those that are enough on a cluster: the ledger hears nothing of them, or others reach as much of it.
+ENOUGH: dict[str, Collection[Any]] = {
+    "bad": ["value out of range"],
+    "board": ENOUGH_ON_A_CLUSTER,
+    "client": ["sync"],
+    "end": [Process.kill],
+    "ending": ["kill"],
+    "kind": ["sync"],
+    "raw": [False],
+}
 # A single Valkey with one shard does what a cluster does with several, and less.
 CLUSTERS = {"cluster": ("valkey_cluster", 4), "one shard": ("valkey", 1)}
 KINDS = ["folder", "cluster", *(["one shard"] if EFFORT > 1 else [])]
@@ -92,7 +98,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _is_shown_by_another(item: pytest.Item) -> bool:
     given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     is_on_cluster = given.get("homes", "folder") != "folder"
-    return is_on_cluster and any(given.get(name, one) != one for name, one in ONE_IS_ENOUGH.items())
+    return is_on_cluster and any(name in given and given[name] not in enough for name, enough in ENOUGH.items())
 
 
 @pytest.fixture(scope="session")
