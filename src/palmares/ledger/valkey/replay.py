@@ -171,14 +171,19 @@ class Replay:
     def _drafted(self, picture: Picture, shard: Shard, lines: Sequence[LogLine]) -> Iterator[_Drafted]:
         """The steps that lead to some lines, with the lines as they are."""
         draft, left, needed = _Draft(picture, self._streaks), lines, EventsNeeded()
+        unsure: set[int] = set()
         while left:
             line = left[0]
+            if line.user in unsure:
+                # It may be of a step that could not be drafted.
+                left = left[1:]
+                continue
             is_erased = line.user in self._erased.get(shard.place, ())
             try:
                 drafted = _as_it_is(draft, line) if is_erased else _drafted(draft, left)
             except EventsNeeded as one:
                 needed.include(one)
-                left = left[1:]
+                unsure.add(line.user)
                 continue
             step, some = drafted
             if step.version:
