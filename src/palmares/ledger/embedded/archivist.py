@@ -3,6 +3,9 @@
 Taking happens at once, on the event loop, so that it is of one moment: a copy of everybody's place, or the orders of a
 run that is final. Writing follows on a thread, in the same order. Until a final run is written it is read from the
 orders that were taken; when the archive cannot be written, what was taken waits in memory and is tried again.
+
+Days of a run that wait are written in one go: after an outage, or where the past is made anew, many end at once, and
+with few users a transaction takes longer than what is in it.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import structlog
@@ -30,6 +33,7 @@ from palmares.ledger.keeping import Archive
 
 logger = structlog.get_logger(__name__)
 _MOST_BYTES_WAITING = 64 << 20
+_MOST_BYTES_TOGETHER = 1 << 20
 
 
 class GroupPlaces(NamedTuple):
@@ -50,13 +54,14 @@ class Day(NamedTuple):
     parts: Sequence[GroupPlaces]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
-    """Something taken that is to be written. `done` is called on the event loop once it is durable."""
+    """Something taken that is to be written, with the days in it. `done` is called on the event loop once it is
+    durable."""
 
     write: Callable[[], None]
     size: int = 0
-    day: Day | None = None
+    days: list[Day] = field(default_factory=list)
     done: Callable[[], None] = lambda: None
 
 
@@ -67,6 +72,8 @@ class Archivist:
         self.archive = archive
         self.kept = Kept(archive)
         self._jobs: deque[Job] = deque()
+        # Those that take more days, by rankings and first day of the run.
+        self._open: dict[tuple[Rankings, int], Job] = {}
         self._bytes_waiting = 0
         self._thread = ThreadPoolExecutor(1, "palmares-archive")
         self._writing = asyncio.Lock()
@@ -76,9 +83,7 @@ class Archivist:
         """Keep where everybody of a run stands now, as the end of a day. The first day is one with anybody ranked."""
         parts = places_of(rankings, rankings.runs[run.start])
         if self._begins(rankings, run, bool(parts)):
-            taken = Day(rankings, run, day, parts)
-            size = sum(len(part.participants) * 4 for part in parts)
-            self._add(Job(lambda: self._write_day(taken), size, taken))
+            self._add_day(Day(rankings, run, day, parts))
 
     def skip_day(self, rankings: Rankings, run: Run) -> None:
         """Let a day pass that nobody can ask for any more. The days of the run may have begun with it all the same."""
@@ -93,7 +98,7 @@ class Archivist:
         self._add(
             Job(
                 lambda: self._write_run(rankings, run, taken, orders),
-                day=taken,
+                days=[] if taken is None else [taken],
                 done=lambda: rankings.let_go(run.start),
             )
         )
@@ -106,11 +111,13 @@ class Archivist:
     def waiting_days(self, rankings: Rankings, run: Run, user: int) -> Iterator[DayStanding]:
         """Where a user stood on the days of a run that are not written yet."""
         for job in self._jobs:
-            if job.day is not None and job.day.rankings is rankings and job.day.run.start == run.start:
-                yield standing_on(job.day, user)
+            for day in job.days:
+                if day.rankings is rankings and day.run.start == run.start:
+                    yield standing_on(day, user)
 
     def forget(self, board: int) -> None:
         """Let the archive forget a board, after what is to be written before."""
+        self._open.clear()
         self._add(Job(lambda: self.archive.forget(board)))
 
     async def relieve(self, in_build: bool) -> None:
@@ -127,6 +134,7 @@ class Archivist:
         async with self._writing:
             while self._jobs:
                 job = self._jobs[0]
+                self._take_no_more(job)
                 try:
                     await self.write(job.write)
                 except NotFound:
@@ -157,6 +165,25 @@ class Archivist:
         self._thread.shutdown()
         self.archive.close()
 
+    def _add_day(self, day: Day) -> None:
+        size = sum(len(part.participants) * 4 for part in day.parts)
+        job = self._open.get((day.rankings, day.run.start))
+        if job is None:
+            days: list[Day] = []
+            job = Job(lambda: self._write_days(days), days=days)
+            self._open[day.rankings, day.run.start] = job
+            self._add(job)
+        job.days.append(day)
+        job.size += size
+        self._bytes_waiting += size
+        if job.size > _MOST_BYTES_TOGETHER:
+            self._take_no_more(job)
+
+    def _take_no_more(self, job: Job) -> None:
+        for day in job.days[:1]:
+            if self._open.get((day.rankings, day.run.start)) is job:
+                del self._open[day.rankings, day.run.start]
+
     def _add(self, job: Job) -> None:
         self._jobs.append(job)
         self._bytes_waiting += job.size
@@ -178,10 +205,10 @@ class Archivist:
             rankings.begun.add(run.start)
         return run.start in rankings.begun
 
-    def _write_day(self, taken: Day) -> None:
-        groups = [part.group for part in taken.parts]
-        end = DayEnd(taken.day, groups, merged(taken.parts))
-        self.archive.keep_days(taken.rankings.edition, taken.run.start, [end])
+    def _write_days(self, days: Sequence[Day]) -> None:
+        """Write days of one run."""
+        ends = [DayEnd(day.day, [part.group for part in day.parts], merged(day.parts)) for day in days]
+        self.archive.keep_days(days[0].rankings.edition, days[0].run.start, ends)
 
     def _write_run(self, rankings: Rankings, run: Run, taken: Day | None, orders: dict[Group | None, Index]) -> None:
         if self._is_kept(rankings, run):
@@ -189,7 +216,7 @@ class Archivist:
         parts = [] if taken is None else taken.parts
         rows = [(part.group, rows_of(orders[part.group], rankings.ranked(orders[part.group]))) for part in parts]
         if taken is not None:
-            self._write_day(taken)
+            self._write_days([taken])
         revision = int(run.start in rankings.revised)
         self.archive.keep_run(rankings.edition, run, rows, merged(parts), revision)
 

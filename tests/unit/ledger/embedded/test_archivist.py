@@ -1,7 +1,7 @@
 """What is over goes to the archive, and waits in memory while the archive cannot be written."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from palmares.domain.errors import Unavailable
+from palmares.domain.snapshot import DayEnd
 from palmares.domain.value import MICROS
 from palmares.ledger.embedded import archivist
 from palmares.ledger.embedded.ledger import EmbeddedLedger
@@ -95,6 +96,37 @@ async def test_what_waited_when_the_server_was_stopped_is_taken_again_from_the_l
     await again.advance(clock())
     assert await all_of(again) == before
     await again.close()
+
+
+@pytest.mark.parametrize(
+    ("together", "written"), [(1 << 20, [[62, 63, 64, 65, 66], [67]]), (-1, [[62], [63], [64], [65], [66], [67]])]
+)
+async def test_days_that_end_at_once_are_written_together(
+    folder: Path, clock: Clock, together: int, written: list[list[int]]
+) -> None:
+    """As long as they are few bytes; the last one comes with the end of the run."""
+    ledger = await open_embedded(folder, clock, BOARDS)
+    await ledger.record([swim("ann", 3, **EAST), swim("bob", 2, **WEST)])
+    archive, found = ledger._archivist.archive, []
+
+    def keep_days(edition: int, run_start: int, ends: Sequence[DayEnd]) -> None:
+        if run_start == day("2026-03-02"):
+            found.append([end.day - day("2026-01-01") for end in ends])
+        type(archive).keep_days(archive, edition, run_start, ends)
+
+    clock.set("2026-03-10T12:00:00Z")
+    with (
+        patch.object(archive, "keep_days", keep_days),
+        patch.object(archivist, "_MOST_BYTES_TOGETHER", together),
+    ):
+        await ledger.advance(clock())
+        await ledger._archivist.drain()
+    ann = await ledger.user(1, "ann")
+    assert ann is not None
+    history = await ledger.history(2, run_on(POOLS, "2026-03-04"), ann, 0, day("2026-03-31"))
+    assert found == written
+    assert [standing.day - day("2026-01-01") for standing in history] == [62, 63, 64, 65, 66, 67]
+    await ledger.close()
 
 
 async def test_a_board_that_is_forgotten_takes_what_waits_along(ledger: EmbeddedLedger, clock: Clock) -> None:
