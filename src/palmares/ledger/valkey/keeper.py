@@ -32,6 +32,7 @@ from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.keys import LedgerKeys, begun_member, run_group_of, run_of
 from palmares.ledger.valkey.lease import Lease, LeaseLost
 from palmares.ledger.valkey.moment import Passed, Ranked, columns, end_of_day, passed, ranked_at
+from palmares.ledger.valkey.notes import Notes
 from palmares.ledger.valkey.shards import Shards, by_present_boards
 
 logger = structlog.get_logger(__name__)
@@ -61,6 +62,7 @@ class Keeper:
         self._keys = keys
         self._archive = archive
         self._lease = lease
+        self._notes = Notes(shards.store)
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "palmares-keeper")
         # While a ledger is rebuilt, the present: days that nobody can ask for then are not wanted.
@@ -228,7 +230,7 @@ class Keeper:
         if self.present is not None and await self.in_thread(self._has_day, board, run, day_of(due) - 1):
             await self._begin(board, run, known)
             return
-        ranked = await ranked_at(self._shards, board, run.start, known.seen)
+        ranked = await ranked_at(self._shards, board, run.start, known.seen, self._notes)
         if ranked.groups:
             await self._begin(board, run, known)
         if is_wanted and (has_begun or ranked.groups):
@@ -237,7 +239,7 @@ class Keeper:
     async def _close(self, board: Board, run: Run, known: _Known, token: int) -> None:
         """Let the archive have a run that is final, then let its orders go."""
         if await self.in_thread(self._archive.final_run, board.number, run.start) is None:
-            ranked = await ranked_at(self._shards, board, run.start, known.seen)
+            ranked = await ranked_at(self._shards, board, run.start, known.seen, self._notes)
             if ranked.groups or (board.number, run.start) in known.begun:
                 day = day_of(min(known.seen.boundary, final_at(run)))
                 await self._write_day(board, run, day, ranked, token)
@@ -277,6 +279,7 @@ class Keeper:
         await self._clear_notes(token)
 
     async def _clear_notes(self, token: int) -> None:
+        self._notes.forget_until(self._shards.kept)
         await asyncio.gather(*(self._clear_notes_of(shard, token) for shard in self._shards.all))
 
     async def _clear_notes_of(self, shard: Shard, token: int) -> None:

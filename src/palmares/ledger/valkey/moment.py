@@ -12,7 +12,6 @@ the wanted boundary tells.
 from __future__ import annotations
 
 import asyncio
-import struct
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -22,23 +21,15 @@ from palmares.domain.group import Group
 from palmares.domain.snapshot import DayEnd, Places, Rows
 from palmares.domain.value import MOST
 from palmares.ledger.contract import Ranks
-from palmares.ledger.valkey.boards import Making
 from palmares.ledger.valkey.commit import Shard
-from palmares.ledger.valkey.keys import note_field, run_group_of, user_name
+from palmares.ledger.valkey.keys import run_group_of, user_name
 from palmares.ledger.valkey.member import Members
+from palmares.ledger.valkey.notes import Behind, Notes, Stood
 from palmares.ledger.valkey.shards import BoardsMoved, Shards
 from palmares.ledger.valkey.store import Command
 
-_LENGTH = struct.Struct(">I")
 _MEMBERS_AT_ONCE = 5_000
 _USERS_AT_ONCE = 1_000
-
-
-class Stood(NamedTuple):
-    """A user in the order of a group; None is the hidden one."""
-
-    group: Group | None
-    member: bytes
 
 
 class Ranked(NamedTuple):
@@ -88,13 +79,13 @@ async def passed(shards: Shards, boundary: int) -> Passed:
     return Passed(boundary, fields, passes)
 
 
-async def ranked_at(shards: Shards, board: Board, run_start: int, seen: Passed) -> Ranked:
+async def ranked_at(shards: Shards, board: Board, run_start: int, seen: Passed, notes: Notes) -> Ranked:
     """Who stood in the groups of a run when a boundary passed, which it has in all shards.
 
     Raises `BoardsMoved` when boards change meanwhile. Cost: reading the run's orders, and everybody's number.
     """
     members = Members(board)
-    parts = await asyncio.gather(*(_part(shards, shard, board, run_start, seen) for shard in shards.all))
+    parts = await asyncio.gather(*(_part(shards, shard, board, run_start, seen, notes) for shard in shards.all))
     groups: dict[Group, list[bytes]] = {}
     for part in parts:
         for group, found in part.items():
@@ -108,18 +99,17 @@ async def ranked_at(shards: Shards, board: Board, run_start: int, seen: Passed) 
 
 
 async def _part(
-    shards: Shards, shard: Shard, board: Board, run_start: int, seen: Passed
+    shards: Shards, shard: Shard, board: Board, run_start: int, seen: Passed, notes: Notes
 ) -> dict[Group, Sequence[bytes]]:
     """What lies in one shard."""
     making, members = shard.boards.current(board.number), Members(board)
     run_groups = [one for one in map(run_group_of, seen.of(shard, board)) if one[0] == run_start and one[1] is not None]
-    orders, noted = await _orders(shards, shard, [shard.keys.order(making.generation, one) for one in run_groups], seen)
+    orders, moved = await _orders(shards, shard, [shard.keys.order(making.generation, one) for one in run_groups], seen)
     stood: dict[str, Stood] = {}
     for (_, group), order in zip(run_groups, orders, strict=True):
         for member in order:
             stood[members.decode(member)[1]] = Stood(group, member)
-    notes = await _notes(shards, shard, making, run_start, seen.boundary) if noted else {}
-    for user_id, one in notes.items():
+    for user_id, one in (await notes.of(shard, making, run_start, moved)).items():
         if one is None:
             stood.pop(user_id, None)
         else:
@@ -131,8 +121,11 @@ async def _part(
     return {group: sorted(some) for group, some in found.items()}
 
 
-async def _orders(shards: Shards, shard: Shard, keys: Sequence[bytes], seen: Passed) -> tuple[list[list[bytes]], bool]:
-    """All members of some orders, and whether anybody may have moved by then since the boundary passed.
+async def _orders(
+    shards: Shards, shard: Shard, keys: Sequence[bytes], seen: Passed
+) -> tuple[list[list[bytes]], list[Behind]]:
+    """All members of some orders, and the boundaries, since the one that was seen, behind which anybody may have moved
+    by then.
 
     Nearly always that is one moment, in which nobody had. An order of many is read in pieces: one that moves meanwhile
     may be missed or seen twice.
@@ -141,14 +134,15 @@ async def _orders(shards: Shards, shard: Shard, keys: Sequence[bytes], seen: Pas
     commands = [_piece(key, b"-") for key in keys]
     commands += [[b"HLEN", shard.keys.notes(int(one))] for one in passes]
     *found, since = await shards.ask(shard.place, [*commands, _passes(shard, seen.boundary)])
-    orders, noted = [list(order) for order in found[: len(keys)]], any(found[len(keys) :]) or since != passes
+    orders, notes = [list(order) for order in found[: len(keys)]], dict(zip(passes, found[len(keys) :], strict=True))
+    moved = [Behind(int(one), notes.get(one)) for one in since if notes.get(one) != 0]
     for key, order in zip(keys, orders, strict=True):
-        piece = order
+        piece: Sequence[bytes] = order
         while len(piece) == _MEMBERS_AT_ONCE:
-            noted = True
-            [piece] = await shards.ask(shard.place, [_piece(key, b"(" + order[-1])])
+            piece, since = await shards.ask(shard.place, [_piece(key, b"(" + order[-1]), _passes(shard, seen.boundary)])
             order += piece
-    return orders, noted
+            moved = [Behind(int(one), None) for one in since]
+    return orders, moved
 
 
 def _piece(key: bytes, first: bytes) -> Command:
@@ -158,27 +152,6 @@ def _piece(key: bytes, first: bytes) -> Command:
 def _passes(shard: Shard, boundary: int) -> Command:
     """What asks for the boundaries that have passed since one, behind each of which there may be notes."""
     return [b"ZRANGE", shard.keys.passes, b"%d" % boundary, b"+inf", b"BYSCORE"]
-
-
-async def _notes(
-    shards: Shards, shard: Shard, making: Making, run_start: int, boundary: int
-) -> dict[str, Stood | None]:
-    """Where those stood, at a boundary, who have moved since; None is nowhere."""
-    [passes] = await shards.ask(shard.place, [_passes(shard, boundary)])
-    prefix = note_field(making.generation, run_start, "")
-    found: dict[str, Stood | None] = {}
-    for one in passes:
-        async for piece in shards.store.scan_hash(shard.keys.notes(int(one)), prefix + b"*"):
-            for field, raw in piece:
-                found.setdefault(field[len(prefix) :].decode(), _stood(raw))
-    return found
-
-
-def _stood(raw: bytes) -> Stood | None:
-    if not raw:
-        return None
-    behind = _LENGTH.size + _LENGTH.unpack_from(raw)[0]
-    return Stood(run_group_of(raw[_LENGTH.size : behind])[1], raw[behind:])
 
 
 async def _numbers(shards: Shards, scope: int, ids: Sequence[str]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """What ends is kept as it was at its instant, once, by one worker of many, whatever fails in between."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from threading import Event
 from typing import Any
 
@@ -11,7 +11,7 @@ from palmares.domain.board import Board
 from palmares.domain.errors import Unavailable
 from palmares.domain.snapshot import DayEnd, DayStanding
 from palmares.domain.value import MICROS
-from palmares.ledger.valkey import moment
+from palmares.ledger.valkey import moment, notes
 from palmares.ledger.valkey.ledger import ValkeyLedger
 from palmares.ledger.valkey.store import Lost
 from tests.ledger_world import Clock, run_on, swim
@@ -111,11 +111,14 @@ def fail_scripts(ledger: ValkeyLedger, before: Callable[[str], None]) -> None:
 
 
 @pytest.mark.parametrize("shards", [1, 4])
+@pytest.mark.parametrize(("members", "remembered"), [(2, 0), (100, 0), (100, 100)])
 async def test_who_moves_while_a_day_is_kept_is_kept_where_they_stood(
-    open_worker: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch, shards: int
+    open_worker: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch, shards: int, members: int, remembered: int
 ) -> None:
-    """Though the orders are read in pieces, and everybody moves all the time, between groups too."""
-    monkeypatch.setattr(moment, "_MEMBERS_AT_ONCE", 2)
+    """Though everybody moves all the time, between groups too; with orders in pieces or at once, and notes that are
+    remembered or too many for that."""
+    monkeypatch.setattr(moment, "_MEMBERS_AT_ONCE", members)
+    monkeypatch.setattr(notes, "_MOST_REMEMBERED", remembered)
     ledger = await open_worker(BOARDS, shards, PlainArchive())
     other = await open_worker((), shards, PlainArchive())
     await begin(ledger)
@@ -140,7 +143,9 @@ async def test_who_moves_while_a_day_is_kept_is_kept_where_they_stood(
             assert await days_of(ledger, board, user) == [kept]
 
 
-async def test_several_days_wait_while_the_archive_is_away(open_worker: Open, clock: Clock) -> None:
+async def test_several_days_wait_while_the_archive_is_away(
+    open_worker: Open, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Events go on, and in the end each day is as it was at its end."""
 
     def is_away(name: str) -> None:
@@ -148,6 +153,14 @@ async def test_several_days_wait_while_the_archive_is_away(open_worker: Open, cl
 
     archive = FailingArchive(is_away)
     ledger = await open_worker(BOARDS, 4, archive)
+    scanned: list[bytes] = []
+    scan_hash = ledger._store.scan_hash
+
+    def scan(key: bytes, pattern: bytes) -> AsyncIterator[list[tuple[bytes, bytes]]]:
+        scanned.append(key)
+        return scan_hash(key, pattern)
+
+    monkeypatch.setattr(ledger._store, "scan_hash", scan)
     await begin(ledger)
     for date in (5, 6, 7):
         clock.set(f"2026-03-{date:02}T00:00:00Z")
@@ -157,6 +170,8 @@ async def test_several_days_wait_while_the_archive_is_away(open_worker: Open, cl
         await ledger.record([swim("user-0", 10, attributes={"pool": "west" if date == 6 else "east"})])
     archive.before = lambda name: None
     await ledger.advance(clock())
+    # The notes behind each of the three midnights, once for both boards.
+    assert len(scanned) == len(set(scanned)) == 3
     expected = [(4, 9, 1), (5, 1, 11), (6, 1, 21)]
     assert await days_of(ledger, WEEKLY, "user-0") == [
         DayStanding(day(f"2026-03-{date:02}"), rank, laps * MICROS) for date, rank, laps in expected
