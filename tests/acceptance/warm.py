@@ -1,6 +1,7 @@
 """`palmares` in processes that start at once: children of one that has imported everything already.
 
-Each is a process of its own, that can be stopped and killed like any other; only the second that imports take is saved.
+Each is a process of its own, that can be stopped and killed like any other; only what `warmth.py` does is saved, which
+would take a second of each.
 """
 
 import multiprocessing
@@ -16,7 +17,7 @@ from typing import Any
 from palmares.cli import main
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["palmares.web", "palmares.cluster", "palmares.cli.serve"])
+_PROCESSES.set_forkserver_preload(["tests.acceptance.warmth"])
 
 
 def pipe() -> tuple[Connection, Connection]:
