@@ -13,7 +13,6 @@ import pytest
 from tests.acceptance.calls import Caller
 from tests.acceptance.homes import Home, Homes, in_folder, on_cluster
 from tests.acceptance.process import ADMIN_KEY, Process
-from tests.acceptance.test_retroactive import ENOUGH_ON_A_CLUSTER
 from tests.effort import EFFORT
 
 Start = Callable[..., Process]
@@ -60,14 +59,16 @@ ON_A_CLUSTER: dict[str, Collection[str]] = {
         "test_a_receiver_that_hangs_delays_neither_events_nor_other_webhooks",
     ],
 }
+# Boards of test_retroactive.py: most ways to count, with groups and late events and without.
+PAIRS_ON_A_CLUSTER = ("miles", "carriers-a-week", "shortest-a-month", "last-a-week")
 # Of parameters, those that are enough on a cluster: the ledger hears nothing of them, or others reach as much of it.
 ENOUGH: dict[str, Collection[Any]] = {
     "bad": ["value out of range"],
-    "board": ENOUGH_ON_A_CLUSTER,
     "client": ["sync"],
     "end": [Process.kill],
     "ending": ["kill"],
     "kind": ["sync"],
+    "pair": PAIRS_ON_A_CLUSTER,
     "raw": [False],
 }
 # A single Valkey with one shard does what a cluster does with several, and less.

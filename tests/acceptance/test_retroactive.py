@@ -29,6 +29,7 @@ from palmares.demo import flights
 from palmares.demo.definitions import AIR_TIME, ATTRIBUTES, CARRIER, FLIGHTS, METRICS, MILES
 from palmares.demo.flights import Flight
 from tests.acceptance.calls import Caller
+from tests.acceptance.conftest import PAIRS_ON_A_CLUSTER
 from tests.acceptance.homes import Home, Homes, in_folder
 from tests.acceptance.process import ADMIN_KEY
 from tests.databases import sqlite_at
@@ -76,8 +77,6 @@ BOARDS: dict[str, dict[str, Any]] = {
     "last-a-week": {"metric": AIR_TIME, **WEEKS, "aggregation": "last", "startTime": "05:00"},
     "united-a-week": {"metric": AIR_TIME, **WEEKS, "filter": "UA"},
 }
-# One of each way to count, with groups and late events and without.
-ENOUGH_ON_A_CLUSTER = ("miles", "carriers-a-week", "shortest-a-month", "last-a-week")
 # A board that was there from the start, and one that came later.
 FIRST, LATER = "first-{}", "later-{}"
 
@@ -308,7 +307,7 @@ class Evidence:
 def evidence(homes: Homes) -> Iterator[Evidence]:
     """The story from beginning to end."""
     departed = chosen()
-    boards = [key for key in BOARDS if homes is in_folder or EFFORT > 1 or key in ENOUGH_ON_A_CLUSTER]
+    boards = [key for key in BOARDS if homes is in_folder or EFFORT > 1 or key in PAIRS_ON_A_CLUSTER]
     clock = BEGIN.isoformat().replace("+00:00", "Z")
     with memory_folder() as folder, homes(folder) as home, home.serve("--test-clock", clock) as process:
         with Caller(process.address, ADMIN_KEY) as caller:
@@ -324,13 +323,13 @@ def evidence(homes: Homes) -> Iterator[Evidence]:
 
 # The promise
 
-each_board = pytest.mark.parametrize("board", BOARDS)
+each_pair = pytest.mark.parametrize("pair", BOARDS)
 
 
-@each_board
-def test_every_rank_of_every_run_and_group_is_the_same(evidence: Evidence, board: str) -> None:
+@each_pair
+def test_every_rank_of_every_run_and_group_is_the_same(evidence: Evidence, pair: str) -> None:
     """Live runs and final ones, with what was ignored in them; the histories of the winners."""
-    first, later = evidence.told[FIRST.format(board)], evidence.told[LATER.format(board)]
+    first, later = evidence.told[FIRST.format(pair)], evidence.told[LATER.format(pair)]
 
     assert sum(map(len, first.pages.values())) > 50
     assert first.pages == later.pages
@@ -338,20 +337,20 @@ def test_every_rank_of_every_run_and_group_is_the_same(evidence: Evidence, board
     assert first.histories == later.histories
 
 
-@each_board
-def test_every_row_of_every_final_run_is_the_same(evidence: Evidence, board: str) -> None:
+@each_pair
+def test_every_row_of_every_final_run_is_the_same(evidence: Evidence, pair: str) -> None:
     """With the instant at which each value was reached, and who is in which group."""
-    first, later = (evidence.kept.ends(naming.format(board)) for naming in (FIRST, LATER))
+    first, later = (evidence.kept.ends(naming.format(pair)) for naming in (FIRST, LATER))
 
     assert first == later
-    assert bool(first) == ("runUnit" in BOARDS[board])
+    assert bool(first) == ("runUnit" in BOARDS[pair])
 
 
-@each_board
-def test_every_day_of_everybodys_history_is_the_same(evidence: Evidence, board: str) -> None:
+@each_pair
+def test_every_day_of_everybodys_history_is_the_same(evidence: Evidence, pair: str) -> None:
     """Group, rank and value at the end of each day that is kept."""
-    runs = {date.fromisoformat(run).toordinal() for run, _ in evidence.told[FIRST.format(board)].pages}
-    first, later = (evidence.kept.days(naming.format(board), runs) for naming in (FIRST, LATER))
+    runs = {date.fromisoformat(run).toordinal() for run, _ in evidence.told[FIRST.format(pair)].pages}
+    first, later = (evidence.kept.days(naming.format(pair), runs) for naming in (FIRST, LATER))
 
     assert len(first) > 20
     assert first == later

@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, delete, insert, select
@@ -175,6 +176,7 @@ class SqlArchive:
         Days of the run that lie `DAYS_KEPT` or more before the last of them are let go. One transaction, O(users) for
         each day.
         """
+        assert all(former.day < end.day for former, end in pairwise(ends)), "days are kept in their order"
         let_go = ends[-1].day - DAYS_KEPT
         ends = [end for end in ends if end.day > let_go]
         renewed = {end.day for end in ends}

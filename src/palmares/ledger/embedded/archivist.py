@@ -54,14 +54,15 @@ class Day(NamedTuple):
     parts: Sequence[GroupPlaces]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class Job:
-    """Something taken that is to be written, with the days in it. `done` is called on the event loop once it is
-    durable."""
+    """Something taken that is to be written, with the days in it; more may join those of a run. `done` is called on
+    the event loop once it is durable."""
 
     write: Callable[[], None]
     size: int = 0
     days: list[Day] = field(default_factory=list)
+    run: tuple[Rankings, int] | None = None
     done: Callable[[], None] = lambda: None
 
 
@@ -72,7 +73,7 @@ class Archivist:
         self.archive = archive
         self.kept = Kept(archive)
         self._jobs: deque[Job] = deque()
-        # Those that take more days, by rankings and first day of the run.
+        # Those that more days may join, by rankings and first day of the run.
         self._open: dict[tuple[Rankings, int], Job] = {}
         self._bytes_waiting = 0
         self._thread = ThreadPoolExecutor(1, "palmares-archive")
@@ -117,7 +118,6 @@ class Archivist:
 
     def forget(self, board: int) -> None:
         """Let the archive forget a board, after what is to be written before."""
-        self._open.clear()
         self._add(Job(lambda: self.archive.forget(board)))
 
     async def relieve(self, in_build: bool) -> None:
@@ -167,11 +167,11 @@ class Archivist:
 
     def _add_day(self, day: Day) -> None:
         size = sum(len(part.participants) * 4 for part in day.parts)
-        job = self._open.get((day.rankings, day.run.start))
+        run = (day.rankings, day.run.start)
+        job = self._open.get(run)
         if job is None:
             days: list[Day] = []
-            job = Job(lambda: self._write_days(days), days=days)
-            self._open[day.rankings, day.run.start] = job
+            job = self._open[run] = Job(lambda: self._write_days(days), days=days, run=run)
             self._add(job)
         job.days.append(day)
         job.size += size
@@ -180,9 +180,8 @@ class Archivist:
             self._take_no_more(job)
 
     def _take_no_more(self, job: Job) -> None:
-        for day in job.days[:1]:
-            if self._open.get((day.rankings, day.run.start)) is job:
-                del self._open[day.rankings, day.run.start]
+        if job.run is not None and self._open.get(job.run) is job:
+            del self._open[job.run]
 
     def _add(self, job: Job) -> None:
         self._jobs.append(job)

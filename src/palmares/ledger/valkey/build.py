@@ -26,6 +26,7 @@ from palmares.ledger.valkey.moment import Ranked, columns, end_of_day
 from palmares.ledger.valkey.past import Effect, Past
 
 InThread = Callable[..., Awaitable[Any]]
+# Half a megabyte, in a transaction that takes some milliseconds by itself.
 _PLACES_AT_ONCE = 20_000
 
 

@@ -65,8 +65,8 @@ class PastEvent(NamedTuple):
 
 
 class EventsNeeded(Exception):
-    """Tallies or streaks of these users can only be told from all their events on some metrics, which were not read
-    yet; or from some lines, by shard and position."""
+    """Tallies or streaks of these users can only be told from all their events on some metrics, or from some lines (by
+    shard and position), which were not read yet."""
 
     def __init__(
         self,
@@ -76,9 +76,6 @@ class EventsNeeded(Exception):
     ) -> None:
         super().__init__()
         self.users, self.events, self.lines = set(users), set(events), set(lines)
-
-    def __bool__(self) -> bool:
-        return bool(self.users)
 
     def include(self, other: EventsNeeded) -> None:
         """Need what another needs, too."""
@@ -270,29 +267,30 @@ class Draft:
         self._streaks = streaks
         self._kept = _Notes()
         self._fresh = _Notes()
-        self._unsure: set[bytes] = set()
+        self._needed = EventsNeeded()
 
     def add(self, entries: Sequence[Entry]) -> list[Step]:
         """Draft one request: all of its entries, or none when one is refused (then the refusal is raised).
 
-        Raises `EventsNeeded` with the needs of all entries, so that a batch is drafted twice and not once for each
-        user. From then on the draft only serves to learn what else is needed: it leaves those users out.
+        Raises `EventsNeeded` with all that this request and those before it turned out to need, so that a batch is not
+        drafted once more for each of its users. From then on the draft serves to learn what else is needed: it leaves
+        those users out, and whoever is refused then may be taken once all is there.
         """
         self._fresh = _Notes()
         steps: list[Step] = []
-        needed = EventsNeeded()
+        is_whole = True
         for entry in entries:
             try:
                 steps.append(self._add(entry))
-            except EventsNeeded as one:
-                needed.include(one)
-                self._unsure |= one.users
+            except EventsNeeded as needed:
+                self._needed.include(needed)
+                is_whole = False
             except PalmaresError as error:
-                if needed:
+                if not is_whole:
                     break
                 raise (error.at(len(steps)) if len(entries) > 1 else error) from None
-        if needed:
-            raise needed
+        if not is_whole:
+            raise self._needed
         self._kept.take_over(self._fresh)
         return steps
 
@@ -316,7 +314,7 @@ class Draft:
 
     def _present(self, name: bytes) -> Stored | None:
         """A user as the entries before have left them."""
-        if name in self._unsure:
+        if name in self._needed.users:
             raise EventsNeeded([name])
         for notes in (self._fresh, self._kept):
             if name in notes.users:

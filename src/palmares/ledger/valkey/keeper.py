@@ -150,11 +150,13 @@ class Keeper:
         await self._look()
         await self._clear_notes(token)
         await self._shards.let_pass_everywhere(target)
+        self._notes = Notes(self._shards.store)
         while (due := self._shards.kept + BOUNDARY_STEP) <= target:
             if not await self._keep_boundary(due, target, token):
                 # Nothing can end: one step over all the boundaries that are left.
                 due = target
             await self._note_kept(due, token)
+        self._notes = Notes(self._shards.store)
 
     @by_present_boards
     async def _keep_boundary(self, due: int, target: int, token: int) -> bool:
@@ -279,7 +281,6 @@ class Keeper:
         await self._clear_notes(token)
 
     async def _clear_notes(self, token: int) -> None:
-        self._notes.forget_until(self._shards.kept)
         await asyncio.gather(*(self._clear_notes_of(shard, token) for shard in self._shards.all))
 
     async def _clear_notes_of(self, shard: Shard, token: int) -> None:

@@ -24,7 +24,7 @@ from palmares.ledger.contract import Ranks
 from palmares.ledger.valkey.commit import Shard
 from palmares.ledger.valkey.keys import run_group_of, user_name
 from palmares.ledger.valkey.member import Members
-from palmares.ledger.valkey.notes import Behind, Notes, Stood
+from palmares.ledger.valkey.notes import Notes, Passing, Stood
 from palmares.ledger.valkey.shards import BoardsMoved, Shards
 from palmares.ledger.valkey.store import Command
 
@@ -123,9 +123,9 @@ async def _part(
 
 async def _orders(
     shards: Shards, shard: Shard, keys: Sequence[bytes], seen: Passed
-) -> tuple[list[list[bytes]], list[Behind]]:
-    """All members of some orders, and the boundaries, since the one that was seen, behind which anybody may have moved
-    by then.
+) -> tuple[list[list[bytes]], list[Passing]]:
+    """All members of some orders, and the boundaries, from the one that was seen on, behind which anybody may have
+    moved by then.
 
     Nearly always that is one moment, in which nobody had. An order of many is read in pieces: one that moves meanwhile
     may be missed or seen twice.
@@ -134,14 +134,16 @@ async def _orders(
     commands = [_piece(key, b"-") for key in keys]
     commands += [[b"HLEN", shard.keys.notes(int(one))] for one in passes]
     *found, since = await shards.ask(shard.place, [*commands, _passes(shard, seen.boundary)])
-    orders, notes = [list(order) for order in found[: len(keys)]], dict(zip(passes, found[len(keys) :], strict=True))
-    moved = [Behind(int(one), notes.get(one)) for one in since if notes.get(one) != 0]
+    orders, counts = [list(order) for order in found[: len(keys)]], dict(zip(passes, found[len(keys) :], strict=True))
+    # Behind the last one there may be more by now.
+    lasting = {one: count for one, count in counts.items() if one not in since[-1:]}
+    moved = [Passing(int(one), lasting.get(one)) for one in since if counts.get(one) != 0]
     for key, order in zip(keys, orders, strict=True):
         piece: Sequence[bytes] = order
         while len(piece) == _MEMBERS_AT_ONCE:
             piece, since = await shards.ask(shard.place, [_piece(key, b"(" + order[-1]), _passes(shard, seen.boundary)])
             order += piece
-            moved = [Behind(int(one), None) for one in since]
+            moved = [Passing(int(one), lasting.get(one)) for one in since if lasting.get(one) != 0]
     return orders, moved
 
 

@@ -170,20 +170,21 @@ class Replay:
 
     def _drafted(self, picture: Picture, shard: Shard, lines: Sequence[LogLine]) -> Iterator[_Drafted]:
         """The steps that lead to some lines, with the lines as they are."""
-        draft, left, needed = _Draft(picture, self._streaks), lines, EventsNeeded()
-        unsure: set[int] = set()
+        draft, left = _Draft(picture, self._streaks), lines
+        needed: EventsNeeded | None = None
+        left_out: set[int] = set()
         while left:
             line = left[0]
-            if line.user in unsure:
+            if line.user in left_out:
                 # It may be of a step that could not be drafted.
                 left = left[1:]
                 continue
             is_erased = line.user in self._erased.get(shard.place, ())
             try:
                 drafted = _as_it_is(draft, line) if is_erased else _drafted(draft, left)
-            except EventsNeeded as one:
-                needed.include(one)
-                unsure.add(line.user)
+            except EventsNeeded as by_now:
+                needed = by_now
+                left_out.add(line.user)
                 continue
             step, some = drafted
             if step.version:
@@ -195,7 +196,7 @@ class Replay:
                 step.given = Given(line.user, [one.position for one in some])
             yield drafted
             left = left[len(some) :]
-        if needed:
+        if needed is not None:
             raise needed
 
     async def _picture(self, shard: Shard, lines: Sequence[LogLine]) -> Picture:

@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from palmares.domain.board import Board
+from palmares.domain.errors import Unavailable
 from palmares.domain.points import Scheme
 from palmares.domain.streak_settings import StreakSettings
 from palmares.domain.value import MOST
@@ -42,6 +43,8 @@ class Begun(NamedTuple):
 
 
 _BREAKS_AT_ONCE = 1_000
+# Users, each of whom may have many events.
+_READ_AT_ONCE = 100
 _HEAD_FIELDS = (b"boards", b"recorded_at", b"position")
 
 
@@ -180,7 +183,7 @@ class Shards:
         return answers
 
     async def add_events(self, picture: Picture, needed: EventsNeeded) -> None:
-        """Read the events that a draft turned out to need, in one round trip to each shard."""
+        """Read what a draft turned out to need, of all shards at once. Raises `Unavailable` where lines are missing."""
         by_shard: dict[int, list[tuple[bytes, int]]] = {}
         for name, metric in sorted(needed.events):
             by_shard.setdefault(picture.shard_of[name], []).append((name, metric))
@@ -188,16 +191,20 @@ class Shards:
         picture.events = {**picture.events, **{pair: events for some in found for pair, events in some.items()}}
         if needed.lines:
             picture.lines = {**picture.lines, **await self.lines_at(needed.lines)}
+            for place, position in needed.lines - picture.lines.keys():
+                raise Unavailable(f"line {position} of the log of shard {place} is neither in Valkey nor kept")
 
     async def _all_events(
         self, shard: Shard, pairs: Sequence[tuple[bytes, int]]
     ) -> dict[tuple[bytes, int], list[PastEvent]]:
-        commands: list[Command] = [[b"ZRANGE", shard.keys.events(metric, name), b"0", b"-1"] for name, metric in pairs]
-        found = await self.store.read(commands)
-        return {
-            pair: [PastEvent(*event_of(member)) for member in members]
-            for pair, members in zip(pairs, found, strict=True)
-        }
+        """By user and metric. In pieces, of which no moment is asked: who changes meanwhile has another version."""
+        events: dict[tuple[bytes, int], list[PastEvent]] = {}
+        for start in range(0, len(pairs), _READ_AT_ONCE):
+            some = pairs[start : start + _READ_AT_ONCE]
+            commands = [[b"ZRANGE", shard.keys.events(metric, name), b"0", b"-1"] for name, metric in some]
+            for pair, members in zip(some, await self.store.read(commands), strict=True):
+                events[pair] = [PastEvent(*event_of(member)) for member in members]
+        return events
 
     def _used_fields(self, entries: Sequence[Entry]) -> dict[int, list[bytes]]:
         found: dict[int, dict[bytes, None]] = {}

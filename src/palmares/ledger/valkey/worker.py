@@ -209,19 +209,20 @@ class Worker:
 
     def _draft(self, picture: Picture, waiting: Sequence[Request]) -> None:
         """Give each request its steps, or refuse it; neither, as long as `EventsNeeded` is raised."""
-        draft, needed = CorrectingDraft(picture, self._streaks), EventsNeeded()
+        draft = CorrectingDraft(picture, self._streaks)
+        needed: EventsNeeded | None = None
         refusals: list[tuple[Request, PalmaresError]] = []
         for request in waiting:
             request.steps, places = {}, request.open_places
             try:
                 steps = draft.add([request.entries[place] for place in places])
-            except EventsNeeded as one:
-                needed.include(one)
+            except EventsNeeded as by_now:
+                needed = by_now
             except PalmaresError as error:
                 refusals.append((request, error))
             else:
                 request.steps = dict(zip(places, steps, strict=True))
-        if needed:
+        if needed is not None:
             raise needed
         for request, refusal in refusals:
             request.refuse(refusal)

