@@ -38,10 +38,16 @@ async def _listen(host: str, port: int) -> asyncio.Server:
     context.load_cert_chain(FOLDER / "server.pem", FOLDER / "server.key")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind_reader, behind_writer = await asyncio.open_connection(host, port)
-        await asyncio.gather(_hand_on(reader, behind_writer), _hand_on(behind_reader, writer))
+        # Here and not before, so that whoever is at it when everything stops is let go of like the others.
+        try:
+            with suppress(OSError, ssl.SSLError):
+                await writer.start_tls(context)
+                behind_reader, behind_writer = await asyncio.open_connection(host, port)
+                await asyncio.gather(_hand_on(reader, behind_writer), _hand_on(behind_reader, writer))
+        finally:
+            writer.close()
 
-    return await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    return await asyncio.start_server(serve, "127.0.0.1", 0)
 
 
 async def _stop(server: asyncio.Server) -> None:
@@ -50,6 +56,9 @@ async def _stop(server: asyncio.Server) -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    for _ in range(3):
+        # A connection that was let go of is closed a turn or two later.
+        await asyncio.sleep(0)
 
 
 async def _hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
